@@ -1,0 +1,51 @@
+# `make help` lists what there is to do; everything runs in .venv, which the targets make and keep up to date.
+PYTHON ?= python3
+UV ?= uv
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check format bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run-installed ## the whole thing in one terminal: web server, worker, embedded broker
+	@$(BIN)/python -m feedback_push.standalone
+
+test: $(VENV)/.dev-installed ## install what the tests need and run every test
+	@tests/install-packages
+	@$(BIN)/pytest --numprocesses 3 --dist loadscope --cov --cov-report term
+
+check: $(VENV)/.dev-installed ## lint, format check and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.dev-installed ## put the code into its one format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.dev-installed ## the benchmarks, with peers, as one table
+	@$(BIN)/python -m benchmarks
+
+lock: ## write requirements/ anew from pyproject.toml (needs uv)
+	$(UV) pip compile pyproject.toml $(LOCK) -o requirements/run.txt
+	$(UV) pip compile pyproject.toml $(LOCK) --group dev -c requirements/run.txt -o requirements/dev.txt
+
+clean: ## remove .venv and the caches; instance/ with its data stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One environment for both: the dev lock holds every pin of the run lock.
+$(VENV)/.run-installed $(VENV)/.dev-installed: $(VENV)/.%-installed: requirements/%.txt | $(BIN)/python
+	@echo "Installing the locked dependencies of requirements/$*.txt into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Feedback Push needs Python 3.11 or newer as $(PYTHON). Name another: make PYTHON=python3.12 run" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)

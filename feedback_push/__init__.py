@@ -1,0 +1,41 @@
+"""Feedback Push: a feedback inbox that tells its owner by encrypted Web Push the moment a visitor writes."""
+
+from flask import Flask
+
+from feedback_push import config
+
+
+def create_app(settings: config.Settings | None = None) -> Flask:
+    """Make the application from the given settings, or from the environment; ConfigError says what is wrong."""
+    # Here and not above, so that a program that needs one part does not load them all.
+    from feedback_push import (
+        admin,
+        auth,
+        celery,
+        cli,
+        database,
+        errors,
+        extensions,
+        feedback,
+        health,
+        logs,
+        push,
+        security,
+    )
+
+    settings = settings or config.load()
+    app = Flask(__name__, template_folder=config.ROOT / "templates", static_folder=config.ROOT / "static")
+    app.extensions["settings"] = settings
+    logs.init_app()
+    security.init_app(app)
+    database.init_app(app)
+    extensions.init_app(app)
+    celery.init_app(app)
+    errors.init_app(app)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(auth.blueprint)
+    app.register_blueprint(push.blueprint)
+    app.register_blueprint(feedback.blueprint)
+    app.register_blueprint(admin.blueprint, url_prefix=settings.admin_url.rstrip("/"))
+    cli.init_app(app)
+    return app

@@ -1,0 +1,58 @@
+"""The Celery application: the settings under which a knock may be lost but never a message."""
+
+from typing import Any
+
+from celery import Celery, Task
+from flask import Flask
+
+_KEY_PREFIX = "feedback_push:"
+# A web request's knock must give up quickly; a worker has time.
+_WEB_TIMEOUTS = {"socket_connect_timeout": 0.1, "socket_timeout": 0.2}
+_WORKER_TIMEOUTS = {"socket_connect_timeout": 5, "socket_timeout": 15}
+
+
+def init_app(app: Flask) -> "Celery[Any]":
+    """Make the Celery application of this Flask application; tasks run inside its application context."""
+
+    class FlaskTask(Task):  # type: ignore[type-arg]
+        def __call__(self, *args: object, **kwargs: object) -> object:
+            with app.app_context():
+                return self.run(*args, **kwargs)
+
+    celery: Celery[Any] = Celery("feedback_push", task_cls=FlaskTask)
+    celery.config_from_object(_configuration(app.extensions["settings"].broker_url))
+    celery.set_default()
+    app.extensions["celery"] = celery
+    return celery
+
+
+def for_worker(app: Flask) -> "Celery[Any]":
+    """The same Celery application with a worker's patience towards the broker."""
+    celery: Celery[Any] = app.extensions["celery"]
+    celery.conf.broker_transport_options |= _WORKER_TIMEOUTS
+    return celery
+
+
+def _configuration(broker_url: str) -> dict[str, Any]:
+    return {
+        "broker_url": broker_url,
+        "task_ignore_result": True,
+        "accept_content": ["json"],
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "task_soft_time_limit": 45,
+        "task_time_limit": 60,  # below the visibility timeout, or a slow task would be started again
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "worker_hijack_root_logger": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "broker_transport_options": {
+            "visibility_timeout": 120,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "socket_keepalive": True,
+            "global_keyprefix": _KEY_PREFIX,
+            **_WEB_TIMEOUTS,
+        },
+    }

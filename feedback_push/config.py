@@ -1,0 +1,164 @@
+"""Settings: read once from the environment, typed, frozen, with every problem reported in one message."""
+
+import os
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from tempfile import gettempdir
+from typing import cast
+from urllib.parse import quote, urlsplit
+
+from environs import Env, EnvValidationError, validate
+
+from feedback_push import setting_rules as rules
+
+__all__ = ["ROOT", "ConfigError", "Settings", "instance_dir", "load", "source"]
+
+_PACKAGE = Path(__file__).resolve().parent
+# A checkout keeps templates/ and static/ beside the package, an installed wheel inside it.
+ROOT = _PACKAGE if (_PACKAGE / "templates").is_dir() else _PACKAGE.parent
+# sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
+_LONGEST_SOCKET_PATH = 100
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound to
+
+
+class ConfigError(SystemExit):
+    """The settings cannot be used; the text names every bad or missing one and never a value.
+
+    Uncaught, it ends the web server, the worker or the command with that text and no traceback.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that an operator can set; docs/settings.md describes each one."""
+
+    site_url: str
+    secret_key: str = field(repr=False)
+    database_url: str = field(repr=False)
+    redis_url: str = field(default="", repr=False)  # empty: the embedded broker
+    vapid_private_key: str = field(default="", repr=False)  # empty: push is off
+    vapid_public_key: str = ""
+    vapid_subject: str = ""
+    push_ttl: int = 86400
+    push_allowed_hosts: tuple[str, ...] = ()
+    push_allow_private_addresses: bool = False
+    push_concurrency: int = 200
+    admin_url: str = "/admin/"
+    trusted_proxies: int = 0
+    instance_dir: Path = Path("instance")
+    ratelimit_enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = 8000
+
+    @property
+    def https(self) -> bool:
+        """Whether visitors reach the site over https."""
+        return self.site_url.startswith("https:")
+
+    @property
+    def site_host(self) -> str:
+        """The host in SITE_URL as a browser sends it: without the port, in ASCII and lower case."""
+        host = urlsplit(self.site_url).hostname or ""
+        return host if host.isascii() else host.encode("idna").decode()
+
+    @property
+    def push_enabled(self) -> bool:
+        """Whether a VAPID key pair is configured."""
+        return bool(self.vapid_private_key)
+
+    @property
+    def socket_path(self) -> Path:
+        """Where the embedded broker listens when no REDIS_URL is set."""
+        path = self.instance_dir.absolute() / "redis.sock"
+        if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+            return path
+        digest = sha256(os.fsencode(path)).hexdigest()[:16]
+        return Path(gettempdir()) / f"feedback-push-{digest}" / "redis.sock"
+
+    @property
+    def broker_url(self) -> str:
+        """The broker as Celery spells it."""
+        return self.redis_url or f"redis+socket://{quote(str(self.socket_path))}?virtual_host=0"
+
+    @property
+    def redis_client_url(self) -> str:
+        """The same server as redis-py spells it."""
+        return self.redis_url or f"unix://{quote(str(self.socket_path))}?db=0"
+
+    @property
+    def ratelimit_storage_url(self) -> str:
+        """The same server as Flask-Limiter's storage spells it; its keys have a prefix of their own."""
+        return self.redis_url or f"redis+unix://{quote(str(self.socket_path))}?db=0"
+
+
+def source() -> Env:
+    """Every variable as it was set: the environment first, then `.env`, then what `make run` made."""
+    env = Env(eager=False)
+    for parse in (
+        rules.secret_key,
+        rules.site_url,
+        rules.admin_url,
+        rules.database_url,
+        rules.redis_url,
+        rules.host_list,
+        rules.vapid_private_key,
+        rules.vapid_public_key,
+        rules.vapid_subject,
+    ):
+        env.add_parser(parse.__name__, parse)
+    env.read_env(".env", recurse=False)
+    env.read_env(instance_dir(env) / "secrets.env", recurse=False)
+    return env
+
+
+def instance_dir(env: Env) -> Path:
+    """The folder for the database, the secrets and the embedded broker's socket."""
+    return Path(env.str("INSTANCE_DIR", "instance")).absolute()
+
+
+def load() -> Settings:
+    """Read the settings; ConfigError names everything that is wrong with them."""
+    env = source()
+    settings = _read(env)
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        raise ConfigError(_message(error)) from None
+    return settings
+
+
+def _read(env: Env) -> Settings:
+    instance = instance_dir(env)
+    host, port = env.str("HOST", "127.0.0.1"), env.int("PORT", 8000, validate=validate.Range(1, 65535))
+    own_host = "127.0.0.1" if host in _EVERYWHERE else host
+    own_url = f"http://{f'[{own_host}]' if ':' in own_host else own_host}:{port or 8000}"
+    site_url = env.site_url("SITE_URL", own_url)
+    private_key = env.vapid_private_key("VAPID_PRIVATE_KEY", "", given_public=env.str("VAPID_PUBLIC_KEY", ""))
+    return Settings(
+        site_url=site_url,
+        secret_key=env.secret_key("SECRET_KEY", ""),
+        database_url=env.database_url("DATABASE_URL", f"sqlite:///{instance / 'feedback_push.sqlite'}"),
+        redis_url=env.redis_url("REDIS_URL", ""),
+        vapid_private_key=private_key,
+        vapid_public_key=env.vapid_public_key("VAPID_PUBLIC_KEY", "", private_key=private_key),
+        vapid_subject=env.vapid_subject(
+            "VAPID_SUBJECT", rules.default_subject(site_url), site=site_url, push_enabled=bool(private_key)
+        ),
+        push_ttl=env.int("PUSH_TTL", 86400, validate=validate.Range(1, rules.LONGEST_TTL)),
+        push_allowed_hosts=env.host_list("PUSH_ALLOWED_HOSTS", ""),
+        push_allow_private_addresses=env.bool("PUSH_ALLOW_PRIVATE_ADDRESSES", False),
+        push_concurrency=env.int("PUSH_CONCURRENCY", 200, validate=validate.Range(1, 5000)),
+        admin_url=env.admin_url("ADMIN_URL", "/admin/"),
+        trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0, 10)),
+        instance_dir=instance,
+        ratelimit_enabled=env.bool("RATELIMIT_ENABLED", True),
+        host=host,
+        port=port,
+    )
+
+
+def _message(error: EnvValidationError) -> str:
+    problems = cast("dict[str, list[str]]", error.error_messages)
+    lines = [f"  {name}: {' '.join(texts)}" for name, texts in sorted(problems.items())]
+    return "\n".join(["The settings cannot be used:", *lines, "docs/settings.md describes every setting."])

@@ -1,0 +1,129 @@
+"""The database: the session, the declarative base, UTC times, and what SQLite needs to be a safe neighbour."""
+
+import sqlite3
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Integer, MetaData, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import DeclarativeBase, mapped_column, registry
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import TypeDecorator
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def utcnow() -> datetime:
+    """The one clock: the current time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware time, stored in UTC; SQLite keeps no zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Refuse a naive time, whose meaning would depend on the machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime: use database.utcnow()")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Give back an aware time in UTC."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+BigInt = BigInteger().with_variant(Integer(), "sqlite")
+# SQLite would give the id of the last row again once that row is deleted.
+NO_ID_TWICE = {"sqlite_autoincrement": True}
+Id = Annotated[int, mapped_column(BigInt, primary_key=True)]
+
+
+class Base(DeclarativeBase):
+    """Parent of every model; the constraint names are the same on both databases, so migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    registry = registry(metadata=metadata, type_annotation_map={datetime: UTCDateTime, int: BigInt})
+
+
+db = SQLAlchemy(model_class=Base)
+UNAVAILABLE = (DBAPIError, PoolTimeoutError)  # what every use of the database may raise
+
+
+def init_app(app: Flask) -> None:
+    """Connect the application to the database that DATABASE_URL names."""
+    url = app.extensions["settings"].database_url
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(url)
+    db.init_app(app)
+    if url.startswith("sqlite"):
+        with app.app_context():
+            _make_safe_for_neighbours(db.engine)
+
+
+def upgrade(app: Flask) -> None:
+    """Bring the schema to the newest migration."""
+    enable_migrations(app)
+    with app.app_context():
+        import_module("flask_migrate").upgrade()
+
+
+def enable_migrations(app: Flask) -> None:
+    """Let the `flask db` commands reach the migrations; Alembic is heavy, and a server that only serves needs none."""
+    options = {"directory": str(MIGRATIONS), "render_as_batch": True, "compare_type": True}
+    import_module("flask_migrate").Migrate(app, db, **options)
+
+
+def insert(model: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows ON CONFLICT in the dialect of the session's database."""
+    dialect = db.session.get_bind().dialect.name
+    return postgresql.insert(model) if dialect == "postgresql" else sqlite.insert(model)
+
+
+def _engine_options(url: str) -> dict[str, Any]:
+    if url.startswith("sqlite"):
+        return {"hide_parameters": True}
+    limits = "-c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"
+    return {
+        "hide_parameters": True,  # an error in the log must not repeat what a visitor wrote
+        "pool_pre_ping": True,
+        "pool_timeout": 5,
+        "connect_args": {"connect_timeout": 5, "tcp_user_timeout": 10000, "options": limits},
+    }
+
+
+def _make_safe_for_neighbours(engine: Engine) -> None:
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    # The driver's own transaction handling autocommits WITH … UPDATE … RETURNING.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # A deferred BEGIN that turns into a writer fails at once when another process has written since.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,59 @@
+"""Error answers: a page for people, JSON for scripts, and nothing of the inside in either."""
+
+import logging
+
+from flask import Flask, jsonify, render_template
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError, ServiceUnavailable
+
+from feedback_push.database import UNAVAILABLE, db
+from feedback_push.security import wants_json
+
+_log = logging.getLogger(__name__)
+_WORDS = {
+    400: ("That did not work", "The page you came from was too old or incomplete. Open it again and try once more."),
+    404: ("Nothing here", "There is no page at this address."),
+    405: ("That did not work", "This address does not take that kind of request."),
+    413: ("Too long", "That is more than this site takes at once. Please shorten it."),
+    429: ("A moment, please", "That was too often in a short time. Please try again in a few minutes."),
+    503: ("Back in a moment", "The site cannot reach its database right now. Please try again shortly."),
+}
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error in the form its caller expects."""
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(SecurityError, _wrong_host)
+    for kind in UNAVAILABLE:
+        app.register_error_handler(kind, _database_error)
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    if error.response is not None:
+        return error.response
+    code = error.code or 500
+    title, text = _WORDS.get(code, (error.name, error.description or ""))
+    if code >= 500 and code not in _WORDS:
+        title, text = "Something went wrong", "The fault is ours and has been logged."
+    if wants_json():
+        return jsonify(error=error.description if code < 500 else text), code, _kept_headers(error)
+    return render_template("errors/error.html", code=code, title=title, text=text), code, _kept_headers(error)
+
+
+def _wrong_host(_: SecurityError) -> ResponseReturnValue:
+    # Without a host that we know there are no addresses, and so no page.
+    return "This site does not answer under that name.\n", 400, {"Content-Type": "text/plain"}
+
+
+def _database_error(error: SQLAlchemyError) -> ResponseReturnValue:
+    _log.exception("database error")
+    db.session.rollback()
+    # OperationalError is what both drivers raise for a lost server, a locked file and a full disk.
+    unreachable = isinstance(error, OperationalError | PoolTimeoutError)
+    return _http_error(ServiceUnavailable() if unreachable else InternalServerError())
+
+
+def _kept_headers(error: HTTPException) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in error.get_headers() if name in ("Allow", "Retry-After")]

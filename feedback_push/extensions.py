@@ -1,0 +1,38 @@
+"""Flask extensions that several features share, made once and bound to the application by create_app."""
+
+from flask import Flask
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_login import LoginManager, current_user
+from flask_wtf import CSRFProtect
+
+csrf = CSRFProtect()
+login_manager = LoginManager()
+limiter = Limiter(key_func=get_remote_address)
+
+
+def init_app(app: Flask) -> None:
+    """Bind them; without Redis the limits fall back to this process's memory instead of failing requests."""
+    settings = app.extensions["settings"]
+    app.config.update(
+        WTF_CSRF_TIME_LIMIT=None,  # a form may be filled in for longer than any limit; the session bounds the token
+        RATELIMIT_ENABLED=settings.ratelimit_enabled,
+        RATELIMIT_STORAGE_URI=settings.ratelimit_storage_url,
+        RATELIMIT_STORAGE_OPTIONS={
+            "socket_connect_timeout": 0.1,
+            "socket_timeout": 0.2,
+            "key_prefix": "feedback_push:limits",
+        },
+        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
+        RATELIMIT_SWALLOW_ERRORS=True,
+        RATELIMIT_STRATEGY="moving-window",
+    )
+    csrf.init_app(app)
+    limiter.init_app(app)
+    # Not through its context processor, which asks the database on every page, error pages included.
+    login_manager.init_app(app, add_context_processor=False)
+    app.jinja_env.globals["current_user"] = current_user
+    login_manager.login_view = "auth.login"
+    login_manager.login_message = None
+    # "strong" would sign a phone out whenever its address changes.
+    login_manager.session_protection = "basic"

@@ -1,0 +1,5 @@
+"""The feedback that visitors leave."""
+
+from feedback_push.feedback.views import blueprint
+
+__all__ = ["blueprint"]

@@ -1,0 +1,67 @@
+"""Health: /healthz says that this process serves, /readyz that database, broker and a worker answer."""
+
+from collections.abc import Callable
+
+from flask import Blueprint, current_app, jsonify
+from flask.typing import ResponseReturnValue
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from feedback_push.database import db
+from feedback_push.security import talisman
+
+blueprint = Blueprint("health", __name__)
+_TIMEOUT = 2.0  # seconds for each question
+
+
+@blueprint.get("/healthz")
+@talisman(force_https=False)  # type: ignore[untyped-decorator]
+def healthz() -> ResponseReturnValue:
+    """Answer 200 for as long as this process serves."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+@talisman(force_https=False)  # type: ignore[untyped-decorator]
+def readyz() -> ResponseReturnValue:
+    """Answer 200 when database, broker and a worker answer, else 503 and what is wrong."""
+    problems = {name: words for name, ask in _QUESTIONS.items() if (words := ask())}
+    if problems:
+        return jsonify(status="not ready", problems=problems), 503
+    return jsonify(status="ready")
+
+
+def _database() -> str | None:
+    try:
+        db.session.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        db.session.rollback()
+        return "does not answer"
+    return None
+
+
+def _broker() -> str | None:
+    client = Redis.from_url(
+        current_app.extensions["settings"].redis_client_url,
+        socket_connect_timeout=_TIMEOUT,
+        socket_timeout=_TIMEOUT,
+    )
+    try:
+        client.ping()
+    except RedisError:
+        return "does not answer"
+    finally:
+        client.close()
+    return None
+
+
+def _worker() -> str | None:
+    if _broker():
+        return "cannot be asked without the broker"
+    answers = current_app.extensions["celery"].control.ping(timeout=_TIMEOUT, limit=1)
+    return None if answers else "no worker answers"
+
+
+_QUESTIONS: dict[str, Callable[[], str | None]] = {"database": _database, "broker": _broker, "worker": _worker}

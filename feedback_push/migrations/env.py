@@ -1,0 +1,48 @@
+"""How Alembic reaches the application's database: through the application itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+
+from feedback_push.database import Base, UTCDateTime, db
+
+
+def _render(kind: str, item: Any, _: AutogenContext) -> str | Literal[False]:
+    """A time column is written into a migration as what it is in the database."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UTCDateTime) else False
+
+
+def _migrate() -> None:
+    with db.engine.connect() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            render_as_batch=True,
+            render_item=_render,
+            transaction_per_migration=True,
+        )
+        with _alone(connection), context.begin_transaction():
+            context.run_migrations()
+
+
+@contextmanager
+def _alone(connection: sa.Connection) -> Iterator[None]:
+    """Keep two machines that start at once from migrating at once; SQLite has one writer anyway."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    connection.execute(sa.text("SELECT pg_advisory_lock(hashtext('feedback_push.migrations'))"))
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.execute(sa.text("SELECT pg_advisory_unlock(hashtext('feedback_push.migrations'))"))
+        connection.commit()
+
+
+_migrate()

@@ -1,0 +1,5 @@
+"""Web Push: subscriptions, the outbox, and delivery."""
+
+from feedback_push.push.views import blueprint
+
+__all__ = ["blueprint"]

@@ -1,0 +1,82 @@
+"""Claims: taking due deliveries for a while, so that no two workers send the same one."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import exists, select, update
+
+from feedback_push.database import db
+from feedback_push.push import endpoints
+from feedback_push.push.models import Delivery, OutboxEntry, Subscription
+
+# Above the longest that a claimed delivery can take: its turn at the origin and the HTTP timeout.
+LEASE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What every delivery of one outbox entry has in common."""
+
+    payload: str
+    topic: str
+    urgency: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is ours until the lease ends, with all that is needed to send it and to record the result."""
+
+    entry: Entry
+    claim: str
+    id: int
+    attempts: int
+    reduced: bool
+    subscription_id: int
+    endpoint: str
+    p256dh: str
+    auth: str
+    vapid_public_key: str
+
+    @property
+    def origin(self) -> str:
+        """The push service that this goes to."""
+        return endpoints.origin(self.endpoint)
+
+
+def any_due(now: datetime) -> bool:
+    """Whether a delivery waits to be taken."""
+    return bool(db.session.scalar(select(exists().where(Delivery.due_at <= now))))
+
+
+def take(limit: int, now: datetime) -> list[Claimed]:
+    """Claim the deliveries that have been due the longest. The caller commits before it sends."""
+    claim = secrets.token_hex(16)
+    due = select(Delivery.id).where(Delivery.due_at <= now).order_by(Delivery.due_at, Delivery.id).limit(limit)
+    chosen = due.with_for_update(skip_locked=True).cte("due")
+    mark = update(Delivery).where(Delivery.id == chosen.c.id)
+    mark = mark.values(due_at=now + LEASE, claim=claim, attempts=Delivery.attempts + 1)
+    ids = db.session.scalars(mark.returning(Delivery.id), execution_options={"synchronize_session": False}).all()
+    return _read(list(ids), claim) if ids else []
+
+
+def _read(ids: list[int], claim: str) -> list[Claimed]:
+    device = (
+        Subscription.id,
+        Subscription.endpoint,
+        Subscription.p256dh,
+        Subscription.auth,
+        Subscription.vapid_public_key,
+    )
+    columns: tuple[Any, ...] = (Delivery.outbox_id, Delivery.id, Delivery.attempts, Delivery.reduced, *device)
+    rows = db.session.execute(select(*columns).join(Delivery.subscription).where(Delivery.id.in_(ids))).all()
+    entries = _entries({row[0] for row in rows})
+    return [Claimed(entries[outbox_id], claim, *rest) for outbox_id, *rest in rows]
+
+
+def _entries(ids: set[int]) -> dict[int, Entry]:
+    common: tuple[Any, ...] = (OutboxEntry.payload, OutboxEntry.topic, OutboxEntry.urgency, OutboxEntry.expires_at)
+    rows = db.session.execute(select(OutboxEntry.id, *common).where(OutboxEntry.id.in_(ids)))
+    return {id_: Entry(*rest) for id_, *rest in rows}

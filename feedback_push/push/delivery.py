@@ -1,0 +1,124 @@
+"""Delivery: claims what is due, keeps the gateway busy with it, and records what came of it."""
+
+import random
+import time
+from queue import Empty, SimpleQueue
+from threading import Event, Lock
+
+from flask import current_app
+
+from feedback_push.database import db, utcnow
+from feedback_push.push import claims, gateway, ledger, notification, origins
+from feedback_push.push.claims import Claimed
+from feedback_push.push.gateway import Gateway, Push, Result
+
+BUDGET = 5.0  # seconds; what is left then is for the next task, so that a stopping worker need not wait long
+_LONGEST = 15.0  # seconds that a run goes on claiming while an old push keeps it from ending anyway
+_OLD = 1.0  # seconds
+_GATHER = 0.02  # seconds in which further results are recorded together with the first
+
+_rung = Event()
+_running = Lock()
+
+
+def run() -> bool:
+    """Send what is due for about BUDGET seconds, one run at a time in a process; whether more is left."""
+    _rung.set()
+    while _rung.is_set() and _running.acquire(blocking=False):
+        try:
+            _rung.clear()
+            if _Run(gateway.current()).pump():
+                return True
+        finally:
+            _running.release()
+    return False
+
+
+class _Run:
+    def __init__(self, door: Gateway) -> None:
+        self._door = door
+        self._window = 4 * current_app.extensions["settings"].push_concurrency
+        self._results: SimpleQueue[Result[Claimed]] = SimpleQueue()
+        self._under_way: dict[int, float] = {}
+        self._started = time.monotonic()
+        self._more = True
+
+    def pump(self) -> bool:
+        """Whether it ended for want of time and not for want of work."""
+        while self._more or self._under_way:
+            if _rung.is_set():  # for what became due while an old push keeps this run from ending
+                _rung.clear()
+                self._more = True
+            if self._more and self._may_claim() and len(self._under_way) <= self._window // 2:
+                self._send(self._claim(self._window - len(self._under_way)))
+            if self._under_way:
+                self._record(self._gather())
+            elif not self._may_claim():
+                break
+        return self._more
+
+    def _may_claim(self) -> bool:
+        now = time.monotonic()
+        if now - self._started < BUDGET:
+            return True
+        oldest = next(iter(self._under_way.values()), now)
+        return now - oldest > _OLD and now - self._started < _LONGEST
+
+    def _claim(self, limit: int) -> list[Claimed]:
+        now = utcnow()
+        batch = claims.take(limit, now)
+        self._more = len(batch) == limit
+        ledger.expire([claimed for claimed in batch if claimed.entry.expires_at <= now])
+        sendable = _heed_holds([claimed for claimed in batch if claimed.entry.expires_at > now])
+        db.session.commit()
+        return sendable
+
+    def _send(self, batch: list[Claimed]) -> None:
+        self._under_way |= dict.fromkeys((claimed.id for claimed in batch), time.monotonic())
+        self._door.send([(claimed, _push(claimed)) for claimed in batch], self._results)
+
+    def _gather(self) -> list[Result[Claimed]]:
+        """The results that are there, or none when nothing ends within a second."""
+        try:
+            results = [self._results.get(timeout=1)]
+        except Empty:
+            return []
+        time.sleep(_GATHER)
+        while not self._results.empty():
+            results.append(self._results.get())
+        return results
+
+    def _record(self, results: list[Result[Claimed]]) -> None:
+        if not results:
+            return
+        ledger.record(results, utcnow())
+        db.session.commit()
+        for result in results:
+            del self._under_way[result.key.id]
+
+
+def _push(claimed: Claimed) -> Push:
+    entry = claimed.entry
+    return Push(
+        endpoint=claimed.endpoint,
+        p256dh=claimed.p256dh,
+        auth=claimed.auth,
+        vapid_public_key=claimed.vapid_public_key,
+        payload=notification.without_body(entry.payload) if claimed.reduced else entry.payload,
+        ttl=max(1, int((entry.expires_at - utcnow()).total_seconds())),  # 0 would mean "only if online now"
+        urgency=entry.urgency,
+        topic=None if claimed.reduced else entry.topic,
+    )
+
+
+def _heed_holds(batch: list[Claimed]) -> list[Claimed]:
+    """The deliveries that may go; for a held origin that is at most one probe, and the others are put back."""
+    for held in origins.held():
+        waiting = [claimed for claimed in batch if claimed.origin == held.origin]
+        random.shuffle(waiting)  # a device that is refused for a reason of its own must not be every probe
+        now = utcnow()
+        next_look = max(held.held_until, now + origins.BETWEEN_LOOKS)  # before a probe moves held_until
+        probes = waiting[:1] if waiting and origins.take_probe(held.origin, now) else []
+        ledger.put_back(waiting[len(probes) :], next_look)
+        batch = [claimed for claimed in batch if claimed.origin != held.origin] + probes
+    return batch

@@ -1,0 +1,141 @@
+"""The ledger: writing down what became of deliveries and of their devices, a few statements for many results."""
+
+import random
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import Table, bindparam, select, update
+
+from feedback_push.database import db
+from feedback_push.push import errors, origins
+from feedback_push.push.claims import Claimed
+from feedback_push.push.errors import PushError
+from feedback_push.push.gateway import Result
+from feedback_push.push.models import Delivery, DeliveryState, DeviceState, Subscription
+
+_FIRST_RETRY = 30.0  # seconds; doubled with each attempt
+_LONGEST_RETRY = 4 * 3600.0
+_POSTPONED = 5.0  # seconds
+
+_delivery = cast(Table, Delivery.__table__)
+_OURS = (_delivery.c.id == bindparam("ours"), _delivery.c.claim == bindparam("under"))
+
+
+def record(results: Sequence[Result[Claimed]], now: datetime) -> None:
+    """Write down results. A delivery that another worker has claimed since is left to that worker."""
+    accepted = [result.key for result in results if result.error is None]
+    refused = [(result.key, result.error) for result in results if result.error is not None]
+    _lock_devices(result.key for result in results)
+    _accept(accepted, now)
+    _refuse(refused, now)
+    _blame_devices(refused, now)
+    _hold_origins(refused, now)
+    cleared = [claimed for claimed, error in refused if error.conclusive and error.status]  # no status: nobody asked
+    origins.release({claimed.origin for claimed in (*accepted, *cleared)})
+
+
+def expire(deliveries: Sequence[Claimed]) -> None:
+    """Give up deliveries whose notification has outlived its TTL; the last error stays as the reason."""
+    _write([_row(claimed, state=DeliveryState.EXPIRED, due_at=None) for claimed in deliveries])
+
+
+def put_back(deliveries: Sequence[Claimed], until: datetime) -> None:
+    """Let deliveries wait unsent; it is no attempt."""
+    _write([_row(claimed, due_at=until, attempts=claimed.attempts - 1) for claimed in deliveries])
+
+
+def _lock_devices(deliveries: Iterable[Claimed]) -> None:
+    # In one order and before the deliveries, or two workers, or a removed device, could wait for each other.
+    ids = sorted({claimed.subscription_id for claimed in deliveries})
+    these = select(Subscription.id).where(Subscription.id.in_(ids)).order_by(Subscription.id)
+    db.session.execute(these.with_for_update(key_share=True))
+
+
+def _accept(deliveries: Sequence[Claimed], now: datetime) -> None:
+    if not deliveries:
+        return
+    ours = Delivery.id.in_([claimed.id for claimed in deliveries]) & Delivery.claim.in_({c.claim for c in deliveries})
+    final = {"state": DeliveryState.ACCEPTED, "due_at": None, "accepted_at": now, "error": None, "detail": None}
+    _execute(update(Delivery).where(ours).values(**final))
+    devices = Subscription.id.in_([claimed.subscription_id for claimed in deliveries])
+    _execute(update(Subscription).where(devices).values(last_accepted_at=now, failures=0))
+
+
+def _refuse(refused: Sequence[tuple[Claimed, PushError]], now: datetime) -> None:
+    _write(
+        [
+            _row(claimed, error=error.code, status=error.status, detail=error.detail, **_decide(claimed, error, now))
+            for claimed, error in refused
+        ]
+    )
+
+
+def _decide(claimed: Claimed, error: PushError, now: datetime) -> dict[str, Any]:
+    """What happens next to a refused delivery: its new state, or when it is due again."""
+    match error:
+        case errors.Gone() | errors.KeyMismatch():
+            return {"state": DeliveryState.FAILED, "due_at": None}
+        case errors.Rejected() if claimed.reduced:
+            return {"state": DeliveryState.FAILED, "due_at": None}
+        case errors.Rejected():
+            return {"reduced": True, "due_at": now}
+        case errors.Misconfigured():
+            # Not its own failure: neither its next backoff nor the counter's range shall suffer from a long hold.
+            return {"due_at": now + origins.HOLD, "attempts": claimed.attempts - 1}
+        case errors.Postponed():
+            return {"due_at": now + timedelta(seconds=_POSTPONED), "attempts": claimed.attempts - 1}
+        case _:
+            wait = max(_backoff(claimed.attempts), error.retry_after or 0)
+            # Looked at once more when its time has run out, so that it ends as expired.
+            return {"due_at": min(now + timedelta(seconds=wait), claimed.entry.expires_at)}
+
+
+def _backoff(attempts: int) -> float:
+    spread = random.uniform(0.75, 1.25)  # noqa: S311 - it only keeps retries from falling together
+    return min(_FIRST_RETRY * 2.0 ** min(attempts - 1, 20), _LONGEST_RETRY) * spread
+
+
+def _blame_devices(refused: Sequence[tuple[Claimed, PushError]], now: datetime) -> None:
+    """Only these three are the device's doing; nothing else may change it."""
+    gone, failing = _those(refused, errors.Gone), _those(refused, errors.Unavailable)
+    # A mismatch without an answer is one that we saw ourselves: putting the earlier keys back mends it.
+    stale = _those([(claimed, error) for claimed, error in refused if error.status], errors.KeyMismatch)
+    if gone:
+        devices = Subscription.id.in_([claimed.subscription_id for claimed in gone])
+        _execute(update(Subscription).where(devices).values(state=DeviceState.GONE, gone_at=now))
+    if stale:
+        # A browser that has re-subscribed in the meantime is not the one that was refused.
+        devices = Subscription.id.in_([claimed.subscription_id for claimed in stale])
+        unchanged = Subscription.vapid_public_key.in_({claimed.vapid_public_key for claimed in stale})
+        _execute(update(Subscription).where(devices, unchanged).values(state=DeviceState.STALE))
+    if failing:
+        devices = Subscription.id.in_([claimed.subscription_id for claimed in failing])
+        _execute(update(Subscription).where(devices).values(failures=Subscription.failures + 1))
+
+
+def _hold_origins(refused: Sequence[tuple[Claimed, PushError]], now: datetime) -> None:
+    reasons = {claimed.origin: error for claimed, error in refused if isinstance(error, errors.Misconfigured)}
+    for origin, error in sorted(reasons.items()):
+        origins.hold(origin, error, now)
+
+
+def _those(refused: Sequence[tuple[Claimed, PushError]], kind: type[PushError]) -> list[Claimed]:
+    return [claimed for claimed, error in refused if isinstance(error, kind)]
+
+
+def _row(claimed: Claimed, **changes: Any) -> dict[str, Any]:
+    return {"ours": claimed.id, "under": claimed.claim, **changes}
+
+
+def _write(rows: list[dict[str, Any]]) -> None:
+    by_columns: dict[frozenset[str], list[dict[str, Any]]] = {}
+    for row in rows:
+        by_columns.setdefault(frozenset(row), []).append(row)
+    for same in by_columns.values():
+        columns: dict[str, Any] = {name: bindparam(name) for name in same[0] if name not in ("ours", "under")}
+        db.session.connection().execute(update(_delivery).where(*_OURS).values(columns), same)
+
+
+def _execute(statement: Any) -> None:
+    db.session.execute(statement, execution_options={"synchronize_session": False})

@@ -1,0 +1,36 @@
+"""The outbox: a notification is stored in its caller's transaction, and a knock follows the commit."""
+
+from datetime import datetime, timedelta
+
+from flask import current_app
+from sqlalchemy import select
+
+from feedback_push.database import db, utcnow
+from feedback_push.push import doorbell
+from feedback_push.push.models import OutboxEntry
+from feedback_push.push.notification import Notification
+
+
+def enqueue(notification: Notification) -> OutboxEntry:
+    """Add a notification to the session: it exists if and only if the caller's transaction commits."""
+    now = utcnow()
+    entry = OutboxEntry(
+        payload=notification.to_json(),
+        topic=notification.topic,
+        urgency=notification.urgency,
+        created_at=now,
+        expires_at=now + timedelta(seconds=current_app.extensions["settings"].push_ttl),
+    )
+    db.session.add(entry)
+    return entry
+
+
+def wake(entry_id: int) -> None:
+    """Tell the workers that an entry is committed; never raises and never waits."""
+    doorbell.ring("push.fan_out", entry_id)
+
+
+def due(now: datetime) -> list[int]:
+    """The oldest entries whose fan-out is not finished and whose time has not run out; at most 100."""
+    still_open = (OutboxEntry.fanned_out_at.is_(None), OutboxEntry.expires_at > now)
+    return list(db.session.scalars(select(OutboxEntry.id).where(*still_open).order_by(OutboxEntry.id).limit(100)))

@@ -1,0 +1,123 @@
+"""Subscriptions: saving what a browser sends, removing it, and whom a notification goes to."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import delete, func, select
+
+from feedback_push.auth.models import User
+from feedback_push.database import db, insert, utcnow
+from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
+from feedback_push.push.models import DeviceState, Subscription
+
+_KEEP_GONE = timedelta(days=30)
+
+
+class SubscriptionRefused(ValueError):
+    """What the browser sent is no usable subscription; the text says why."""
+
+
+@dataclass(frozen=True)
+class BrowserSubscription:
+    """The checked fields of `PushSubscription.toJSON()`; the keys are base64url without padding."""
+
+    endpoint: str
+    p256dh: str
+    auth: str
+
+    @classmethod
+    def parse(cls, data: object, policy: EndpointPolicy) -> "BrowserSubscription":
+        """Check the JSON a browser sent; SubscriptionRefused says what is wrong with it."""
+        if not isinstance(data, dict) or not isinstance(keys := data.get("keys"), dict):
+            raise SubscriptionRefused("Expected an object with endpoint and keys.")
+        endpoint = data.get("endpoint")
+        if not isinstance(endpoint, str) or not endpoint:
+            raise SubscriptionRefused("The endpoint is missing.")
+        try:
+            policy.check(endpoint)
+        except EndpointRefused as error:
+            raise SubscriptionRefused(str(error)) from None
+        return cls(endpoint, _public_key(keys.get("p256dh")), _secret(keys.get("auth")))
+
+
+def save(subscription: BrowserSubscription, *, user: User, vapid_public_key: str, name: str) -> None:
+    """Store a browser under its newest owner; one that was gone or stale lives again."""
+    fresh = {
+        "user_id": user.id,
+        "p256dh": subscription.p256dh,
+        "auth": subscription.auth,
+        "vapid_public_key": vapid_public_key,
+        "state": DeviceState.LIVE,
+        "failures": 0,
+        "gone_at": None,
+    }
+    row = insert(Subscription).values(endpoint=subscription.endpoint, name=name, added_at=utcnow(), **fresh)
+    db.session.execute(row.on_conflict_do_update(index_elements=[Subscription.endpoint], set_=fresh))
+
+
+def remove(endpoint: str, *, user: User) -> None:
+    """Forget a browser of this user, with all that waits for it."""
+    db.session.execute(delete(Subscription).where(Subscription.endpoint == endpoint, Subscription.user_id == user.id))
+
+
+def remove_device(device_id: int, *, user: User) -> None:
+    """Forget a browser of this user by its id."""
+    db.session.execute(delete(Subscription).where(Subscription.id == device_id, Subscription.user_id == user.id))
+
+
+def of(user: User) -> list[Subscription]:
+    """The browsers of this user, the newest first; those that are gone are left out."""
+    mine = select(Subscription).where(Subscription.user_id == user.id, Subscription.state != DeviceState.GONE)
+    return list(db.session.scalars(mine.order_by(Subscription.id.desc())))
+
+
+def count(state: DeviceState, vapid_public_key: str) -> int:
+    """How many browsers made with this key are in this state."""
+    these = (Subscription.state == state, Subscription.vapid_public_key == vapid_public_key)
+    return db.session.scalar(select(func.count()).select_from(Subscription).where(*these)) or 0
+
+
+def forget_gone(now: datetime) -> None:
+    """Remove the browsers that went more than 30 days ago and have not come back."""
+    db.session.execute(
+        delete(Subscription).where(Subscription.state == DeviceState.GONE, Subscription.gone_at < now - _KEEP_GONE)
+    )
+
+
+def _public_key(value: object) -> str:
+    raw = _decode(value, "p256dh")
+    if len(raw) != 65 or not _on_curve(raw):
+        raise SubscriptionRefused("p256dh is not an uncompressed point on P-256.")
+    return _encode(raw)
+
+
+def _on_curve(point: bytes) -> bool:
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    except ValueError:
+        return False
+    return True
+
+
+def _secret(value: object) -> str:
+    raw = _decode(value, "auth")
+    if len(raw) != 16:
+        raise SubscriptionRefused("auth is not 16 bytes.")
+    return _encode(raw)
+
+
+def _decode(value: object, name: str) -> bytes:
+    if not isinstance(value, str) or not value or len(value) > 200:
+        raise SubscriptionRefused(f"{name} is missing or malformed.")
+    try:
+        text = value.rstrip("=")
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise SubscriptionRefused(f"{name} is not base64url.") from None
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

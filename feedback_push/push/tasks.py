@@ -1,0 +1,52 @@
+"""The tasks: doorbells for the modules beside them. Each may run twice, or at the same time as itself."""
+
+import logging
+import time
+
+from celery import shared_task
+from flask import current_app
+
+from feedback_push.database import db, utcnow
+from feedback_push.push import claims, delivery, doorbell, fanout, outbox, subscriptions
+
+_log = logging.getLogger(__name__)
+
+
+@shared_task(name="push.fan_out")
+def fan_out(entry_id: int) -> None:
+    """Make the deliveries of an outbox entry."""
+    settings = current_app.extensions["settings"]
+    if not settings.push_enabled:
+        _log.info("push is off: outbox entry %s waits for VAPID keys", entry_id)
+        return
+    until = time.monotonic() + delivery.BUDGET
+    more = True
+    while more and time.monotonic() < until:
+        more = fanout.next_set(entry_id, settings.vapid_public_key)
+        db.session.commit()
+        doorbell.ring("push.deliver")
+    if more:
+        doorbell.ring("push.fan_out", entry_id)
+
+
+@shared_task(name="push.deliver")
+def deliver() -> None:
+    """Send the deliveries that are due."""
+    if not current_app.extensions["settings"].push_enabled:
+        _log.info("push is off: the deliveries that are due wait for VAPID keys")
+        return
+    if delivery.run():
+        doorbell.ring("push.deliver")
+
+
+@shared_task(name="push.sweep")
+def sweep() -> None:
+    """Knock again for whatever is due: a lost knock, a retry, or the claim of a worker that died."""
+    now = utcnow()
+    if current_app.extensions["settings"].push_enabled:
+        for entry_id in outbox.due(now):
+            doorbell.ring("push.fan_out", entry_id)
+        if claims.any_due(now):
+            doorbell.ring("push.deliver")
+    subscriptions.forget_gone(now)
+    db.session.commit()

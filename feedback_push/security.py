@@ -1,0 +1,102 @@
+"""Security headers, cookies, trusted hosts and trusted proxies."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from flask import Flask, request
+from flask.typing import ResponseReturnValue
+from flask.wrappers import Response
+from flask_talisman import Talisman
+from werkzeug.exceptions import SecurityError
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from feedback_push.config import Settings
+from feedback_push.setting_rules import is_loopback
+
+# The longest message, in a script whose every character takes twelve bytes in a form.
+_LARGEST_BODY = 3 * 1024 * 1024
+_CONTENT_SECURITY_POLICY = {
+    "default-src": "'self'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "worker-src": "'self'",
+    "connect-src": "'self'",
+    "manifest-src": "'self'",
+    "object-src": "'none'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+}
+_PERMISSIONS_POLICY = {"camera": "()", "geolocation": "()", "microphone": "()", "payment": "()"}
+
+talisman = Talisman()
+
+
+def init_app(app: Flask) -> None:
+    """Apply the policy; called before any other extension, so that their error pages have a nonce too."""
+    settings: Settings = app.extensions["settings"]
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=_LARGEST_BODY,
+        MAX_FORM_MEMORY_SIZE=_LARGEST_BODY,
+        REMEMBER_COOKIE_DURATION=timedelta(days=14),
+        REMEMBER_COOKIE_HTTPONLY=True,
+        REMEMBER_COOKIE_SAMESITE="Lax",
+        REMEMBER_COOKIE_SECURE=settings.https,
+    )
+    app.before_request(_only_for_hosts(_own_hosts(settings)))  # before anything redirects
+    talisman.init_app(
+        app,
+        content_security_policy=_CONTENT_SECURITY_POLICY,
+        content_security_policy_nonce_in=["script-src"],
+        # Without a known number of proxies anyone could claim to have come by https.
+        force_https=settings.https and settings.trusted_proxies > 0,
+        strict_transport_security=settings.https,
+        session_cookie_secure=settings.https,
+        session_cookie_samesite="Lax",
+        permissions_policy=_PERMISSIONS_POLICY,
+        referrer_policy="strict-origin-when-cross-origin",
+    )
+    app.after_request(_isolate)
+    if hops := settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+
+
+def no_store(response: Response) -> Response:
+    """Keep a page with private content out of every cache; for a blueprint's after_request."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def path_within_site(target: str | None) -> str | None:
+    """A redirect target given by the browser, or None where it could leave the site."""
+    if not target or not target.startswith("/") or target.startswith("//"):
+        return None
+    return None if "\\" in target or any(ord(char) < 33 for char in target) else target
+
+
+def wants_json() -> bool:
+    """Whether the request speaks JSON rather than pages."""
+    return request.path.startswith("/push/") or request.is_json
+
+
+def _own_hosts(settings: Settings) -> set[str]:
+    local = {"localhost", "127.0.0.1", "::1"} if is_loopback(settings.site_host) else set()
+    return {settings.site_host, *local}
+
+
+def _only_for_hosts(hosts: set[str]) -> Callable[[], None]:
+    # Not by TRUSTED_HOSTS, which knows no IPv6 addresses.
+    def check() -> None:
+        if urlsplit(f"//{request.host}").hostname not in hosts:
+            raise SecurityError("The Host header names another site.")
+
+    return check
+
+
+def _isolate(response: Response) -> ResponseReturnValue:
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response

@@ -1,0 +1,106 @@
+"""`python -m feedback_push.standalone`, which `make run` executes: everything until Ctrl-C."""
+
+import errno
+import os
+import socket
+import sys
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
+
+from feedback_push import config
+from feedback_push.config import Settings
+from feedback_push.standalone import StartError, broker, processes, terminal
+from feedback_push.standalone.instance import only_launcher, private_folder
+from feedback_push.standalone.processes import Child
+
+
+def main() -> int:
+    """Prepare and serve; the exit code is 0 after a stop signal, 2 for bad settings and 1 for any other failure."""
+    os.umask(0o077)
+    terminal.listen()
+    folder = config.instance_dir(config.source())
+    try:
+        private_folder(folder)
+        with only_launcher(folder):
+            # In a process of its own, so that the launcher need not keep the application in memory.
+            exit_code = processes.run(_python("feedback_push.standalone.first_run"))
+            if exit_code == 0:
+                _serve(config.load())
+    except StartError as error:
+        terminal.say(error, error=True)
+        return 1
+    if not terminal.asked_to_stop():
+        return exit_code
+    terminal.say("Stopped.")
+    return 0
+
+
+def _serve(settings: Settings) -> None:
+    with _listener(settings) as listener, broker.running(settings) as brokers:
+        web, worker = _web(listener.fileno()), _worker()
+        with processes.running(web, worker):
+            if processes.wait_for(lambda: _answers(settings), 30, web):
+                terminal.say(_welcome(settings))
+            elif not terminal.asked_to_stop():
+                raise StartError("The web server does not answer. Its messages above may say why.")
+            processes.watch([*brokers, web, worker])
+
+
+def _listener(settings: Settings) -> socket.socket:
+    # Ours rather than the web server's: a port that is taken is found at once, and a restart refuses no visitor.
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        reason = "another program has taken it" if error.errno == errno.EADDRINUSE else error.strerror
+        raise StartError(
+            f"Cannot serve at {settings.host}, port {settings.port}: {reason}. "
+            f"Another port can be chosen so: PORT={settings.port + 1} make run"
+        ) from None
+
+
+def _web(listener: int) -> Child:
+    options = [
+        *("--bind", f"fd://{listener}", "--worker-class", "gthread", "--workers", "1", "--threads", "8"),
+        *("--max-requests", "5000", "--max-requests-jitter", "500", "--graceful-timeout", "5"),
+        *("--no-control-socket", "--log-level", "warning"),
+    ]
+    return Child("The web server", [*_python("gunicorn"), *options, "wsgi:app"], listener)
+
+
+def _worker() -> Child:
+    options = [
+        *("--pool", "threads", "--concurrency", "4", "--loglevel", "WARNING"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),  # there is no other worker to talk to
+    ]
+    # Celery's long warning to root is about pickled tasks; ours are JSON.
+    celery = _python("celery", "-W", "ignore:You're running the worker")
+    return Child("The worker", [*celery, "--quiet", "--app", "celery_worker", "worker", *options])
+
+
+def _python(module: str, *options: str) -> list[str]:
+    return [sys.executable, *options, "-m", module]
+
+
+def _answers(settings: Settings) -> bool:
+    connection = HTTPConnection(settings.host, settings.port, timeout=1)
+    try:
+        connection.request("GET", "/healthz", headers={"Host": urlsplit(settings.site_url).netloc})
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _welcome(settings: Settings) -> str:
+    return (
+        "Feedback Push is running.\n"
+        f"  Feedback form  {settings.site_url}/feedback/\n"
+        f"  Dashboard      {settings.site_url}{settings.admin_url}\n"
+        "Press Ctrl-C to stop."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

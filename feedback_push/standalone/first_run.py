@@ -1,0 +1,83 @@
+"""What a first start makes and later ones keep: the secrets, the newest schema and an administrator."""
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from environs import Env
+from sqlalchemy.exc import OperationalError
+
+from feedback_push import config, create_app, database
+from feedback_push.auth import accounts
+from feedback_push.push import vapid
+from feedback_push.standalone.terminal import say
+
+_HEADER = """\
+# Made by `make run`, which adds what is missing here and changes nothing. The environment and .env come first.
+# Whoever can read this file can sign in as anybody and send notifications in the name of this site.
+"""
+
+
+def main() -> int:
+    """Prepare everything and print how the first administrator signs in; runs in a process of its own."""
+    env = config.source()
+    keep_secrets(env, config.instance_dir(env) / "secrets.env")
+    try:
+        app = create_app(config.load())
+        database.upgrade(app)
+        with app.app_context():
+            create_first_administrator(env.str("ADMIN_EMAIL", "admin@localhost"), env.str("ADMIN_PASSWORD", ""))
+    except config.ConfigError as error:
+        say(error, error=True)
+        return 2
+    except OperationalError as error:
+        say(f"Cannot use the database: {error.orig} See DATABASE_URL.", error=True)
+        return 1
+    except accounts.AccountError as error:
+        say(f"Cannot make the first administrator: {error} See ADMIN_EMAIL and ADMIN_PASSWORD.", error=True)
+        return 1
+    return 0
+
+
+def keep_secrets(env: Env, path: Path) -> None:
+    """Add the secrets that are configured nowhere yet, not even as empty, to a file that only we can read."""
+    missing = _missing_secrets(env)
+    if missing:
+        kept = path.read_text() if path.exists() else _HEADER
+        separator = "" if kept.endswith("\n") else "\n"
+        _replace(path, kept + separator + "".join(f"{name}={value}\n" for name, value in missing.items()))
+
+
+def create_first_administrator(email: str, given_password: str) -> None:
+    """Make an administrator if there is none, and print a generated password, which is kept nowhere else."""
+    if accounts.exist():
+        return
+    password = given_password or secrets.token_urlsafe(12)
+    user = accounts.create(email, password)
+    database.db.session.commit()
+    shown = "the one in ADMIN_PASSWORD" if given_password else f"{password}   (shown only this once)"
+    say(f"The first administrator\n  E-mail    {user.email}\n  Password  {shown}")
+
+
+def _missing_secrets(env: Env) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if env.str("SECRET_KEY", None) is None:
+        found["SECRET_KEY"] = secrets.token_urlsafe(48)
+    if env.str("VAPID_PRIVATE_KEY", None) is None and env.str("VAPID_PUBLIC_KEY", None) is None:
+        keys = vapid.generate()
+        found |= {"VAPID_PRIVATE_KEY": keys.private_key, "VAPID_PUBLIC_KEY": keys.public_key}
+    return found
+
+
+def _replace(path: Path, text: str) -> None:
+    with NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:  # mode 0600
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

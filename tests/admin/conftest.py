@@ -1,0 +1,14 @@
+"""An administrator in front of the dashboard."""
+
+import pytest
+
+from feedback_push.auth.models import User
+from tests.conftest import PASSWORD
+from tests.visits import Visitor
+
+
+@pytest.fixture
+def dashboard(client: Visitor, staff: User) -> Visitor:
+    """The browser of an administrator who has signed in."""
+    client.sign_in(staff.email, PASSWORD)
+    return client

@@ -1,0 +1,43 @@
+"""admin/words.py: the ledger in words."""
+
+import pytest
+
+from feedback_push.admin import words
+from feedback_push.push import errors
+from feedback_push.push.models import Delivery, DeliveryState
+
+
+def reason(
+    state: DeliveryState, error: str | None = None, status: int | None = None, detail: str | None = None
+) -> str | None:
+    return words.reason(Delivery(state=state, error=error, status=status, detail=detail))
+
+
+@pytest.mark.parametrize("error", errors.PushError.__subclasses__())
+def test_every_refusal_has_words_of_its_own(error: type[errors.PushError]) -> None:
+    told = {other.code: reason(DeliveryState.FAILED, other.code) for other in errors.PushError.__subclasses__()}
+    assert told[error.code]
+    assert list(told.values()).count(told[error.code]) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "told"),
+    [
+        (DeliveryState.WAITING, None, None),
+        (DeliveryState.WAITING, "throttled", "The push service asks us to wait."),
+        (DeliveryState.ACCEPTED, None, None),
+        (DeliveryState.ACCEPTED, "unavailable", None),
+        (DeliveryState.FAILED, "gone", "The browser has unsubscribed."),
+        (DeliveryState.EXPIRED, None, "Its time ran out."),
+        (DeliveryState.EXPIRED, "unavailable", "The push service could not be reached."),
+    ],
+)
+def test_only_what_went_wrong_is_explained(state: DeliveryState, error: str | None, told: str | None) -> None:
+    assert reason(state, error) == told
+
+
+def test_the_push_services_own_words_follow_ours() -> None:
+    refused = "The push service refuses this site's key, contact or clock."
+    assert reason(DeliveryState.WAITING, "misconfigured", 403, "BadJwtToken") == f"{refused} (403 BadJwtToken)"
+    assert reason(DeliveryState.WAITING, "misconfigured", 403, "") == f"{refused} (403)"
+    assert reason(DeliveryState.WAITING, "misconfigured") == refused

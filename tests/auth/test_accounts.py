@@ -1,0 +1,135 @@
+"""auth/accounts.py: who may sign in, and with what."""
+
+import argon2
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from feedback_push.auth import accounts
+from feedback_push.auth.accounts import AccountError
+from feedback_push.auth.models import User
+from feedback_push.database import db
+from tests.conftest import PASSWORD, make_user
+
+EMAIL = "ada@example.org"
+OTHER_HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=32, parallelism=1)
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The parameters of every hash that a password is really verified against."""
+    seen: list[str] = []
+    verify = argon2.PasswordHasher.verify
+
+    def watched(hasher: argon2.PasswordHasher, stored: str, password: str) -> bool:
+        seen.append(stored.rsplit("$", 2)[0])
+        return verify(hasher, stored, password)
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", watched)
+    return seen
+
+
+@pytest.mark.usefixtures("any_app")
+def test_only_the_right_password_of_the_right_account_fits() -> None:
+    user = make_user(EMAIL)
+    make_user("bob@example.org")
+    assert accounts.authenticate(EMAIL, PASSWORD) is user
+    assert accounts.authenticate(" ADA@Example.ORG ", PASSWORD) is user
+    for email, password in [
+        *[(EMAIL, ""), (EMAIL, PASSWORD.upper()), (EMAIL, f"{PASSWORD} "), (EMAIL, user.password_hash)],
+        *[("", PASSWORD), ("nobody@example.org", PASSWORD), ("%", PASSWORD), (EMAIL[:-1], PASSWORD)],
+    ]:
+        assert accounts.authenticate(email, password) is None
+
+
+@pytest.mark.usefixtures("app")
+def test_an_unknown_address_costs_the_same_verification_as_a_wrong_password(verified: list[str]) -> None:
+    make_user(EMAIL)
+    accounts.authenticate(EMAIL, "wrong password")
+    accounts.authenticate("nobody@example.org", "wrong password")
+    assert len(verified) == 2
+    assert verified[0] == verified[1]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_password_is_kept_as_a_salted_argon2id_hash() -> None:
+    first, second = make_user(EMAIL), make_user("bob@example.org")
+    assert first.password_hash.startswith("$argon2id$")
+    assert first.password_hash != second.password_hash
+    assert PASSWORD not in first.password_hash
+
+
+@pytest.mark.usefixtures("app")
+def test_a_hash_with_other_parameters_than_todays_is_replaced_when_its_user_signs_in() -> None:
+    user = make_user(EMAIL)
+    token = user.session_token
+    user.password_hash = old = OTHER_HASHER.hash(PASSWORD)
+    assert accounts.authenticate(EMAIL, "wrong password") is None
+    assert user.password_hash == old
+    assert accounts.authenticate(EMAIL, PASSWORD) is user
+    assert user.password_hash != old
+    assert accounts.authenticate(EMAIL, PASSWORD) is user
+    assert user.session_token == token
+
+
+@pytest.mark.usefixtures("any_app")
+def test_an_address_is_one_account_however_it_is_spelled() -> None:
+    user = accounts.create(" Ada@Example.org ", PASSWORD)
+    db.session.commit()
+    assert user.email == EMAIL
+    assert accounts.find("ADA@example.ORG") is user
+    with pytest.raises(AccountError, match="already an account"):
+        accounts.create("aDa@example.org", PASSWORD)
+
+
+@pytest.mark.usefixtures("any_app")
+def test_the_database_too_keeps_an_address_to_one_account() -> None:
+    make_user(EMAIL)
+    db.session.add(User(email=EMAIL, password_hash="", session_token="another"))
+    with pytest.raises(IntegrityError):
+        db.session.commit()
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("email", ["", "ada", "ada@", "ada@example.org\nbob@example.org", "Ada <ada@example.org>"])
+def test_what_is_no_address_gets_no_account(email: str) -> None:
+    with pytest.raises(AccountError, match="Not an e-mail address"):
+        accounts.create(email, PASSWORD)
+    assert accounts.every() == []
+
+
+@pytest.mark.usefixtures("app")
+def test_a_password_has_at_least_8_characters() -> None:
+    with pytest.raises(AccountError, match="at least 8 characters"):
+        accounts.create(EMAIL, "1234567")
+    user = accounts.create(EMAIL, "12345678")
+    with pytest.raises(AccountError, match="at least 8 characters"):
+        accounts.set_password(user, "1234567")
+    assert accounts.authenticate(EMAIL, "12345678") is user
+
+
+@pytest.mark.usefixtures("app")
+def test_a_password_may_be_long_and_in_any_script() -> None:
+    password = "пароль 🔑 " * 40
+    accounts.create(EMAIL, password)
+    assert accounts.authenticate(EMAIL, password)
+    assert accounts.authenticate(EMAIL, password[:-1]) is None
+
+
+@pytest.mark.usefixtures("any_app")
+def test_a_new_password_makes_the_earlier_sessions_nobodys() -> None:
+    user = make_user(EMAIL)
+    token = user.session_token
+    assert accounts.by_session_token(token) is user
+    accounts.set_password(user, "battery staple")
+    db.session.commit()
+    assert accounts.by_session_token(token) is None
+    assert accounts.by_session_token(user.session_token) is user
+    assert accounts.authenticate(EMAIL, PASSWORD) is None
+
+
+@pytest.mark.usefixtures("any_app")
+def test_accounts_are_counted_and_listed_the_oldest_first() -> None:
+    assert not accounts.exist()
+    users = [make_user("zoe@example.org"), make_user("ada@example.org")]
+    assert accounts.exist()
+    assert accounts.every() == users

@@ -1,0 +1,222 @@
+"""auth/views.py: signing in and out, as a browser does it."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote, urljoin, urlsplit
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+
+from feedback_push.auth import accounts
+from feedback_push.auth.models import User
+from feedback_push.database import db
+from tests.conftest import PASSWORD, make_user
+from tests.visits import Page, Visit, Visitor
+
+WRONG = "This e-mail address and password do not belong together."
+
+
+def test_an_administrator_signs_in_and_reads_the_inbox(any_app: Flask) -> None:
+    visitor, user = Visitor(any_app), make_user("staff@example.org")
+    assert not visitor.signed_in()
+    answer = visitor.sign_in(f" {user.email.upper()} ", PASSWORD)
+    assert (answer.status_code, answer.location) == (303, "/admin/")
+    assert visitor.signed_in()
+    assert not Visitor(any_app).signed_in()
+
+
+def test_a_wrong_password_and_an_unknown_address_are_told_the_same(client: Visitor, staff: User) -> None:
+    pages = [
+        Page(client.sign_in(staff.email, "wrong password")),
+        Page(client.sign_in("nobody@example.org", PASSWORD)),
+    ]
+    assert [page.status for page in pages] == [422, 422]
+    assert [page.alert for page in pages] == [WRONG, WRONG]
+    assert pages[0].fields["email"] == staff.email
+    assert pages[0].fields["password"] == ""
+    assert not client.signed_in()
+
+
+@pytest.mark.parametrize(
+    ("email", "password"),
+    [("", PASSWORD), ("staff@example.org", ""), ("", ""), ("x" * 321, PASSWORD), ("staff@example.org", "x" * 1001)],
+)
+@pytest.mark.usefixtures("staff")
+def test_an_incomplete_form_comes_back(client: Visitor, email: str, password: str) -> None:
+    page = Page(client.sign_in(email, password))
+    assert page.status == 422
+    assert page.fields["email"] == email
+    assert page.all(class_="error")
+    assert page.one("title").words.startswith("Error: ")
+
+
+def test_odd_input_is_just_wrong(any_app: Flask) -> None:
+    visitor, user = Visitor(any_app), make_user("staff@example.org")
+    email = user.email
+    for odd in ("\0", "\ufffd", f"{email}' OR '1'='1", "🔑", "x" * 320):
+        assert (odd, visitor.sign_in(odd, PASSWORD).status_code) == (odd, 422)
+        assert (odd, visitor.sign_in(email, odd).status_code) == (odd, 422)
+
+
+@pytest.mark.parametrize(
+    "wanted", ["/admin/messages/7", "/admin/?before=12", "/admin/devices", "/feedback/?a=b&c=ü", "/admin/%2F"]
+)
+def test_after_signing_in_people_get_where_they_wanted_to_go(client: Visitor, staff: User, wanted: str) -> None:
+    answer = client.send(f"/login?next={quote(wanted)}", email=staff.email, password=PASSWORD)
+    assert answer.status_code == 303
+    assert urljoin("http://here/", answer.location or "") == urljoin("http://here/", quote(wanted, safe="/?&=%"))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["https://evil.example", "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "evil.example",
+     "/\t/evil.example", "/\n/evil.example", "\t//evil.example", "javascript:alert(1)", "http:evil.example",
+     "%2F%2Fevil.example", "/%09/evil.example", "/%5cevil.example", "/.//evil.example", "/..//evil.example", "",
+     "@evil.example", "/;//evil.example", "//evil.example\\@127.0.0.1:8000/", "/\r\nLocation: https://evil.example",
+     "\uff0eevil.example", "/\uff0fevil.example"],
+)  # fmt: skip
+def test_signing_in_never_leads_to_another_site(client: Visitor, staff: User, hostile: str) -> None:
+    address = f"/login?next={quote(hostile, safe='')}"
+    for answer in (client.send(address, email=staff.email, password=PASSWORD), client.get(address)):
+        assert answer.status_code in (302, 303)
+        target = urlsplit(urljoin("https://here.example/login", answer.location or "//none"))
+        assert (target.scheme, target.netloc) == ("https", "here.example")
+        assert "\\" not in (answer.location or "")
+
+
+def test_the_form_keeps_where_people_wanted_to_go(client: Visitor, staff: User) -> None:
+    answer = client.get("/admin/devices")
+    assert answer.location
+    client.send(answer.location, email=staff.email, password="wrong password")
+    assert client.send(answer.location, email=staff.email, password=PASSWORD).location == "/admin/devices"
+
+
+def test_whoever_is_signed_in_needs_no_form(client: Visitor, staff: User) -> None:
+    client.sign_in(staff.email, PASSWORD)
+    answer = client.get("/login?next=/admin/devices")
+    assert (answer.status_code, answer.location) == (302, "/admin/devices")
+
+
+@pytest.mark.parametrize(
+    ("site_url", "secure"), [("https://feedback.example.org", True), ("http://127.0.0.1:8000", False)]
+)
+def test_cookies_are_out_of_reach_of_scripts_other_sites_and_plain_http(
+    visit: Visit, staff: User, site_url: str, secure: bool
+) -> None:
+    visitor = visit(site_url=site_url)
+    answer = visitor.sign_in(staff.email, PASSWORD, remember="y")
+    for name in ("session", "remember_token"):
+        flags = set(visitor.cookie_line(answer, name).split("; ")[1:])
+        assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= flags
+        assert ("Secure" in flags) is secure
+
+
+def test_a_session_ends_with_the_browser_unless_it_is_to_be_remembered(client: Visitor, staff: User) -> None:
+    answer = client.sign_in(staff.email, PASSWORD)
+    assert "remember_token" not in str(answer.headers)
+    assert "Expires" not in client.cookie_line(answer, "session")
+    client.delete_cookie("session", domain="127.0.0.1")
+    assert not client.signed_in()
+
+
+def test_a_remembered_browser_stays_signed_in_for_14_days(client: Visitor, staff: User) -> None:
+    answer = client.sign_in(staff.email, PASSWORD, remember="y")
+    line = dict(part.partition("=")[::2] for part in client.cookie_line(answer, "remember_token").split("; "))
+    assert abs(parsedate_to_datetime(line["Expires"]) - datetime.now(UTC) - timedelta(days=14)) < timedelta(minutes=5)
+    client.delete_cookie("session", domain="127.0.0.1")
+    assert client.signed_in()
+
+
+def test_a_changed_cookie_is_worth_nothing(client: Visitor, app: Flask, staff: User) -> None:
+    client.sign_in(staff.email, PASSWORD, remember="y")
+    for name in ("session", "remember_token"):
+        cookie = client.get_cookie(name, domain="127.0.0.1")
+        assert cookie
+        forger = Visitor(app)
+        forger.set_cookie(name, cookie.value[:-4] + "AAAA", domain="127.0.0.1")
+        assert not forger.signed_in()
+
+
+def test_signing_in_changes_the_session_so_that_none_can_be_foisted_on_anyone(client: Visitor, staff: User) -> None:
+    token = client.read("/login").fields["csrf_token"]
+    client.sign_in(staff.email, PASSWORD)
+    headers = {"Referer": "http://127.0.0.1:8000/admin/"}
+    assert client.post("/logout", data={"csrf_token": token}, headers=headers).status_code == 400
+    assert client.signed_in()
+
+
+def test_signing_out_ends_the_session_and_what_was_remembered(client: Visitor, staff: User) -> None:
+    client.sign_in(staff.email, PASSWORD, remember="y")
+    answer = client.sign_out()
+    assert (answer.status_code, answer.location) == (303, "/login")
+    assert "01 Jan 1970" in client.cookie_line(answer, "remember_token")
+    assert client.get_cookie("remember_token", domain="127.0.0.1") is None
+    assert not client.signed_in()
+    client.delete_cookie("session", domain="127.0.0.1")
+    assert not client.signed_in()
+
+
+def test_signing_out_in_one_browser_leaves_the_others(app: Flask, staff: User) -> None:
+    phone, laptop = Visitor(app), Visitor(app)
+    phone.sign_in(staff.email, PASSWORD)
+    laptop.sign_in(staff.email, PASSWORD)
+    phone.sign_out()
+    assert not phone.signed_in()
+    assert laptop.signed_in()
+
+
+def test_a_link_cannot_sign_anybody_out(client: Visitor, staff: User) -> None:
+    client.sign_in(staff.email, PASSWORD)
+    assert client.get("/logout").status_code == 405
+    assert client.post("/logout").status_code == 400
+    assert client.signed_in()
+
+
+def test_a_new_password_signs_every_browser_out(any_app: Flask) -> None:
+    user, kept = make_user("staff@example.org"), make_user("ada@example.org")
+    browsers = [Visitor(any_app), Visitor(any_app)]
+    browsers[0].sign_in(user.email, PASSWORD)
+    browsers[1].sign_in(user.email, PASSWORD, remember="y")
+    other = Visitor(any_app)
+    other.sign_in(kept.email, PASSWORD)
+    accounts.set_password(user, "battery staple")
+    db.session.commit()
+    assert not [browser for browser in browsers if browser.signed_in()]
+    browsers[1].delete_cookie("session", domain="127.0.0.1")
+    assert not browsers[1].signed_in()
+    assert other.signed_in()
+
+
+def test_a_removed_account_is_signed_out(client: Visitor, staff: User) -> None:
+    client.sign_in(staff.email, PASSWORD)
+    db.session.delete(staff)
+    db.session.commit()
+    assert not client.signed_in()
+
+
+def test_the_form_needs_its_token(client: Visitor, staff: User) -> None:
+    form = {"email": staff.email, "password": PASSWORD}
+    assert client.post("/login", data=form).status_code == 400
+    assert client.post("/login", data={**form, "csrf_token": "made up"}).status_code == 400
+    assert not client.signed_in()
+
+
+def test_a_token_of_another_browser_is_refused(client: Visitor, app: Flask, staff: User) -> None:
+    token = Visitor(app).read("/login").fields["csrf_token"]
+    client.get("/login")
+    form = {"email": staff.email, "password": PASSWORD, "csrf_token": token}
+    assert client.post("/login", data=form).status_code == 400
+
+
+def test_guessing_is_slowed_down_by_address(visit: Visit, staff: User) -> None:
+    visitor = visit(ratelimit_enabled=True)
+    guesser = {"REMOTE_ADDR": f"2001:db8::{uuid4().hex[:4]}:{uuid4().hex[:4]}"}
+    token = visitor.read("/login").fields["csrf_token"]
+    form = {"email": "", "password": "x", "csrf_token": token}
+    codes = [visitor.post("/login", data=form, environ_overrides=guesser).status_code for _ in range(11)]
+    assert codes == [422] * 10 + [429]
+    right = {**form, "email": staff.email, "password": PASSWORD}
+    assert visitor.post("/login", data=right, environ_overrides=guesser).status_code == 429
+    assert visitor.get("/login", environ_overrides=guesser).status_code == 200
+    assert visitor.post("/login", data=right).status_code == 303

@@ -1,0 +1,1 @@
+"""Real browsers and the clients that drive them."""

@@ -1,0 +1,52 @@
+"""One Firefox and one site for all journeys with a browser; every test finds both as if they were new."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import servers
+from tests.browser.dashboard import Dashboard
+from tests.browser.firefox import Firefox, executable
+from tests.conftest import make_settings
+from tests.doubles.push_service import PushService
+from tests.site import Site
+
+
+@pytest.fixture(scope="package")
+def service() -> Iterator[PushService]:
+    """The push service that Firefox is connected to."""
+    with PushService() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def firefox(service: PushService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
+    """The browser, headless but real."""
+    if not executable():
+        pytest.skip("Firefox is not installed")
+    with Firefox(tmp_path_factory.mktemp("firefox") / "profile", service.websocket_url) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site with its web server and a worker."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copy(migrated_sqlite, folder / "site.sqlite")
+    with servers.redis_server(folder) as redis_url:
+        settings = make_settings(f"sqlite:///{folder / 'site.sqlite'}", redis_url, folder)
+        with Site(settings) as running:
+            running.serve()
+            running.work("--pool", "threads")
+            yield running
+
+
+@pytest.fixture
+def dashboard(firefox: Firefox, site: Site, service: PushService) -> Iterator[Dashboard]:
+    """The dashboard in a browser that has never been there, with one administrator's account."""
+    earlier = site.failures
+    with Dashboard(firefox, site, service) as opened:
+        yield opened
+    assert site.failures == earlier

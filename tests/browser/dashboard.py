@@ -1,0 +1,122 @@
+"""The dashboard as an administrator uses it, in a real Firefox."""
+
+from typing import Any, Self
+from urllib.parse import urljoin
+
+from sqlalchemy import delete, select
+
+from feedback_push.auth.models import User
+from feedback_push.database import db
+from feedback_push.push.models import Subscription
+from tests import servers
+from tests.browser.firefox import Firefox
+from tests.conftest import PASSWORD
+from tests.doubles.push_device import Device
+from tests.doubles.push_service import PushService
+from tests.site import Site
+
+STAFF = "staff@example.org"
+_SETTLED = "#push:not([data-state=checking])"
+_SUBSCRIPTION = "navigator.serviceWorker.ready.then(({ pushManager }) => pushManager.getSubscription())"
+_ASKED = "return PopupNotifications.getNotification('web-notifications', gBrowser.selectedBrowser) !== null"
+_FORGET = """
+for (const alert of Services.wm.getEnumerator("alert:alert")) alert.close();
+await new Promise(done => Services.clearData.deleteDataFromHost(
+  arguments[0], true, Ci.nsIClearDataService.CLEAR_ALL, {onDataDeleted: done}));
+"""
+
+
+class Dashboard:
+    """`with Dashboard(…) as dashboard:` begins with an account and ends with nothing left in browser and database."""
+
+    def __init__(self, browser: Firefox, site: Site, service: PushService) -> None:
+        self.browser = browser
+        self.site = site
+        self.service = service
+
+    def __enter__(self) -> Self:
+        self.site.create_user(STAFF)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while len(self.browser.tabs) > 1:
+            self.browser.close_tab()
+        self.browser.open("about:blank")
+        self.browser.chrome(_FORGET, "127.0.0.1")
+        self.site.empty()
+
+    # --- What a person does ---
+
+    def sign_in(self, email: str = STAFF, page: str = "") -> None:
+        """Go to a page of the dashboard, through the sign-in page."""
+        self.browser.open(urljoin(self.site.dashboard, page))
+        self.fill_in_sign_in_form(email)
+        self.browser.wait_for(_SETTLED)
+
+    def fill_in_sign_in_form(self, email: str = STAFF) -> None:
+        """On the sign-in page: type, and send it."""
+        self.browser.find("#email").type(email)
+        self.browser.find("#password").type(PASSWORD)
+        self.browser.find("main button[type=submit]").click()
+
+    def visit(self, page: str = "") -> str:
+        """Open a page of the dashboard; the state that its card comes to."""
+        self.browser.open(urljoin(self.site.dashboard, page))
+        return self.browser.wait_for(_SETTLED).attribute("data-state") or ""
+
+    def turn_on(self) -> Device:
+        """Click, allow, and wait until the card says that it is on; the device as the push service knows it."""
+        self.browser.find("#push-enable").click()
+        self.browser.accept_permission_prompt()
+        self.wait_for_card("on")
+        return self.service.devices[-1]
+
+    # --- What can be seen of it ---
+
+    def wait_for_card(self, state: str) -> str:
+        """The card's words, as soon as it is in this state."""
+        # All in one look, because the page may load itself anew in between.
+        return self.browser.wait_for(lambda: self.browser.find(f"#push[data-state={state}]").text)
+
+    def wait_for_devices(self, *devices: Device) -> None:
+        """Return as soon as the server has stored these and no others."""
+        wanted = [device.endpoint for device in devices]
+        servers.wait_until(lambda: self.devices == wanted, 10, "the devices")
+
+    @property
+    def asks_for_permission(self) -> bool:
+        """Whether a page has asked, be it that the browser shows it or not."""
+        return bool(self.browser.chrome(_ASKED))
+
+    @property
+    def devices(self) -> list[str]:
+        """The endpoints that the server has stored."""
+        return list(self.owners)
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """The same with the e-mail address of the administrator they belong to."""
+        query = select(Subscription.endpoint, User.email).join(Subscription.user).order_by(Subscription.id)
+        with self.site.database():
+            return {row.endpoint: row.email for row in db.session.execute(query)}
+
+    @property
+    def subscription(self) -> dict[str, Any]:
+        """The browser's own subscription; a page of the dashboard has to be open."""
+        return dict(self.browser.async_script(f"return (await {_SUBSCRIPTION}).toJSON()"))
+
+    # --- What goes wrong in the world ---
+
+    def unsubscribe_untold(self) -> None:
+        """Let the browser lose its subscription without the server knowing."""
+        self.browser.async_script(f"await (await {_SUBSCRIPTION}).unsubscribe()")
+
+    def forget_devices(self) -> None:
+        """Let the server lose them."""
+        with self.site.database():
+            db.session.execute(delete(Subscription))
+            db.session.commit()
+
+    def lose_cookies(self) -> None:
+        """As after a long time: the browser is signed out without having been told."""
+        self.browser.chrome("Services.cookies.removeAll()")

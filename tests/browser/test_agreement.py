@@ -1,0 +1,95 @@
+"""How browser and server come to agree again about a device, in a real Firefox on a real site."""
+
+from dataclasses import replace
+
+from feedback_push.push import vapid
+from tests.browser.dashboard import Dashboard
+
+
+def test_every_visit_tells_the_server_again_and_the_device_stays_one(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    device = dashboard.turn_on()
+    made = len(dashboard.service.devices)
+    for page in ("", "devices"):
+        assert dashboard.visit(page) == "on"
+        fetched = dashboard.browser.script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+        assert f"{dashboard.site.url}/push/subscribe" in fetched
+    assert dashboard.devices == [device.endpoint]
+    assert len(dashboard.service.devices) == made
+
+
+def test_a_device_that_the_server_has_lost_is_back_at_the_next_visit(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    device = dashboard.turn_on()
+    dashboard.forget_devices()
+    assert dashboard.visit() == "on"
+    assert dashboard.devices == [device.endpoint]
+
+
+def test_a_subscription_that_the_browser_has_lost_is_replaced_and_taken_off_the_server(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    old = dashboard.turn_on()
+    dashboard.unsubscribe_untold()
+    assert dashboard.visit() == "on"
+    new = dashboard.service.devices[-1]
+    assert new is not old
+    assert dashboard.devices == [new.endpoint]
+
+
+def test_a_permission_that_was_taken_back_takes_the_device_off_the_server(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    dashboard.turn_on()
+    dashboard.browser.withdraw_notifications()
+    dashboard.wait_for_devices()
+    dashboard.wait_for_card("default")
+
+
+def test_turning_off_without_the_server_is_made_good_at_the_next_visit(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    device = dashboard.turn_on()
+    dashboard.site.web.kill()
+    dashboard.browser.find("#push-disable").click()
+    dashboard.wait_for_card("granted-not-subscribed")
+    assert not device.registered
+    assert dashboard.devices == [device.endpoint]
+    dashboard.site.serve()
+    dashboard.visit()
+    dashboard.wait_for_devices()
+
+
+def test_other_keys_on_the_server_make_the_browser_subscribe_anew(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    old = dashboard.turn_on()
+    keys, site = vapid.generate(), dashboard.site
+    site.stop()
+    site.change(replace(site.settings, vapid_private_key=keys.private_key, vapid_public_key=keys.public_key))
+    site.serve()
+    site.work("--pool", "threads")
+    assert dashboard.visit() == "on"
+    new = dashboard.service.devices[-1]
+    assert new.vapid_public_key == keys.public_key
+    assert not old.registered
+    assert dashboard.devices == [new.endpoint]
+    site.visitor().write("Hello")
+    assert dashboard.service.wait_ack(new).code == 100
+
+
+def test_a_push_service_that_lost_the_browser_gets_a_new_subscription_without_a_visit(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    old = dashboard.turn_on()
+    made = len(dashboard.service.devices)
+    dashboard.browser.open("about:blank")
+    dashboard.service.forget_browsers()
+    new = dashboard.service.wait_device(made + 1)
+    dashboard.wait_for_devices(new)
+    assert not old.registered
+
+
+def test_a_browser_belongs_to_whoever_has_signed_in_last(dashboard: Dashboard) -> None:
+    dashboard.site.create_user("other@example.org")
+    dashboard.sign_in()
+    device = dashboard.turn_on()
+    dashboard.lose_cookies()
+    dashboard.sign_in("other@example.org")
+    dashboard.wait_for_card("on")
+    assert dashboard.owners == {device.endpoint: "other@example.org"}

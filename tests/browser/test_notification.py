@@ -1,0 +1,141 @@
+"""static/admin/sw.js in a real Firefox on a real site: what a notification shows, and where a click leads."""
+
+import json
+from contextlib import closing
+
+import pytest
+from py_vapid import Vapid02
+
+from feedback_push.database import db
+from feedback_push.push import notification
+from feedback_push.push.models import Subscription
+from tests.browser.dashboard import Dashboard
+from tests.browser.firefox import Alert, Firefox
+from tests.doubles.push_device import Device
+from tests.doubles.senders import Sender, encrypted
+
+GENERIC = "New feedback"
+FAMILY = "👩‍👩‍👧‍👦"
+
+
+@pytest.fixture
+def device(dashboard: Dashboard) -> Device:
+    """The browser as the push service knows it, with notifications turned on and the inbox open."""
+    dashboard.sign_in()
+    return dashboard.turn_on()
+
+
+def test_a_message_appears_on_the_screen_and_a_click_opens_it(dashboard: Dashboard, device: Device) -> None:
+    browser, site = dashboard.browser, dashboard.site
+    browser.open("about:blank")
+    site.visitor().write("It is great.", name="Ada")
+    assert browser.alert() == Alert("Ada:", "It is great.", f"via 127.0.0.1:{site.settings.port}")
+    assert dashboard.service.wait_ack(device).code == 100
+    browser.click_alert("Ada:")
+    browser.switch_to_newest_tab()
+    assert browser.wait_for("#content").text == "It is great."
+    assert browser.url.startswith(f"{site.dashboard}messages/")
+    browser.wait_for(lambda: browser.alerts == [])
+
+
+@pytest.mark.usefixtures("device")
+def test_an_open_dashboard_is_taken_to_the_message(dashboard: Dashboard) -> None:
+    dashboard.site.visitor().write("Hello", name="Ada")
+    dashboard.browser.click_alert("Ada:")
+    assert dashboard.browser.wait_for("#content").text == "Hello"
+    assert len(dashboard.browser.tabs) == 1
+
+
+@pytest.mark.usefixtures("device")
+def test_a_click_after_the_session_has_ended_leads_to_the_message_through_signing_in(dashboard: Dashboard) -> None:
+    browser = dashboard.browser
+    dashboard.lose_cookies()
+    browser.open("about:blank")
+    dashboard.site.visitor().write("Hello", name="Ada")
+    browser.click_alert("Ada:")
+    browser.switch_to_newest_tab()
+    browser.wait_for("#email")
+    dashboard.fill_in_sign_in_form()
+    assert browser.wait_for("#content").text == "Hello"
+
+
+MESSAGES = [
+    (f"Zoë {FAMILY}", "x" * 118 + FAMILY + " and more"),
+    ("شيرين", "مرحبا، هذه رسالة طويلة من اليمين إلى اليسار."),
+    ("<i>Eve</i>", "<script>alert('hello')</script> & <b>bold</b> &amp;"),
+    ("Long", "Words upon words. " * 6000),
+]
+
+
+def test_every_kind_of_text_is_shown_as_it_was_written(dashboard: Dashboard, device: Device) -> None:
+    browser, visitor = dashboard.browser, dashboard.site.visitor()
+    for name, content in MESSAGES:
+        visitor.write(content, name=name)
+        assert browser.alert(f"{name}:").body == notification.excerpt(content)
+        browser.click_alert(f"{name}:")
+        assert text_of_message(browser, name) == content
+    assert {ack.code for ack in device.acks} == {100}
+
+
+def text_of_message(browser: Firefox, name: str) -> str:
+    """The text on the page of a message by somebody, as soon as it is open."""
+    browser.wait_for(lambda: browser.find("h1").text == name)
+    return str(browser.script("return document.getElementById('content').textContent"))
+
+
+def test_a_push_for_other_keys_shows_nothing_and_the_next_visit_mends_it(dashboard: Dashboard, device: Device) -> None:
+    dashboard.browser.open(f"{dashboard.site.url}/healthz")  # so that no page tells the server the right keys again
+    with dashboard.site.database():
+        db.session.query(Subscription).update({"p256dh": dashboard.service.new_device(None).p256dh})
+        db.session.commit()
+    dashboard.site.visitor().write("Nobody can read this", name="Ada")
+    assert dashboard.service.wait_ack(device).code == 101
+    assert dashboard.browser.alerts == []
+    dashboard.visit()
+    dashboard.site.visitor().write("Hello", name="Ben")
+    assert dashboard.browser.alert().title == "Ben:"
+
+
+MALFORMED = [
+    b"no JSON",
+    b"null",
+    b"[1]",
+    b'"text"',
+    b'{"notification": null}',
+    b'{"notification": 7}',
+    b'{"notification": {"title": "Broken", "dir": "sideways"}}',
+    b"\xff\xfe",
+]
+
+
+def test_a_push_that_cannot_be_understood_still_says_that_there_is_something(
+    dashboard: Dashboard, device: Device
+) -> None:
+    browser = dashboard.browser
+    for number, data in enumerate(MALFORMED, 1):
+        push(dashboard, device, data)
+        assert dashboard.service.wait_ack(device, count=number).code == 100
+        assert browser.alert().title == GENERIC, data
+        browser.close_alert(GENERIC)
+    browser.open(f"{dashboard.site.dashboard}devices")
+    push(dashboard, device, MALFORMED[0])
+    browser.click_alert(GENERIC)
+    browser.wait_for(lambda: browser.url == dashboard.site.dashboard)
+
+
+def test_a_click_never_leads_to_another_site(dashboard: Dashboard, device: Device) -> None:
+    elsewhere = {"title": "Eve:", "body": "", "navigate": "https://elsewhere.example/"}
+    push(dashboard, device, json.dumps({"web_push": 8030, "notification": elsewhere}).encode())
+    dashboard.browser.open("about:blank")
+    dashboard.browser.click_alert("Eve:")
+    dashboard.browser.switch_to_newest_tab()
+    dashboard.browser.wait_for(lambda: dashboard.browser.url == dashboard.site.dashboard)
+
+
+def push(dashboard: Dashboard, device: Device, data: bytes) -> None:
+    """Send to the browser whatever it is, encrypted and signed as it should be."""
+    settings = dashboard.site.settings
+    with closing(Sender()) as sender:
+        sender.vapid = Vapid02.from_raw(settings.vapid_private_key.encode())
+        sender.public_key = settings.vapid_public_key
+        sender.post(device.endpoint, encrypted(dashboard.subscription, data)).raise_for_status()

@@ -1,0 +1,102 @@
+"""static/admin/push-subscribe.js: turning notifications on and off, in a real Firefox on a real site."""
+
+from tests.browser.dashboard import Dashboard
+
+
+def test_nobody_is_asked_before_a_click(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    for page in ("", "devices"):
+        assert dashboard.visit(page) == "default"
+        assert not dashboard.asks_for_permission
+    dashboard.browser.find("#push-enable").click()
+    dashboard.browser.wait_for(lambda: dashboard.asks_for_permission)
+
+
+def test_a_click_and_the_permission_turn_notifications_on(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    device = dashboard.turn_on()
+    assert device.vapid_public_key == dashboard.site.settings.vapid_public_key
+    assert dashboard.devices == [device.endpoint]
+    assert "On. This device tells you when somebody writes." in dashboard.wait_for_card("on")
+
+
+def test_the_devices_page_lists_the_browser_at_once_and_marks_it(dashboard: Dashboard) -> None:
+    phone = dashboard.service.new_device(dashboard.site.settings.vapid_public_key)
+    dashboard.site.staff().subscribe(phone)
+    dashboard.sign_in(page="devices")
+    here = dashboard.turn_on()
+    dashboard.browser.wait_for(f'[data-endpoint="{here.endpoint}"] .this-device:not([hidden])')
+    row = dashboard.browser.find(f'[data-endpoint="{here.endpoint}"]').text
+    assert "Firefox on Linux" in row
+    assert "This device" in row
+    assert "Remove" not in row
+    other = dashboard.browser.find(f'[data-endpoint="{phone.endpoint}"]').text
+    assert "This device" not in other
+    assert "Remove" in other
+
+
+def test_a_denied_permission_is_explained_for_this_browser_and_heals_when_it_is_given(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    dashboard.browser.find("#push-enable").click()
+    dashboard.browser.block_permission_prompt()
+    words = dashboard.wait_for_card("denied")
+    assert "Notifications are blocked for this site." in words
+    assert "Click the crossed-out bell to the left of the address" in words
+    assert "site settings" not in words
+    assert "Check again" in words
+    assert "Turn on notifications" not in words
+    assert dashboard.devices == []
+    dashboard.browser.grant_notifications()
+    dashboard.wait_for_card("on")
+
+
+def test_turning_off_takes_the_device_off_and_holds_until_the_next_click(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    device = dashboard.turn_on()
+    dashboard.browser.find("#push-disable").click()
+    assert "Off." in dashboard.wait_for_card("granted-not-subscribed")
+    assert dashboard.devices == []
+    assert not device.registered
+    assert dashboard.visit() == "granted-not-subscribed"
+    assert dashboard.devices == []
+    dashboard.browser.find("#push-enable").click()
+    dashboard.wait_for_card("on")
+
+
+def test_signing_out_takes_the_device_off_and_signing_in_leaves_it_off(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    device = dashboard.turn_on()
+    dashboard.browser.find("[data-logout] button").click()
+    dashboard.browser.wait_for("#password")
+    assert dashboard.devices == []
+    assert not device.registered
+    dashboard.sign_in()
+    dashboard.wait_for_card("granted-not-subscribed")
+
+
+def test_whoever_has_been_signed_out_is_told_so(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    dashboard.browser.grant_notifications()
+    dashboard.wait_for_card("granted-not-subscribed")
+    dashboard.lose_cookies()
+    dashboard.browser.find("#push-enable").click()
+    dashboard.browser.wait_for(lambda: "You have been signed out." in dashboard.wait_for_card("granted-not-subscribed"))
+
+
+def test_a_trouble_is_named_and_the_next_try_mends_it(dashboard: Dashboard) -> None:
+    site, browser = dashboard.site, dashboard.browser
+    dashboard.sign_in()
+    browser.grant_notifications()
+    dashboard.wait_for_card("granted-not-subscribed")
+    site.web.kill()
+    browser.find("#push-enable").click()
+    browser.wait_for(lambda: "could not be reached" in dashboard.wait_for_card("granted-not-subscribed"))
+    site.serve(PUSH_ALLOWED_HOSTS="push.example.org")
+    browser.find("#push-enable").click()
+    words = dashboard.wait_for_card("on-but-failing")
+    assert "The server says: The endpoint is not on a push service that this site knows" in words
+    assert "could not be reached" not in words
+    site.web.kill()
+    site.serve()
+    browser.find("#push-recheck").click()
+    assert "The server says" not in dashboard.wait_for_card("on")

@@ -1,0 +1,195 @@
+"""What every test can ask for: databases, settings, the application, and somebody who is signed in."""
+
+import base64
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import argon2
+import psycopg
+import pytest
+from flask import Flask
+
+from feedback_push import create_app, database
+from feedback_push.auth import accounts
+from feedback_push.auth.models import User
+from feedback_push.config import Settings
+from feedback_push.database import db
+from feedback_push.push.vapid import VapidKeys
+from feedback_push.setting_rules import public_key_of
+from tests import servers
+from tests.doubles.push_service import PushService
+from tests.visits import Visit, Visitor
+
+PASSWORD = "correct horse battery"
+# The same in every process, because it is part of the names of some tests.
+PRIVATE_KEY = base64.urlsafe_b64encode(b"a private key for the tests only").rstrip(b"=").decode()
+KEYS = VapidKeys(PRIVATE_KEY, public_key_of(PRIVATE_KEY))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """The parameters that argon2 has for tests: a hash then costs no time worth speaking of."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_hasher", argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST))
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A PostgreSQL server, without a database name."""
+    # Not below pytest's own folder, which is closed to the user that PostgreSQL runs as.
+    folder = Path("/tmp") / f"feedback-push-tests-{uuid4().hex[:12]}"  # noqa: S108
+    folder.mkdir(mode=0o755)
+    try:
+        with servers.postgresql(folder) as url:
+            yield url
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis server."""
+    with servers.redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with every migration applied, to be copied."""
+    folder = tmp_path_factory.mktemp("migrated")
+    _migrate(f"sqlite:///{folder / 'migrated.sqlite'}", folder)
+    return folder / "migrated.sqlite"
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a PostgreSQL database with every migration applied, to be copied."""
+    _administer(postgresql_url, "CREATE DATABASE migrated")
+    _migrate(f"{postgresql_url}/migrated".replace("postgresql:", "postgresql+psycopg:"), tmp_path_factory.mktemp("pg"))
+    return "migrated"
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """A fresh SQLite database."""
+    shutil.copy(migrated_sqlite, tmp_path / "test.sqlite")
+    return f"sqlite:///{tmp_path / 'test.sqlite'}"
+
+
+@pytest.fixture
+def fresh_postgresql_url(postgresql_url: str, migrated_postgresql: str) -> Iterator[str]:
+    """A fresh PostgreSQL database."""
+    name = f"test_{uuid4().hex}"
+    _administer(postgresql_url, f"CREATE DATABASE {name} TEMPLATE {migrated_postgresql}")
+    yield f"{postgresql_url}/{name}".replace("postgresql:", "postgresql+psycopg:")
+    _administer(postgresql_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database; a test that asks for it runs once on each kind."""
+    name = "sqlite_url" if request.param == "sqlite" else "fresh_postgresql_url"
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+def settings(sqlite_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    """Settings for a site with push, whose push services may be on loopback."""
+    return make_settings(sqlite_url, redis_url, tmp_path)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The application on SQLite, inside its application context."""
+    yield from _application(settings)
+
+
+@pytest.fixture
+def any_app(settings: Settings, database_url: str) -> Iterator[Flask]:
+    """The application, once on SQLite and once on PostgreSQL, inside its application context."""
+    yield from _application(replace(settings, database_url=database_url))
+
+
+@pytest.fixture
+def client(app: Flask) -> Visitor:
+    """A visitor's browser, without JavaScript."""
+    return Visitor(app)
+
+
+@pytest.fixture
+def visit(settings: Settings) -> Iterator[Visit]:
+    """Makes a site with some settings changed, and a browser that visits it."""
+    visitors: list[Visitor] = []
+
+    def visitor_of(**changes: Any) -> Visitor:
+        visitors.append(Visitor(create_app(replace(settings, **changes))))
+        return visitors[-1]
+
+    yield visitor_of
+    for visitor in visitors:
+        with visitor.application.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def staff(app: Flask) -> User:
+    """An administrator's account."""
+    return make_user("staff@example.org")
+
+
+@pytest.fixture
+def service() -> Iterator[PushService]:
+    """A push service that verifies and decrypts."""
+    with PushService() as running:
+        yield running
+
+
+def make_settings(database_url: str, redis_url: str, folder: Path) -> Settings:
+    """Settings as an operator of a small site would have them, but with loopback for a push service."""
+    return Settings(
+        site_url="http://127.0.0.1:8000",
+        secret_key="a secret for tests only",
+        database_url=database_url,
+        redis_url=redis_url,
+        vapid_private_key=KEYS.private_key,
+        vapid_public_key=KEYS.public_key,
+        vapid_subject="mailto:staff@example.org",
+        push_allowed_hosts=("127.0.0.1", "localhost"),
+        push_allow_private_addresses=True,
+        instance_dir=folder,
+        ratelimit_enabled=False,
+    )
+
+
+def make_user(email: str) -> User:
+    """An account with PASSWORD, committed."""
+    user = accounts.create(email, PASSWORD)
+    db.session.commit()
+    return user
+
+
+def _application(settings: Settings) -> Iterator[Flask]:
+    app = create_app(settings)
+    app.test_client_class = Visitor
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+def _migrate(url: str, folder: Path) -> None:
+    app = create_app(make_settings(url, "redis://127.0.0.1:1/0", folder))
+    database.upgrade(app)
+    with app.app_context():
+        db.engine.dispose()
+
+
+def _administer(url: str, statement: str) -> None:
+    with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
+        connection.execute(statement.encode())

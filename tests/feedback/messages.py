@@ -1,0 +1,20 @@
+"""Messages without a visitor who types them."""
+
+from typing import Any
+
+from feedback_push.database import db
+from feedback_push.feedback import inbox
+from feedback_push.feedback.models import Message
+
+
+def message(**more: Any) -> Message:
+    """A message that nobody has received yet."""
+    return Message(**{"content": "Hello", "submitter_name": "Ada", "submitter_email": "", **more})
+
+
+def receive(**more: Any) -> Message:
+    """A message in the inbox, committed."""
+    received = message(**more)
+    inbox.receive(received)
+    db.session.commit()
+    return received

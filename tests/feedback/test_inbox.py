@@ -1,0 +1,189 @@
+"""feedback/inbox.py: a message and the notification about it, and the pages of messages."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.exc import DBAPIError
+
+from feedback_push.database import db, utcnow
+from feedback_push.feedback import inbox
+from feedback_push.feedback.models import Message
+from feedback_push.push.models import OutboxEntry
+from tests.conftest import make_user
+from tests.feedback.messages import message, receive
+
+FAMILY = "👩‍👩‍👧‍👦"  # one character to a reader, seven to Python
+
+
+def count(model: type[Message] | type[OutboxEntry]) -> int:
+    return db.session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def notification_of(stored: Message) -> dict[str, str]:
+    assert stored.outbox_entry
+    told = json.loads(stored.outbox_entry.payload)
+    assert told["web_push"] == 8030
+    notification: dict[str, str] = told["notification"]
+    return notification
+
+
+def test_a_message_is_stored_with_the_notification_about_it(any_app: Flask) -> None:
+    entry_id = inbox.receive(message(content="It works", submitter_name="Ada"))
+    db.session.commit()
+    stored = db.session.scalars(select(Message)).one()
+    assert stored.outbox_id == entry_id
+    assert stored.read_at is None
+    assert abs(stored.created_at - utcnow()) < timedelta(minutes=1)
+    told = notification_of(stored)
+    assert (told["title"], told["body"]) == ("Ada:", "It works")
+    assert told["navigate"] == f"http://127.0.0.1:8000/admin/messages/{stored.id}"
+    assert told["tag"] == f"message-{stored.id}"
+    assert stored.outbox_entry
+    assert stored.outbox_entry.fanned_out_at is None
+    ttl = any_app.extensions["settings"].push_ttl
+    assert stored.outbox_entry.expires_at - stored.outbox_entry.created_at == timedelta(seconds=ttl)
+
+
+@pytest.mark.usefixtures("any_app")
+def test_both_are_there_or_neither_when_the_caller_gives_up() -> None:
+    inbox.receive(message())
+    db.session.rollback()
+    assert (count(Message), count(OutboxEntry)) == (0, 0)
+
+
+@pytest.mark.usefixtures("any_app")
+def test_without_its_outbox_entry_a_message_is_not_stored() -> None:
+    db.session.execute(text("ALTER TABLE push_outbox RENAME TO elsewhere"))
+    db.session.commit()
+    with pytest.raises(DBAPIError):
+        inbox.receive(message())
+    db.session.rollback()
+    assert count(Message) == 0
+
+
+@pytest.mark.usefixtures("any_app")
+def test_without_its_message_an_outbox_entry_is_not_stored() -> None:
+    db.session.execute(text("ALTER TABLE feedback_message RENAME TO elsewhere"))
+    db.session.commit()
+    with pytest.raises(DBAPIError):
+        inbox.receive(message())
+    db.session.rollback()
+    assert count(OutboxEntry) == 0
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    ("content", "body"),
+    [
+        ("short", "short"),
+        ("x" * 120, "x" * 120),
+        ("x" * 121, "x" * 120 + "..."),
+        ("x" * 119 + FAMILY, "x" * 119 + "..."),
+        ("x" * 110 + FAMILY + "and more", "x" * 110 + FAMILY + "and..."),
+        ("a\x07b\x1b[31mc\x00", "ab[31mc"),
+        ("first\nsecond", "first\nsecond"),
+        ("👍🏽" * 70, "👍🏽" * 60 + "..."),
+    ],
+)
+def test_the_notification_holds_the_first_120_characters(content: str, body: str) -> None:
+    stored = receive(content=content.replace("\0", ""))
+    assert notification_of(stored)["body"] == body
+
+
+@pytest.mark.usefixtures("any_app")
+def test_the_longest_message_from_the_longest_name_still_makes_a_notification() -> None:
+    stored = receive(content="𐍈\u0301" * 100_000, submitter_name="\U0010ffff" * 200)
+    assert stored.outbox_entry
+    assert len(stored.outbox_entry.payload.encode()) <= 3000
+    assert notification_of(stored)["title"] == "\U0010ffff" * 200 + ":"
+    db.session.expire_all()
+    assert stored.content == "𐍈\u0301" * 100_000
+
+
+@pytest.mark.usefixtures("any_app")
+def test_the_newest_messages_come_first_and_every_page_follows_the_one_before() -> None:
+    ids = [receive(content=str(number)).id for number in range(2 * inbox.PAGE_SIZE + 1)]
+    newest = list(reversed(ids))
+    first = inbox.page(None)
+    assert [row.id for row in first.messages] == newest[:50]
+    assert first.is_first
+    receive(content="one that arrives meanwhile")
+    second = inbox.page(first.older)
+    assert [row.id for row in second.messages] == newest[50:100]
+    assert not second.is_first
+    third = inbox.page(second.older)
+    assert [row.id for row in third.messages] == newest[100:]
+    assert third.older is None
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(("stored", "has_older"), [(0, False), (49, False), (50, False), (51, True)])
+def test_there_is_an_older_page_only_where_there_are_older_messages(stored: int, has_older: bool) -> None:
+    for _ in range(stored):
+        inbox.receive(message())
+    db.session.commit()
+    page = inbox.page(None)
+    assert len(page.messages) == min(stored, 50)
+    assert (page.older is not None) is has_older
+
+
+@pytest.mark.usefixtures("any_app")
+def test_a_removed_message_leaves_the_pages_whole() -> None:
+    ids = [receive().id for _ in range(52)]
+    cursor = inbox.page(None).older
+    assert cursor == ids[2]
+    db.session.execute(delete(Message).where(Message.id == cursor))
+    assert [row.id for row in inbox.page(cursor).messages] == [ids[1], ids[0]]
+    assert inbox.page(0).messages == []
+    assert inbox.page(-1).older is None
+
+
+@pytest.mark.usefixtures("any_app")
+def test_the_list_holds_the_beginning_of_a_long_text() -> None:
+    receive(content="é" * 100_000)
+    [row] = inbox.page(None).messages
+    assert row.beginning == "é" * 300
+
+
+@pytest.mark.usefixtures("any_app")
+def test_a_message_is_unread_until_it_is_opened_first() -> None:
+    first, second = receive(), receive()
+    assert inbox.unread() == 2
+    inbox.mark_read(first)
+    db.session.commit()
+    assert inbox.unread() == 1
+    opened_at = first.read_at
+    inbox.mark_read(first)
+    assert first.read_at == opened_at
+    assert second.read_at is None
+
+
+@pytest.mark.usefixtures("app")
+def test_counting_the_unread_stops_at_a_thousand() -> None:
+    db.session.add_all(message() for _ in range(inbox.MOST_COUNTED + 5))
+    db.session.commit()
+    assert inbox.unread() == 1000
+    db.session.execute(update(Message).where(Message.id > 10).values(read_at=utcnow()))
+    assert inbox.unread() == 10
+
+
+@pytest.mark.usefixtures("any_app")
+def test_a_message_is_found_with_the_user_who_wrote_it() -> None:
+    user = make_user("staff@example.org")
+    stored = receive(user_id=user.id)
+    assert inbox.find(stored.id) is stored
+    assert stored.user is user
+    assert inbox.find(stored.id + 1) is None
+
+
+@pytest.mark.usefixtures("any_app")
+def test_a_message_outlives_its_writer_and_its_notification() -> None:
+    user = make_user("staff@example.org")
+    stored = receive(user_id=user.id)
+    db.session.delete(user)
+    db.session.execute(delete(OutboxEntry))
+    db.session.commit()
+    assert (stored.user_id, stored.outbox_id, stored.content) == (None, None, "Hello")

@@ -1,0 +1,302 @@
+"""feedback/views.py: a visitor writes, and whatever happens nothing that was typed is lost."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import redis
+from flask import Flask
+from sqlalchemy import func, select, text
+from werkzeug.test import TestResponse
+
+from feedback_push.auth.models import User
+from feedback_push.database import db
+from feedback_push.extensions import limiter
+from feedback_push.feedback.models import Message
+from feedback_push.push.models import OutboxEntry
+from tests import servers
+from tests.conftest import PASSWORD, make_user
+from tests.visits import Page, Visit, Visitor
+
+TYPED = {
+    "content": "First line\n\n  <b>second</b> & \"third\" 'line' 👩‍👩‍👧‍👦 \\",
+    "submitter_name": 'Ada "Countess" <Lovelace>',
+    "submitter_email": "ada@example.org",
+}
+
+
+@pytest.fixture
+def silent_redis_url() -> Iterator[str]:
+    """An address that takes connections and never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        yield f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+
+
+@pytest.fixture
+def limited(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> Visit:
+    """Visitors who may not write as often as they like, and who share their address with no other test."""
+    monkeypatch.setattr(limiter, "_storage_dead", False)
+
+    def visitor_of(**changes: object) -> Visitor:
+        visitor = visit(ratelimit_enabled=True, **changes)
+        visitor.environ_base["REMOTE_ADDR"] = own_address()
+        return visitor
+
+    return visitor_of
+
+
+def own_address() -> str:
+    return f"2001:db8::{uuid4().hex[:4]}:{uuid4().hex[:4]}"
+
+
+def nobody() -> str:
+    return f"127.0.0.1:{servers.free_port()}"
+
+
+def messages() -> list[Message]:
+    return list(db.session.scalars(select(Message).order_by(Message.id)))
+
+
+def keeps(answer: TestResponse, typed: dict[str, str]) -> Page:
+    """The page of an answer, whose form holds all that was typed and can be sent again."""
+    page = Page(answer)
+    assert {name: page.fields[name] for name in typed} == typed
+    assert page.fields["csrf_token"]
+    return page
+
+
+def send_often(visitor: Visitor, times: int) -> list[int]:
+    form = {**visitor.read("/feedback/").fields, **TYPED}
+    return [visitor.post("/feedback/", data=form).status_code for _ in range(times)]
+
+
+def test_the_site_opens_with_the_form(client: Visitor) -> None:
+    answer = client.get("/")
+    assert (answer.status_code, answer.location) == (302, "/feedback/")
+    page = client.read("/feedback/")
+    assert page.status == 200
+    assert page.fields.keys() == {"csrf_token", "content", "submitter_name", "submitter_email"}
+    assert page.alert == ""
+    assert page.one("textarea", name="content").attributes.get("required") is not None
+    assert page.one("input", name="submitter_name").attributes["maxlength"] == "200"
+
+
+def test_a_message_is_stored_and_thanked_for(any_app: Flask) -> None:
+    visitor = Visitor(any_app)
+    answer = visitor.send("/feedback/", **TYPED)
+    assert (answer.status_code, answer.location) == (303, "/feedback/complete/")
+    assert "Thank you" in visitor.get("/feedback/complete/").text
+    [stored] = messages()
+    assert {name: getattr(stored, name) for name in TYPED} == TYPED
+    assert stored.user_id is None
+    assert stored.outbox_id is not None
+
+
+def test_the_address_may_be_left_out(client: Visitor) -> None:
+    assert client.send("/feedback/", content="Hello", submitter_name="Ada").status_code == 303
+    assert messages()[0].submitter_email == ""
+
+
+def test_the_workers_are_told_which_entry_is_new(visit: Visit, tmp_path: Path) -> None:
+    with servers.redis_server(tmp_path) as url, redis.Redis.from_url(url, decode_responses=True) as broker:
+        assert visit(redis_url=url).send("/feedback/", **TYPED).status_code == 303
+        servers.wait_until(lambda: broker.llen("feedback_push:celery") == 1, what="the knock")
+        knock = json.loads(str(broker.lindex("feedback_push:celery", 0)))
+        assert (knock["headers"]["task"], knock["headers"]["argsrepr"]) == ("push.fan_out", "(1,)")
+
+
+def test_the_message_of_whoever_is_signed_in_bears_their_name(any_app: Flask) -> None:
+    visitor, user = Visitor(any_app), make_user("staff@example.org")
+    visitor.sign_in(user.email, PASSWORD)
+    visitor.send("/feedback/", **TYPED)
+    assert messages()[0].user == user
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"content": ""},
+        {"content": "  \n "},
+        {"submitter_name": ""},
+        {"submitter_name": "x" * 201},
+        {"submitter_email": "not an address"},
+        {"submitter_email": "x" * 321},
+        {"content": "", "submitter_name": "", "submitter_email": "@"},
+    ],
+    ids="-".join,
+)
+def test_a_bad_field_is_marked_and_nothing_is_lost(client: Visitor, wrong: dict[str, str]) -> None:
+    typed = {**TYPED, **wrong}
+    page = keeps(client.send("/feedback/", **typed), typed)
+    assert page.status == 422
+    assert page.one("title").words.startswith("Error: ")
+    assert "Nothing you typed is lost" in page.alert
+    for name in TYPED:
+        [field] = page.all(name=name)
+        assert (field.attributes.get("aria-invalid") == "true") is (name in wrong)
+        if name in wrong:
+            assert page.one(id=field.attributes["aria-describedby"].split()[0]).words
+    assert messages() == []
+
+
+def test_whatever_can_be_typed_can_be_stored(any_app: Flask) -> None:
+    visitor = Visitor(any_app)
+    same = [
+        "x" * 100_000,
+        "👩‍👩‍👧‍👦 سلام 你好",
+        "\u2028\ufeff\x07\x1b",
+        "'; DROP TABLE feedback_message; --",
+        "{{ 7 * 7 }} %s {0}",
+    ]
+    stored = {**{content: content for content in same}, "a\0b\0": "ab", "\r\n one\r\ntwo ": "\n one\ntwo "}
+    for content in stored:
+        assert visitor.send("/feedback/", content=content, submitter_name=content[-200:]).status_code == 303
+    assert [message.content for message in messages()] == list(stored.values())
+
+
+def test_bytes_that_are_no_text_are_stored_as_they_were_escaped(any_app: Flask) -> None:
+    visitor = Visitor(any_app)
+    token = visitor.read("/feedback/").fields["csrf_token"]
+    body = f"csrf_token={token}&content=%ED%A0%80%FFx&submitter_name=%00A%ED%B0%80".encode()
+    answer = visitor.post("/feedback/", data=body, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 303
+    [message] = messages()
+    assert (message.content, message.submitter_name) == ("%ED%A0%80%FFx", "A%ED%B0%80")
+
+
+@pytest.mark.parametrize("character", ["x", "ж", "語", "👩"])
+def test_the_longest_message_may_be_in_any_script(client: Visitor, character: str) -> None:
+    assert client.send("/feedback/", content=character * 200_000, submitter_name="Ada").status_code == 303
+    assert messages()[0].content == character * 200_000
+
+
+@pytest.mark.parametrize("token", [None, "", "made up"])
+def test_a_form_without_its_token_keeps_what_was_typed_and_can_be_sent_again(
+    client: Visitor, token: str | None
+) -> None:
+    client.get("/feedback/")
+    answer = client.post("/feedback/", data=TYPED if token is None else {**TYPED, "csrf_token": token})
+    page = keeps(answer, TYPED)
+    assert page.status == 400
+    assert "Nothing is lost" in page.alert
+    assert messages() == []
+    assert client.post("/feedback/", data=page.fields).status_code == 303
+    assert messages()[0].content == TYPED["content"]
+
+
+def test_a_form_that_stood_open_while_its_cookie_went_away_can_be_sent_again(client: Visitor) -> None:
+    form = {**client.read("/feedback/").fields, **TYPED}
+    client.delete_cookie("session", domain="127.0.0.1")
+    page = keeps(client.post("/feedback/", data=form), TYPED)
+    assert page.status == 400
+    assert client.post("/feedback/", data=page.fields).status_code == 303
+
+
+def test_a_message_without_its_outbox_entry_is_not_stored_but_kept_in_the_form(any_app: Flask) -> None:
+    visitor = Visitor(any_app)
+    rename("push_outbox", "elsewhere")
+    page = keeps(visitor.send("/feedback/", **TYPED), TYPED)
+    assert page.status == 503
+    assert "still here" in page.alert
+    assert db.session.scalar(select(func.count()).select_from(Message)) == 0
+    rename("elsewhere", "push_outbox")
+    assert visitor.post("/feedback/", data=page.fields).status_code == 303
+    assert (len(messages()), db.session.scalar(select(func.count()).select_from(OutboxEntry))) == (1, 1)
+
+
+def rename(table: str, name: str) -> None:
+    db.session.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))
+    db.session.commit()
+
+
+def test_without_the_database_the_form_opens_and_keeps_what_was_typed(visit: Visit) -> None:
+    visitor = visit(database_url=f"postgresql+psycopg://{nobody()}/none")
+    assert visitor.get("/feedback/").status_code == 200
+    page = keeps(visitor.send("/feedback/", **TYPED), TYPED)
+    assert page.status == 503
+    assert "cannot store your message right now" in page.alert
+
+
+def test_without_the_database_also_staff_keep_what_they_typed(visit: Visit, client: Visitor, staff: User) -> None:
+    client.sign_in(staff.email, PASSWORD)
+    cookie = client.get_cookie("session", domain="127.0.0.1")
+    assert cookie
+    visitor = visit(database_url=f"postgresql+psycopg://{nobody()}/none")
+    visitor.set_cookie("session", cookie.value, domain="127.0.0.1")
+    page = keeps(visitor.send("/feedback/", **TYPED), TYPED)
+    assert page.status == 503
+
+
+def test_when_every_connection_is_taken_the_form_keeps_what_was_typed(
+    visit: Visit, fresh_postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = visit(database_url=fresh_postgresql_url)
+    with visitor.application.app_context(), ExitStack() as taken:
+        monkeypatch.setattr(db.engine.pool, "_timeout", 0.05)
+        for _ in range(15):
+            taken.enter_context(db.engine.connect())
+        page = keeps(visitor.send("/feedback/", **TYPED), TYPED)
+    assert page.status == 503
+
+
+@pytest.mark.parametrize("broker", ["gone", "silent"])
+def test_without_the_broker_a_message_is_stored_and_nobody_waits(
+    visit: Visit, silent_redis_url: str, broker: str
+) -> None:
+    visitor = visit(redis_url=silent_redis_url if broker == "silent" else f"redis://{nobody()}/0")
+    form = {**visitor.read("/feedback/").fields, **TYPED}
+    took = []
+    for _ in range(4):
+        began = time.monotonic()
+        assert visitor.post("/feedback/", data=form).status_code == 303
+        took.append(time.monotonic() - began)
+    assert min(took) < 0.25  # the fastest: what else the machine does is not the question
+    with visitor.application.app_context():
+        assert len(messages()) == 4
+
+
+def test_who_writes_too_often_is_asked_to_wait_and_keeps_what_was_typed(limited: Visit) -> None:
+    visitor = limited()
+    assert send_often(visitor, 20) == [303] * 20
+    page = keeps(visitor.send("/feedback/", **TYPED), TYPED)
+    assert page.status == 429
+    assert "Nothing is lost" in page.alert
+    with visitor.application.app_context():
+        assert len(messages()) == 20
+    visitor.environ_base["REMOTE_ADDR"] = own_address()
+    assert visitor.send("/feedback/", **TYPED).status_code == 303
+
+
+def test_all_processes_count_together(limited: Visit) -> None:
+    one = limited()
+    assert send_often(one, 20) == [303] * 20
+    another = limited()  # later, because the process has only one limiter
+    another.environ_base["REMOTE_ADDR"] = one.environ_base["REMOTE_ADDR"]
+    assert send_often(another, 1) == [429]
+
+
+@pytest.mark.parametrize("broker", ["gone", "silent"])
+def test_without_redis_each_process_counts_for_itself(limited: Visit, silent_redis_url: str, broker: str) -> None:
+    visitor = limited(redis_url=silent_redis_url if broker == "silent" else f"redis://{nobody()}/0")
+    assert send_often(visitor, 21) == [303] * 20 + [429]
+    keeps(visitor.send("/feedback/", **TYPED), TYPED)
+
+
+@pytest.mark.parametrize(("proxies", "last"), [(0, 429), (1, 303)])
+def test_an_address_that_a_stranger_claims_evades_nothing(limited: Visit, proxies: int, last: int) -> None:
+    visitor = limited(trusted_proxies=proxies)
+    form = {**visitor.read("/feedback/").fields, **TYPED}
+    codes = [
+        visitor.post("/feedback/", data=form, headers={"X-Forwarded-For": own_address()}).status_code for _ in range(21)
+    ]
+    assert codes == [303] * 20 + [last]
+
+
+def test_reading_is_not_limited(limited: Visit) -> None:
+    visitor = limited()
+    assert {visitor.get("/feedback/").status_code for _ in range(30)} == {200}

@@ -1,0 +1,68 @@
+"""Many devices at once, and what became of the deliveries to them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from feedback_push.database import db, utcnow
+from feedback_push.push import claims, subscriptions
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Subscription
+from feedback_push.push.subscriptions import BrowserSubscription
+from tests import servers
+from tests.conftest import KEYS, make_user
+from tests.doubles.push_device import Device
+from tests.doubles.push_service import PushService
+from tests.site import Site
+
+
+def subscribe_many(site: Site, service: PushService, count: int) -> list[Device]:
+    """Devices of one administrator, stored without a request for each."""
+    devices = [service.new_device(KEYS.public_key) for _ in range(count)]
+    with site.database():
+        user = make_user("staff@example.org")
+        for device in devices:
+            browser = BrowserSubscription(device.endpoint, device.p256dh, device.auth)
+            subscriptions.save(browser, user=user, vapid_public_key=KEYS.public_key, name="Browser")
+        db.session.commit()
+    return devices
+
+
+def received(devices: Sequence[Device]) -> int:
+    """How many pushes have arrived at all of them."""
+    return sum(len(device.pushes) for device in devices)
+
+
+def wait_until_final(site: Site, timeout: float = 40) -> None:
+    """Return when every message is fanned out and every delivery has its result."""
+    with site.database():
+        servers.wait_until(lambda: not _open(), timeout, "the last result")
+
+
+def states(site: Site) -> Counter[DeliveryState]:
+    """How many deliveries are in which state."""
+    with site.database():
+        return Counter(db.session.scalars(select(Delivery.state)))
+
+
+def end_leases(site: Site, killed_at: datetime) -> set[str]:
+    """Let the leases end that a killed worker has left behind; the endpoints that they were for.
+
+    What another worker has claimed since stays claimed.
+    """
+    left = (Delivery.claim.is_not(None), Delivery.due_at <= killed_at + claims.LEASE)
+    devices = select(Subscription.endpoint).join(Delivery, Delivery.subscription_id == Subscription.id)
+    with site.database():
+        endpoints = set(db.session.scalars(devices.where(*left)))
+        db.session.execute(update(Delivery).where(*left).values(due_at=utcnow()))
+        db.session.commit()
+    return endpoints
+
+
+def _open() -> bool:
+    entries = select(OutboxEntry.id).where(OutboxEntry.fanned_out_at.is_(None)).limit(1)
+    waiting = select(Delivery.id).where(Delivery.due_at.is_not(None)).limit(1)
+    found = db.session.scalar(entries) or db.session.scalar(waiting)
+    db.session.rollback()  # the workers need the database too
+    return found is not None

@@ -1,0 +1,102 @@
+"""Workers that stop in the middle of a fan-out, and workers that share one: nobody is forgotten, nobody told twice."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from feedback_push.database import utcnow
+from feedback_push.push.models import DeliveryState
+from tests.doubles.push_device import Device
+from tests.doubles.push_service import PushService
+from tests.flow.deliveries import end_leases, received, states, subscribe_many, wait_until_final
+from tests.program import Program
+from tests.site import Site
+
+DEVICES = 300
+AT_ONCE = 30
+LATENCY = 0.2  # seconds
+
+
+@pytest.fixture
+def devices(site: Site, service: PushService) -> list[Device]:
+    """So many that it takes seconds to reach them all at a push service this far away."""
+    service.latency = LATENCY
+    return subscribe_many(site, service, DEVICES)
+
+
+def test_a_worker_that_is_asked_to_stop_leaves_the_rest_to_the_next_one(
+    site: Site, service: PushService, devices: list[Device]
+) -> None:
+    with site.work("--pool", "threads", PUSH_CONCURRENCY="8"):
+        site.visitor().write("Hello")
+        service.wait_until(lambda: received(devices) >= 20)
+    assert 20 <= received(devices) < DEVICES, "it was to be stopped in the middle"
+    with site.work("--pool", "threads"):
+        wait_until_final(site)
+    assert pushes_of_each(devices) == {1: DEVICES}
+    assert states(site) == {DeliveryState.ACCEPTED: DEVICES}
+
+
+def kill_worker(worker: Program) -> None:
+    worker.kill()
+
+
+def kill_pool_children(worker: Program) -> None:
+    for child in psutil.Process(worker.process.pid).children():
+        child.kill()
+
+
+@pytest.mark.parametrize(
+    ("pool", "kill"),
+    [("threads", kill_worker), ("prefork", kill_pool_children)],
+    ids=["the whole worker", "the children of a pool"],
+)
+def test_a_killed_worker_loses_nobody_and_doubles_only_what_was_under_way(
+    site: Site, service: PushService, devices: list[Device], pool: str, kill: Callable[[Program], None]
+) -> None:
+    with site.work("--pool", pool, PUSH_CONCURRENCY=str(AT_ONCE)) as worker:
+        site.visitor().write("Hello")
+        service.wait_until(lambda: received(devices) >= 2 * AT_ONCE)
+        kill(worker)
+        under_way = end_leases(site, killed_at=utcnow())
+        assert 2 * AT_ONCE <= received(devices) < DEVICES, "it was to be killed in the middle"
+        with worker if worker.is_alive else site.work("--pool", "threads"):
+            wait_until_final(site)
+    doubled = {device.endpoint for device in devices if len(device.pushes) == 2}
+    assert pushes_of_each(devices) == {1: DEVICES - len(doubled), 2: len(doubled)}
+    assert doubled <= under_way
+    assert len(doubled) <= 3 * AT_ONCE  # what was unanswered, and what was answered but not written down
+    assert states(site) == {DeliveryState.ACCEPTED: DEVICES}
+
+
+def test_two_workers_share_the_devices_and_tell_nobody_twice(
+    site: Site, service: PushService, devices: list[Device]
+) -> None:
+    one_task_at_a_time = ("--pool", "threads", "--concurrency", "1")
+    visitor = site.visitor()
+    with (
+        site.work(*one_task_at_a_time, PUSH_CONCURRENCY=str(AT_ONCE)) as one,
+        site.work(*one_task_at_a_time, PUSH_CONCURRENCY=str(AT_ONCE)) as other,
+    ):
+        for number in (1, 2):
+            visitor.write(f"Message {number}")
+        wait_until_final(site)
+    for device in devices:
+        bodies = [push.json()["notification"]["body"] for push in device.pushes]
+        assert sorted(bodies) == ["Message 1", "Message 2"]
+    assert sending_time(one) > LATENCY
+    assert sending_time(other) > LATENCY
+    assert service.refusals == []
+
+
+def pushes_of_each(devices: list[Device]) -> Counter[int]:
+    """How many devices have got how many pushes."""
+    return Counter(len(device.pushes) for device in devices)
+
+
+def sending_time(worker: Program) -> float:
+    """How many seconds a worker has spent with sending."""
+    return sum(map(float, re.findall(r"push\.deliver\S+ succeeded in ([\d.]+)s", worker.log)))

@@ -1,0 +1,45 @@
+"""A program that runs beside the tests."""
+
+import os
+import signal
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from tests import servers
+
+
+class Program:
+    """A process and the log it writes; as a context manager it is asked to end with the block."""
+
+    def __init__(self, command: list[str], log: Path, environment: dict[str, str]) -> None:
+        self._log = log
+        self._running = ExitStack()
+        started = servers.running(command, log, environment=environment)
+        self.process: subprocess.Popen[bytes] = self._running.enter_context(started)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.terminate()
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return self.process.poll() is None
+
+    def terminate(self) -> None:
+        """Ask it to finish what it does, as a deployment does, and wait until it has."""
+        self._running.close()
+
+    def kill(self) -> None:
+        """End it and its children at once, as a power cut does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()

@@ -1,0 +1,81 @@
+"""Administrators and their devices, subscribed without a browser."""
+
+import secrets
+from collections.abc import Iterable
+
+from feedback_push.auth.models import User
+from feedback_push.database import db, utcnow
+from feedback_push.push import subscriptions
+from feedback_push.push.models import Delivery, DeviceState, Subscription
+from feedback_push.push.subscriptions import BrowserSubscription
+from tests.conftest import KEYS
+from tests.doubles.push_device import Device
+
+
+def owner(email: str = "owner@example.org") -> User:
+    """An administrator without a password, which would take time to hash, committed."""
+    user = User(email=email, password_hash="", session_token=secrets.token_urlsafe(32))
+    db.session.add(user)
+    db.session.commit()
+    return user
+
+
+def subscribe(user: User, device: Device, vapid_public_key: str = KEYS.public_key) -> Subscription:
+    """Store a device as this user's, committed."""
+    keys = device.as_json()["keys"]
+    browser = BrowserSubscription(device.endpoint, keys["p256dh"], keys["auth"])
+    subscriptions.save(browser, user=user, vapid_public_key=vapid_public_key, name="Browser")
+    db.session.commit()
+    return db.session.query(Subscription).filter_by(endpoint=device.endpoint).one()
+
+
+def subscribe_all(user: User, devices: Iterable[Device]) -> None:
+    """Store many devices at once, committed."""
+    rows = [
+        Subscription(
+            user_id=user.id,
+            endpoint=device.endpoint,
+            p256dh=device.p256dh,
+            auth=device.auth,
+            vapid_public_key=KEYS.public_key,
+            name="Browser",
+        )
+        for device in devices
+    ]
+    db.session.add_all(rows)
+    db.session.commit()
+
+
+def nowhere(user: User, count: int, state: DeviceState = DeviceState.LIVE, key: str = KEYS.public_key) -> list[int]:
+    """Rows of devices that no push service knows, for what happens without sending; their ids, committed."""
+    gone_at = utcnow() if state == DeviceState.GONE else None
+    rows = [
+        Subscription(
+            user_id=user.id,
+            endpoint=f"http://127.0.0.1:1/wpush/{secrets.token_hex(8)}",
+            p256dh=KEYS.public_key,
+            auth="A" * 22,
+            vapid_public_key=key,
+            name="Browser",
+            state=state,
+            gone_at=gone_at,
+        )
+        for _ in range(count)
+    ]
+    db.session.add_all(rows)
+    db.session.flush()
+    ids = [row.id for row in rows]
+    db.session.commit()
+    return ids
+
+
+def row_of(device: Device) -> Subscription:
+    """The device as the database has it now."""
+    db.session.rollback()
+    return db.session.query(Subscription).filter_by(endpoint=device.endpoint).one()
+
+
+def delivery_to(device: Device) -> Delivery:
+    """The only delivery for this device as the database has it now."""
+    db.session.rollback()
+    return db.session.query(Delivery).join(Subscription).filter(Subscription.endpoint == device.endpoint).one()

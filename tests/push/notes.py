@@ -1,0 +1,54 @@
+"""A note for every device, and the passing of time without waiting for it."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from feedback_push.database import db
+from feedback_push.push import fanout, outbox
+from feedback_push.push.models import Delivery, HeldOrigin, OutboxEntry, Subscription
+from feedback_push.push.notification import Notification
+from tests.conftest import KEYS
+
+NOTE = Notification(title="Ada:", body="Hello", navigate="http://127.0.0.1:8000/admin/messages/1", tag="message-1")
+_TIMES: dict[Any, tuple[str, ...]] = {
+    OutboxEntry: ("created_at", "expires_at"),
+    Delivery: ("due_at",),
+    HeldOrigin: ("held_until",),
+    Subscription: ("gone_at",),
+}
+
+
+def note(**fields: str) -> Notification:
+    """Another note than NOTE."""
+    return replace(NOTE, **fields)
+
+
+def announce(notification: Notification = NOTE) -> int:
+    """Store a notification with a delivery for each device, as a worker would, committed; the id of its entry."""
+    entry = outbox.enqueue(notification)
+    db.session.commit()
+    entry_id = entry.id
+    fan_out(entry_id)
+    return entry_id
+
+
+def fan_out(entry_id: int, vapid_public_key: str = KEYS.public_key) -> int:
+    """Make all deliveries of an entry, committed; in how many sets."""
+    sets = 1
+    while fanout.next_set(entry_id, vapid_public_key):
+        db.session.commit()
+        sets += 1
+    db.session.commit()
+    return sets
+
+
+def time_passes(seconds: float) -> None:
+    """Make the database look as it will in so many seconds: every time in it moves back."""
+    db.session.rollback()
+    for model, names in _TIMES.items():
+        for row in db.session.query(model):
+            for name in names:
+                if (at := getattr(row, name)) is not None:
+                    setattr(row, name, at - timedelta(seconds=seconds))
+    db.session.commit()

@@ -1,0 +1,158 @@
+"""Claims: each due delivery is somebody's for a while, and nobody else's in that time."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from feedback_push.auth.models import User
+from feedback_push.database import db, utcnow
+from feedback_push.push import claims
+from feedback_push.push.claims import Claimed, Entry
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Subscription
+from tests.conftest import KEYS
+from tests.push.devices import nowhere, owner
+from tests.push.notes import announce, note, time_passes
+from tests.push.statements import heard
+from tests.push.workers import side_by_side
+
+
+@pytest.fixture
+def user(any_app: Flask) -> User:
+    return owner()
+
+
+def _take(limit: int = 100) -> list[Claimed]:
+    batch = claims.take(limit, utcnow())
+    db.session.commit()
+    return batch
+
+
+def _by_id() -> dict[int, Delivery]:
+    db.session.rollback()
+    return {delivery.id: delivery for delivery in db.session.query(Delivery)}
+
+
+def test_a_claim_carries_all_that_is_needed_to_send(user: User) -> None:
+    nowhere(user, 3)
+    for number in range(2):
+        announce(note(tag=f"m-{number}"))
+    batch = _take()
+    assert len(batch) == 6
+    rows = _by_id()
+    for claimed in batch:
+        row = rows[claimed.id]
+        entry = db.session.get_one(OutboxEntry, row.outbox_id)
+        assert claimed.entry == Entry(entry.payload, entry.topic, entry.urgency, entry.expires_at)
+        device = row.subscription
+        assert (claimed.subscription_id, claimed.endpoint) == (device.id, device.endpoint)
+        assert (claimed.p256dh, claimed.auth) == (device.p256dh, device.auth)
+        assert claimed.vapid_public_key == KEYS.public_key
+        assert (claimed.attempts, claimed.reduced, claimed.claim) == (1, False, row.claim)
+        assert claimed.origin == "http://127.0.0.1:1"
+
+
+def test_what_has_been_due_the_longest_is_taken_first(user: User) -> None:
+    nowhere(user, 10)
+    announce()
+    for delivery in db.session.query(Delivery):
+        delivery.due_at = utcnow() - timedelta(seconds=delivery.id)
+    db.session.commit()
+    newest_ids = sorted(_by_id(), reverse=True)
+    assert {claimed.id for claimed in _take(4)} == set(newest_ids[:4])
+    assert {claimed.id for claimed in _take(4)} == set(newest_ids[4:8])
+    assert {claimed.id for claimed in _take(4)} == set(newest_ids[8:])
+    assert _take(4) == []
+
+
+def test_what_is_not_due_or_final_is_not_taken(user: User) -> None:
+    nowhere(user, 5)
+    announce()
+    later, *finished = db.session.query(Delivery)
+    later.due_at = utcnow() + timedelta(seconds=30)
+    for delivery, state in zip(finished, list(DeliveryState), strict=True):
+        delivery.state, delivery.due_at = state, None
+    db.session.commit()
+    assert not claims.any_due(utcnow())
+    assert _take() == []
+    assert claims.any_due(utcnow() + timedelta(seconds=31))
+
+
+def test_a_taken_delivery_is_nobody_elses_until_the_lease_ends(user: User) -> None:
+    nowhere(user, 1)
+    announce()
+    [first] = _take()
+    assert not claims.any_due(utcnow())
+    assert _take() == []
+    time_passes(claims.LEASE.total_seconds() - 5)
+    assert _take() == []
+    time_passes(5)
+    [second] = _take()
+    assert second.id == first.id
+    assert second.claim != first.claim
+    assert (first.attempts, second.attempts) == (1, 2)
+
+
+def test_the_lease_is_longer_than_a_push_can_take() -> None:
+    its_turn, answer, reason = 2, 10, 2
+    assert claims.LEASE.total_seconds() > 2 * (its_turn + answer + reason)
+
+
+def test_a_claim_that_is_not_committed_is_none(user: User) -> None:
+    nowhere(user, 1)
+    announce()
+    assert len(claims.take(10, utcnow())) == 1
+    db.session.rollback()
+    assert len(_take()) == 1
+
+
+def test_each_batch_has_a_token_of_its_own(user: User) -> None:
+    nowhere(user, 4)
+    announce()
+    first, second = _take(2), _take(2)
+    assert len({claimed.claim for claimed in first}) == len({claimed.claim for claimed in second}) == 1
+    assert first[0].claim != second[0].claim
+
+
+def test_the_number_of_statements_does_not_grow_with_the_batch(user: User) -> None:
+    nowhere(user, 500)
+    announce()
+    with heard() as statements:
+        assert len(_take(500)) == 500
+    assert len([statement for statement in statements if not statement.startswith("BEGIN")]) == 3
+
+
+def test_workers_that_claim_at_once_never_take_the_same_delivery(any_app: Flask, user: User) -> None:
+    nowhere(user, 120)
+    announce()
+
+    def take_all() -> list[int]:
+        mine: list[int] = []
+        while batch := _take(7):
+            mine += [claimed.id for claimed in batch]
+        return mine
+
+    taken = [id_ for mine in side_by_side(any_app, 4, take_all) for id_ in mine]
+    # One that all the others were ahead of may have gone home too early: the next knock finds what is left.
+    taken += take_all()
+    assert sorted(taken) == sorted(_by_id())
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_nobody_waits_for_anothers_uncommitted_claim(any_app: Flask, user: User) -> None:
+    nowhere(user, 5)
+    announce()
+    mine = claims.take(2, utcnow())
+    with any_app.app_context():
+        theirs = _take(5)
+    db.session.commit()
+    assert (len(mine), len(theirs)) == (2, 3)
+    assert not {claimed.id for claimed in mine} & {claimed.id for claimed in theirs}
+
+
+def test_a_device_that_is_removed_takes_its_deliveries_along(user: User) -> None:
+    nowhere(user, 2)
+    announce()
+    db.session.query(Subscription).delete()
+    db.session.commit()
+    assert _take() == []

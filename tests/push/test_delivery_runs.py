@@ -1,0 +1,196 @@
+"""Runs: many deliveries at once, what happens meanwhile, when a run ends, and what it tells its log."""
+
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+
+from feedback_push import create_app
+from feedback_push.config import Settings
+from feedback_push.database import db
+from feedback_push.push import delivery, lanes
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Subscription
+from tests.conftest import KEYS
+from tests.doubles.push_answers import HANG, RESET, Answer
+from tests.doubles.push_device import Device
+from tests.doubles.push_service import PushService
+from tests.push.devices import delivery_to, owner, row_of, subscribe, subscribe_all
+from tests.push.notes import NOTE, announce, note, time_passes
+from tests.push.sending import impatient
+from tests.push.statements import heard
+
+
+def _new_devices(service: PushService, count: int) -> list[Device]:
+    devices = [service.new_device(KEYS.public_key) for _ in range(count)]
+    subscribe_all(owner(), devices)
+    return devices
+
+
+@contextmanager
+def _running(app: Flask) -> Iterator["Future[bool]"]:
+    """A run under way in another thread, as in a worker, and ended with the block."""
+
+    def work() -> bool:
+        with app.app_context():
+            return delivery.run()
+
+    db.session.rollback()
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(work)
+
+
+def test_hundreds_of_deliveries_go_out_together_and_are_written_with_few_statements(
+    any_app: Flask, service: PushService
+) -> None:
+    service.latency = 0.05
+    devices = _new_devices(service, 500)
+    announce()
+    with heard() as statements:
+        assert not delivery.run()
+    assert [len(device.pushes) for device in devices] == [1] * 500
+    assert service.refusals == []
+    assert service.most_at_once > 50
+    written = [statement for statement in statements if not statement.startswith(("BEGIN", "SELECT"))]
+    assert len(written) < 250
+    assert {row.state for row in db.session.query(Delivery)} == {DeliveryState.ACCEPTED}
+
+
+def test_a_run_goes_on_until_nothing_is_due(
+    settings: Settings, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(replace(settings, push_concurrency=2))
+    with app.app_context():
+        devices = _new_devices(service, 30)
+        announce()
+        assert not delivery.run()
+        assert [len(device.pushes) for device in devices] == [1] * 30
+        assert service.most_at_once <= 2
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_a_run_without_time_leaves_the_rest_to_the_next(
+    app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [device] = _new_devices(service, 1)
+    announce()
+    monkeypatch.setattr(delivery, "BUDGET", 0.0)
+    assert delivery.run()
+    assert service.requests == []
+    monkeypatch.undo()
+    assert not delivery.run()
+    assert len(device.pushes) == 1
+
+
+def test_a_run_with_nothing_to_do_ends_at_once(app: Flask) -> None:
+    started = time.monotonic()
+    assert not delivery.run()
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("removed", [Subscription, OutboxEntry])
+def test_what_is_removed_while_its_push_is_under_way_ends_quietly(
+    any_app: Flask, service: PushService, removed: type, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.latency = 0.5
+    _new_devices(service, 3)
+    announce()
+    with _running(any_app) as run:
+        service.wait_requests(3)
+        started = time.monotonic()
+        db.session.query(removed).delete()  # waits for nobody: no transaction is open while a push is under way
+        db.session.commit()
+        assert time.monotonic() - started < 0.4
+        assert not run.done()
+        assert not run.result(10)
+    assert db.session.query(Delivery).count() == 0
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_what_becomes_due_is_sent_although_an_old_push_hangs(
+    app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(monkeypatch, 6)
+    [hanging] = _new_devices(service, 1)
+    hanging.answers(HANG)
+    announce()
+    with _running(app) as run:
+        service.wait_requests(1)
+        device = service.new_device(KEYS.public_key)
+        subscribe(row_of(hanging).user, device)
+        hanging.answers_normally()
+        announce(note(tag="m-2"))
+        assert not delivery.run()  # another is at it
+        device.wait(1, timeout=4)
+        assert not run.done()
+        service.stop()
+        run.result(10)
+
+
+def test_a_push_that_waits_too_long_for_its_turn_goes_back_and_is_no_attempt(
+    settings: Settings, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "_SILENCE", 0.1)
+    monkeypatch.setattr(lanes, "_SILENCE", 0.1)
+    app = create_app(replace(settings, push_concurrency=1))
+    with app.app_context():
+        devices = _new_devices(service, 3)
+        service.latency = 0.6
+        announce()
+        delivery.run()
+        waiting = [delivery_to(device) for device in devices if not device.pushes]
+        assert [(row.state, row.error, row.attempts) for row in waiting] == [("waiting", "postponed", 0)] * 2
+        assert [row_of(device).failures for device in devices] == [0] * 3
+        service.latency = 0.0
+        time_passes(10)
+        delivery.run()
+        assert [len(device.pushes) for device in devices] == [1] * 3
+        assert [delivery_to(device).attempts for device in devices] == [1] * 3
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_a_service_that_hangs_holds_up_no_other(
+    app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(monkeypatch, 3)
+    with PushService() as stuck:
+        stuck.answers(HANG)
+        user = owner()
+        subscribe_all(user, [stuck.new_device(KEYS.public_key) for _ in range(20)])
+        device = service.new_device(KEYS.public_key)
+        subscribe(user, device)
+        announce()
+        with _running(app) as run:
+            device.wait(1, timeout=2)
+            assert not run.done()
+            stuck.stop()
+            run.result(10)
+
+
+def test_no_secret_reaches_the_log_whether_pushes_succeed_or_fail(
+    app: Flask, service: PushService, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("", "feedback_push", "aiohttp", "asyncio", "celery", "pywebpush", "py_vapid"):
+        caplog.set_level(logging.DEBUG, name or None)
+    impatient(monkeypatch)
+    answers: list[int | Answer] = [201, 410, 400, 429, 503, RESET, HANG, Answer(401, {"reason": "BadJwtToken"})]
+    devices = _new_devices(service, len(answers))
+    for device, answer in zip(devices, answers, strict=True):
+        # As some services do, it repeats the address; that must not get any further either.
+        device.answers(Answer(answer, f"cannot push to {device.endpoint}") if answer == 503 else answer)
+    announce()
+    delivery.run()
+    time_passes(100)
+    delivery.run()
+    said = caplog.text + "".join(str(row.detail) for row in db.session.query(Delivery))
+    tokens = [request.headers["Authorization"] for request in service.requests]
+    secrets = [KEYS.private_key, *tokens, NOTE.title, app.config["SECRET_KEY"]]
+    for device in devices:
+        secrets += [device.endpoint, device.channel, device.auth, device.p256dh]
+    assert [secret for secret in secrets if secret in said] == []

@@ -1,0 +1,64 @@
+"""The doorbell: a knock never raises and never makes anybody wait, whatever the broker does."""
+
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from feedback_push.push import doorbell
+from tests import servers
+from tests.push.knocks import Knocks
+
+
+def _ring_often(times: int) -> float:
+    started = time.monotonic()
+    for number in range(times):
+        doorbell.ring("push.fan_out", number)
+    return time.monotonic() - started
+
+
+def test_a_knock_arrives_with_its_arguments(app: Flask, knocks: Knocks) -> None:
+    doorbell.ring("push.fan_out", 7)
+    doorbell.ring("push.deliver")
+    assert [knocks.next(), knocks.next()] == [("push.fan_out", [7]), ("push.deliver", [])]
+
+
+@pytest.mark.parametrize("broker", ["without_broker", "with_hanging_broker"])
+def test_nobody_waits_for_a_broker_that_is_not_well(request: pytest.FixtureRequest, broker: str) -> None:
+    request.getfixturevalue(broker)
+    assert _ring_often(100) < 0.5
+
+
+def test_a_lost_knock_is_logged_without_the_brokers_address(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    app.extensions["celery"].conf.broker_url = "nosuchbroker://staff:a-password@broker.example.org"
+    doorbell.ring("push.deliver")
+    servers.wait_until(lambda: "the broker did not take a knock (KeyError)" in caplog.text)
+    assert "a-password" not in caplog.text
+    assert "broker.example.org" not in caplog.text
+
+
+def test_knocks_that_find_the_queue_full_are_dropped(
+    with_hanging_broker: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(doorbell, "_MOST_WAITING", 2)
+    assert _ring_often(50) < 0.5
+    assert "too many knocks wait for the broker" in caplog.text
+
+
+def test_knocks_arrive_again_when_the_broker_is_back(without_broker: Flask, broker_port: int, tmp_path: Path) -> None:
+    doorbell.ring("push.fan_out", 1)
+    with servers.redis_server(tmp_path, broker_port) as url, closing(Knocks(url)) as knocks:
+        doorbell.ring("push.fan_out", 2)
+        servers.wait_until(lambda: knocks.next() == ("push.fan_out", [2]))
+
+
+def test_a_forked_child_has_a_doorbell_of_its_own(app: Flask, knocks: Knocks) -> None:
+    doorbell.ring("push.fan_out", 1)
+    assert knocks.next() == ("push.fan_out", [1])
+    parents = app.extensions["push.doorbell"]
+    parents.pid -= 1  # as a child sees what its parent made
+    doorbell.ring("push.fan_out", 2)
+    assert knocks.next() == ("push.fan_out", [2])
+    assert app.extensions["push.doorbell"] is not parents

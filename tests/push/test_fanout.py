@@ -1,0 +1,169 @@
+"""Fan-out: one entry becomes one delivery for each device, set by set, however often and by whomever it is done."""
+
+import pytest
+from flask import Flask
+
+from feedback_push.auth.models import User
+from feedback_push.database import db, utcnow
+from feedback_push.push import fanout, outbox
+from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
+from tests.conftest import KEYS
+from tests.push.devices import nowhere, owner
+from tests.push.notes import NOTE, fan_out, time_passes
+from tests.push.statements import heard
+from tests.push.workers import side_by_side
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def user(any_app: Flask) -> User:
+    return owner()
+
+
+@pytest.fixture
+def entry_id(any_app: Flask) -> int:
+    outbox.enqueue(NOTE)  # so that no entry has the number of a delivery
+    entry = outbox.enqueue(NOTE)
+    db.session.commit()
+    return entry.id
+
+
+def _next_set(entry_id: int) -> bool:
+    more = fanout.next_set(entry_id, KEYS.public_key)
+    db.session.commit()
+    return more
+
+
+def _reached() -> list[int]:
+    db.session.rollback()
+    return sorted(delivery.subscription_id for delivery in db.session.query(Delivery))
+
+
+def test_every_administrators_every_device_gets_a_delivery_that_is_due_at_once(user: User, entry_id: int) -> None:
+    ids = [*nowhere(user, 2), *nowhere(owner("other@example.org"), 1)]
+    assert fan_out(entry_id) == 1
+    assert _reached() == ids
+    for delivery in db.session.query(Delivery):
+        assert (delivery.outbox_id, delivery.state) == (entry_id, DeliveryState.WAITING)
+        assert (delivery.attempts, delivery.reduced, delivery.error) == (0, False, None)
+        assert delivery.due_at is not None
+        assert delivery.due_at <= utcnow()
+
+
+@ON_SQLITE
+def test_a_device_that_is_gone_gets_none(user: User, entry_id: int) -> None:
+    nowhere(user, 2, DeviceState.GONE)
+    fan_out(entry_id)
+    assert _reached() == []
+
+
+def test_a_device_that_must_subscribe_again_gets_one_that_says_so(user: User, entry_id: int) -> None:
+    nowhere(user, 1, DeviceState.STALE)
+    nowhere(user, 1, DeviceState.LIVE, key="another")
+    nowhere(user, 1, DeviceState.STALE, key="another")
+    fan_out(entry_id)
+    told = [(delivery.state, delivery.error, delivery.due_at) for delivery in db.session.query(Delivery)]
+    assert told == [(DeliveryState.FAILED, "key-mismatch", None)] * 3
+
+
+def test_doing_it_again_adds_nothing(user: User, entry_id: int) -> None:
+    ids = nowhere(user, 3)
+    for _ in range(3):
+        fan_out(entry_id)
+    assert _reached() == ids
+    assert db.session.get_one(OutboxEntry, entry_id).fanned_out_at is not None
+
+
+@ON_SQLITE
+def test_who_subscribes_after_it_is_done_gets_none(user: User, entry_id: int) -> None:
+    ids = nowhere(user, 1)
+    fan_out(entry_id)
+    nowhere(user, 1)
+    fan_out(entry_id)
+    assert _reached() == ids
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(("devices", "sets"), [(0, 1), (2, 1), (3, 2), (7, 3), (9, 4)])
+def test_many_devices_are_reached_in_several_sets(
+    user: User, entry_id: int, monkeypatch: pytest.MonkeyPatch, devices: int, sets: int
+) -> None:
+    monkeypatch.setattr(fanout, "SET_SIZE", 3)
+    nowhere(user, 1, DeviceState.GONE)
+    ids = nowhere(user, devices)
+    assert fan_out(entry_id) == sets
+    assert _reached() == ids
+    assert db.session.get_one(OutboxEntry, entry_id).fanned_out_at is not None
+
+
+def test_it_goes_on_where_a_worker_that_died_left_off(
+    user: User, entry_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "SET_SIZE", 2)
+    ids = nowhere(user, 5)
+    assert _next_set(entry_id)
+    fanout.next_set(entry_id, KEYS.public_key)
+    db.session.rollback()  # as a database does when the worker is killed
+    assert _reached() == ids[:2]
+    assert db.session.get_one(OutboxEntry, entry_id).fanned_out_at is None
+    ids += nowhere(user, 1)
+    fan_out(entry_id)
+    assert _reached() == ids
+
+
+def test_deliveries_that_are_there_already_are_no_obstacle(user: User, entry_id: int) -> None:
+    ids = nowhere(user, 3)
+    db.session.add(Delivery(outbox_id=entry_id, subscription_id=ids[1], state=DeliveryState.ACCEPTED, attempts=1))
+    db.session.commit()
+    fan_out(entry_id)
+    assert _reached() == ids
+    assert db.session.query(Delivery).filter_by(state=DeliveryState.ACCEPTED).count() == 1
+
+
+@ON_SQLITE
+def test_an_entry_whose_time_is_over_is_left_alone(any_app: Flask, user: User, entry_id: int) -> None:
+    nowhere(user, 1)
+    time_passes(any_app.extensions["settings"].push_ttl)
+    assert not _next_set(entry_id)
+    assert _reached() == []
+
+
+@ON_SQLITE
+def test_an_entry_that_is_no_longer_there_is_no_error(user: User, entry_id: int) -> None:
+    nowhere(user, 1)
+    db.session.query(OutboxEntry).delete()
+    db.session.commit()
+    assert not _next_set(entry_id)
+    assert _reached() == []
+
+
+def test_the_number_of_statements_does_not_grow_with_the_devices(user: User, entry_id: int) -> None:
+    nowhere(user, 400)
+    with heard() as statements:
+        fan_out(entry_id)
+    assert len(_reached()) == 400
+    assert len([statement for statement in statements if not statement.startswith("BEGIN")]) <= 4
+
+
+def test_workers_that_do_it_at_once_reach_each_device_once(
+    any_app: Flask, user: User, entry_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "SET_SIZE", 3)
+    ids = nowhere(user, 40)
+    side_by_side(any_app, 4, lambda: fan_out(entry_id))
+    fan_out(entry_id)  # what the sweep does for one that gave up because another held the entry
+    assert _reached() == ids
+
+
+@ON_POSTGRESQL
+def test_nobody_waits_for_a_worker_that_is_at_it(any_app: Flask, user: User, entry_id: int) -> None:
+    nowhere(user, 1)
+    fanout.next_set(entry_id, KEYS.public_key)
+    db.session.flush()
+    with any_app.app_context():
+        assert not _next_set(entry_id)
+        assert db.session.query(Delivery).count() == 0
+    db.session.commit()
+    assert db.session.query(Subscription).count() == db.session.query(Delivery).count() == 1

@@ -1,0 +1,306 @@
+"""The gateway: what a push service receives from it, and what becomes of each of its answers."""
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from feedback_push.push import errors, gateway, lanes, vapid
+from tests.conftest import KEYS
+from tests.doubles.certificates import LoopbackAuthority
+from tests.doubles.push_answers import ACCEPTED_THEN_RESET, CUT, ENDLESS, HANG, RESET, SLOW, Answer, redirect
+from tests.doubles.push_service import PushService
+from tests.push.sending import PAYLOAD, TOPIC, impatient, new_gateway, push_to, send
+
+MISMATCHES = [
+    Answer(400, {"reason": "VapidPkHashMismatch"}),
+    Answer(403, "the VAPID credentials do not correspond to the credentials used to create the subscriptions.\n"),
+    Answer(403, "<HTML><TITLE>MismatchSenderId</TITLE></HTML>"),
+    Answer(401, {"code": 401, "errno": 109, "error": "Unauthorized", "message": "VAPID public key mismatch"}),
+]
+
+
+def test_the_first_push_of_a_new_gateway_arrives_as_the_standards_want_it(service: PushService) -> None:
+    device = service.new_device(KEYS.public_key)
+    [result] = send(new_gateway(), push_to(device))
+    assert (result.key, result.status, result.error) == (0, 201, None)
+    [push] = device.pushes
+    assert push.payload.decode() == PAYLOAD
+    assert (push.ttl, push.urgency, push.topic) == (60, "high", TOPIC)
+    assert push.claims["aud"] == service.url
+    assert push.claims["sub"] == "mailto:staff@example.org"
+    assert push.headers["Content-Encoding"] == "aes128gcm"
+    assert service.refusals == []
+
+
+def test_nothing_of_this_server_is_told_but_what_is_needed(service: PushService) -> None:
+    send(new_gateway(), push_to(service.new_device(KEYS.public_key)))
+    [request] = service.requests
+    assert request.headers["User-Agent"] == "feedback-push"
+    assert not {"Cookie", "Referer", "Origin", "Server"} & set(request.headers)
+
+
+def test_a_push_may_go_without_topic(service: PushService) -> None:
+    device = service.new_device(KEYS.public_key)
+    send(new_gateway(), push_to(device, topic=None))
+    assert device.pushes[0].topic is None
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_every_success_counts(service: PushService, status: int) -> None:
+    service.answers(status)
+    [result] = send(new_gateway(), push_to(service.new_device(KEYS.public_key)))
+    assert (result.status, result.error) == (status, None)
+
+
+def test_the_largest_payload_fits_into_one_record(service: PushService) -> None:
+    device = service.new_device(KEYS.public_key)
+    [result] = send(new_gateway(), push_to(device, payload="x" * 3000))
+    assert result.status == 201
+    assert len(device.pushes[0].body) <= 4096
+
+
+def test_many_pushes_are_under_way_at_once(service: PushService) -> None:
+    service.latency = 0.2
+    devices = [service.new_device(KEYS.public_key) for _ in range(50)]
+    started = time.monotonic()
+    results = send(new_gateway(), *map(push_to, devices))
+    assert time.monotonic() - started < 3
+    assert [result.status for result in results] == [201] * 50
+    assert service.most_at_once > 25
+
+
+def test_never_more_than_the_configured_number_are_under_way_at_one_service(service: PushService) -> None:
+    service.latency = 0.02
+    results = send(new_gateway(push_concurrency=5), *(push_to(service.new_device(KEYS.public_key)) for _ in range(30)))
+    assert [result.status for result in results] == [201] * 30
+    assert service.most_at_once == 5
+
+
+def test_a_connection_is_used_again(service: PushService) -> None:
+    door, device = new_gateway(), service.new_device(KEYS.public_key)
+    for _ in range(3):
+        send(door, push_to(device))
+    assert len({request.client for request in service.requests}) == 1
+
+
+def test_one_token_serves_all_pushes_to_an_origin(service: PushService) -> None:
+    door = new_gateway()
+    for _ in range(2):
+        send(door, *(push_to(service.new_device(KEYS.public_key)) for _ in range(3)))
+    assert len({request.headers["Authorization"] for request in service.requests}) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_is_signed_anew_after_a_refusal_of_the_signature(service: PushService, status: int) -> None:
+    door, device = new_gateway(), service.new_device(KEYS.public_key)
+    device.answers([status])
+    [refused] = send(door, push_to(device))
+    assert type(refused.error) is errors.Misconfigured
+    [accepted] = send(door, push_to(device))
+    assert accepted.status == 201
+    first, second = (request.headers["Authorization"] for request in service.requests)
+    assert first != second
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 413, 429, 500])
+def test_any_other_refusal_keeps_the_token(service: PushService, status: int) -> None:
+    door, device = new_gateway(), service.new_device(KEYS.public_key)
+    device.answers([status])
+    for _ in range(2):
+        send(door, push_to(device))
+    assert len({request.headers["Authorization"] for request in service.requests}) == 1
+
+
+@pytest.mark.parametrize("answer", MISMATCHES)
+def test_a_key_mismatch_is_recognised_as_each_service_says_it(service: PushService, answer: Answer) -> None:
+    service.answers(answer)
+    [result] = send(new_gateway(), push_to(service.new_device(KEYS.public_key)))
+    assert type(result.error) is errors.KeyMismatch
+    assert result.status == answer.status
+
+
+def test_a_subscription_made_with_another_key_is_a_mismatch(service: PushService) -> None:
+    [result] = send(new_gateway(), push_to(service.new_device(vapid.generate().public_key)))
+    assert type(result.error) is errors.KeyMismatch
+    assert result.error.detail == "VAPID public key mismatch"
+
+
+def test_reasons_are_asked_for_in_plain_text(service: PushService) -> None:
+    send(new_gateway(), push_to(service.new_device(KEYS.public_key)))
+    assert service.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_retry_after_and_reason_reach_the_result(service: PushService) -> None:
+    service.answers(429, headers={"Retry-After": "77"}, body={"reason": "TooManyRequests"})
+    [result] = send(new_gateway(), push_to(service.new_device(KEYS.public_key)))
+    assert result.error == errors.Throttled(429, "TooManyRequests", 77)
+
+
+@pytest.mark.parametrize("answer", [RESET, ACCEPTED_THEN_RESET], ids=["unread", "accepted"])
+def test_a_connection_that_is_reset_is_no_answer(service: PushService, answer: Answer) -> None:
+    service.answers(answer)
+    [result] = send(new_gateway(), push_to(service.new_device(KEYS.public_key)))
+    assert type(result.error) is errors.Unavailable
+    assert result.status is None
+
+
+def test_a_reset_after_the_status_line_does_not_unsay_it(service: PushService) -> None:
+    device = service.new_device(KEYS.public_key)
+    device.answers([CUT, Answer(410, "gone " * 200, manner="cut")])
+    accepted, gone = (send(door, push_to(device))[0] for door in [new_gateway()] * 2)
+    assert (accepted.status, accepted.error) == (201, None)
+    assert type(gone.error) is errors.Gone
+
+
+@pytest.mark.parametrize("answer", [HANG, SLOW], ids=["nothing", "a byte a second"])
+def test_an_answer_that_does_not_come_in_time_is_none(
+    service: PushService, monkeypatch: pytest.MonkeyPatch, answer: Answer
+) -> None:
+    impatient(monkeypatch)
+    service.answers(answer)
+    door, started = new_gateway(), time.monotonic()
+    [result] = send(door, push_to(service.new_device(KEYS.public_key)))
+    assert result.error == errors.Unavailable(None, "no answer in time")
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("status", [201, 410, 503])
+def test_a_body_without_end_is_not_read_to_its_end(service: PushService, status: int) -> None:
+    service.answers(Answer(status, manner="endless"))
+    started = time.monotonic()
+    [result] = send(new_gateway(), push_to(service.new_device(KEYS.public_key)))
+    assert time.monotonic() - started < 2
+    assert result.status == status
+
+
+def test_a_service_that_misbehaved_is_reached_again_afterwards(service: PushService) -> None:
+    door, device = new_gateway(), service.new_device(KEYS.public_key)
+    device.answers([RESET, CUT, ENDLESS, Answer(503, manner="endless"), RESET])
+    statuses = [send(door, push_to(device))[0].status for _ in range(6)]
+    assert statuses == [None, 201, 201, 503, None, 201]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(service: PushService, status: int) -> None:
+    device, other = service.new_device(KEYS.public_key), service.new_device(KEYS.public_key)
+    device.answers(redirect(other.endpoint, status))
+    [result] = send(new_gateway(), push_to(device))
+    assert type(result.error) is errors.Unavailable
+    assert len(service.requests) == 1
+
+
+class _HangsUp(BaseHTTPRequestHandler):
+    """Reads a push and closes the connection."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+
+
+def test_a_service_that_hangs_up_without_an_answer_is_told(service: PushService) -> None:
+    device = service.new_device(KEYS.public_key)
+    with HTTPServer(("127.0.0.1", 0), _HangsUp) as impolite, ThreadPoolExecutor(1) as thread:
+        thread.submit(impolite.handle_request)
+        endpoint = f"http://127.0.0.1:{impolite.server_port}/wpush/x"
+        [result] = send(new_gateway(), push_to(device, endpoint=endpoint))
+    assert result.error == errors.Unavailable(None, "the connection broke before an answer")
+
+
+def test_a_service_that_is_down_is_told_from_one_that_is_slow(service: PushService) -> None:
+    device = service.new_device(KEYS.public_key)
+    service.stop()
+    [result] = send(new_gateway(), push_to(device))
+    assert type(result.error) is errors.Unavailable
+    assert result.error.detail.startswith("cannot connect")
+
+
+def test_a_name_that_does_not_resolve_is_told(service: PushService) -> None:
+    name = ".".join(["a" * 60] * 5)  # longer than any name may be, so that no resolver is asked
+    door = new_gateway(push_allowed_hosts=(name,))
+    [result] = send(door, push_to(service.new_device(KEYS.public_key), endpoint=f"http://{name}/x"))
+    assert result.error == errors.Unavailable(None, "its name cannot be resolved")
+
+
+def test_https_is_verified_against_the_systems_authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = LoopbackAuthority(tmp_path)
+    with PushService(ssl_context=authority.server_context(), hostname="localhost") as service:
+        device = service.new_device(KEYS.public_key)
+        [refused] = send(new_gateway(), push_to(device))
+        assert refused.error == errors.Unavailable(None, "its certificate is not valid for it")
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
+        [accepted] = send(new_gateway(), push_to(device))
+        assert accepted.status == 201
+        assert device.pushes[0].claims["aud"] == service.url
+
+
+def test_an_allowed_name_on_a_private_address_is_not_connected_to(service: PushService) -> None:
+    door = new_gateway(push_allow_private_addresses=False)
+    device = service.new_device(KEYS.public_key)
+    [result] = send(door, push_to(device, endpoint="https://localhost/wpush/x"))
+    assert type(result.error) is errors.Unavailable
+    assert "is not a public address" in result.error.detail
+
+
+def test_what_may_not_be_sent_to_is_refused_without_a_request(service: PushService) -> None:
+    device = service.new_device(KEYS.public_key)
+    forbidden = push_to(device, endpoint=device.endpoint.replace("127.0.0.1", "127.0.0.2"))
+    unusable = push_to(device, p256dh="B" + "A" * 86)
+    results = send(new_gateway(), forbidden, unusable)
+    assert [type(result.error) for result in results] == [errors.Rejected] * 2
+    assert [result.status for result in results] == [None] * 2
+    assert service.requests == []
+
+
+def test_a_key_that_the_site_no_longer_has_is_a_mismatch_without_a_request(service: PushService) -> None:
+    push = push_to(service.new_device(KEYS.public_key), vapid_public_key=vapid.generate().public_key)
+    off = {"vapid_private_key": "", "vapid_public_key": "", "vapid_subject": ""}
+    for door in (new_gateway(), new_gateway(**off)):
+        [result] = send(door, push)
+        assert type(result.error) is errors.KeyMismatch
+        assert result.status is None
+    assert service.requests == []
+
+
+def test_every_push_of_a_mixed_batch_gets_exactly_its_own_result(service: PushService) -> None:
+    wanted = [201, 410, 503, 429, 401, 400] * 5
+    devices = [service.new_device(KEYS.public_key) for _ in wanted]
+    for device, status in zip(devices, wanted, strict=True):
+        device.answers(status)
+    assert [result.status for result in send(new_gateway(), *map(push_to, devices))] == wanted
+
+
+def test_a_service_that_hangs_does_not_hold_up_another(service: PushService, monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient(monkeypatch, 1.5)
+    monkeypatch.setattr(lanes, "_SILENCE", 0.2)
+    monkeypatch.setattr(lanes, "_SILENCE", 0.2)
+    with PushService() as hanging:
+        hanging.answers(HANG)
+        stuck = [push_to(hanging.new_device(KEYS.public_key)) for _ in range(10)]
+        device = service.new_device(KEYS.public_key)
+        started = time.monotonic()
+        results = send(new_gateway(push_concurrency=2), *stuck, push_to(device))
+        assert device.pushes[0].received_at - started < 1
+    assert results[-1].status == 201
+    assert sorted(type(result.error).__name__ for result in results[:-1]) == ["Postponed"] * 8 + ["Unavailable"] * 2
+
+
+def test_an_unforeseen_fault_is_a_result_too_and_is_logged_without_its_text(
+    service: PushService, caplog: pytest.LogCaptureFixture
+) -> None:
+    [result] = send(new_gateway(), push_to(service.new_device(KEYS.public_key), payload=""))
+    assert result.error == errors.Unavailable(None, "NoData")
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.getMessage() == "a push failed in an unexpected way: NoData"
+
+
+def test_a_process_has_one_gateway_and_a_forked_child_makes_its_own(app: Flask) -> None:
+    first = gateway.current()
+    assert gateway.current() is first
+    first.pid -= 1  # as a child sees what its parent made
+    second = gateway.current()
+    assert second is not first
+    assert gateway.current() is second

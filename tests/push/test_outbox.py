@@ -1,0 +1,62 @@
+"""The outbox: a notification exists if and only if its caller commits, and a knock is only a hint."""
+
+from datetime import timedelta
+
+from flask import Flask
+
+from feedback_push.database import db, utcnow
+from feedback_push.push import outbox
+from feedback_push.push.models import OutboxEntry
+from tests.push.knocks import Knocks
+from tests.push.notes import NOTE, time_passes
+
+
+def _entry() -> OutboxEntry:
+    entry = outbox.enqueue(NOTE)
+    db.session.commit()
+    return entry
+
+
+def test_an_entry_carries_the_finished_notification(any_app: Flask) -> None:
+    before = utcnow()
+    entry = _entry()
+    assert (entry.payload, entry.topic, entry.urgency) == (NOTE.to_json(), NOTE.topic, "high")
+    assert before <= entry.created_at <= utcnow()
+    ttl = any_app.extensions["settings"].push_ttl
+    assert entry.expires_at - entry.created_at == timedelta(seconds=ttl)
+    assert (entry.fanned_out_at, entry.last_subscription_id) == (None, 0)
+
+
+def test_an_entry_exists_only_when_its_caller_commits(any_app: Flask) -> None:
+    outbox.enqueue(NOTE)
+    db.session.rollback()
+    assert db.session.query(OutboxEntry).count() == 0
+    _entry()
+    db.session.rollback()
+    assert db.session.query(OutboxEntry).count() == 1
+
+
+def test_enqueueing_knocks_at_nobodys_door(app: Flask, knocks: Knocks) -> None:
+    _entry()
+    assert knocks.all() == []
+
+
+def test_waking_knocks_for_the_entry(app: Flask, knocks: Knocks) -> None:
+    outbox.wake(42)
+    assert knocks.next() == ("push.fan_out", [42])
+
+
+def test_due_are_the_oldest_entries_that_are_open_and_have_time_left(any_app: Flask) -> None:
+    expired = _entry()
+    time_passes(any_app.extensions["settings"].push_ttl)
+    finished, first, second = _entry(), _entry(), _entry()
+    finished.fanned_out_at = utcnow()
+    db.session.commit()
+    assert outbox.due(utcnow()) == [first.id, second.id]
+    assert expired.id not in outbox.due(utcnow())
+
+
+def test_due_are_a_hundred_at_most(any_app: Flask) -> None:
+    entries = [outbox.enqueue(NOTE) for _ in range(105)]
+    db.session.commit()
+    assert outbox.due(utcnow()) == sorted(entry.id for entry in entries)[:100]

@@ -1,0 +1,90 @@
+"""VAPID: key pairs that fit, and one signed token per push service for as long as it is good."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from feedback_push.push import signer as signing
+from feedback_push.push import vapid
+from feedback_push.push.signer import Signer
+from tests.doubles import vapid_rules
+
+KEYS = vapid.generate()
+ORIGIN = "https://fcm.googleapis.com"
+SUBJECT = "mailto:staff@example.org"
+HOUR = 3600.0
+
+
+class Clock:
+    """The time of day as this machine believes it to be."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(signing, "time", SimpleNamespace(time=clock.time))
+    return clock
+
+
+@pytest.fixture
+def signer() -> Signer:
+    return Signer(KEYS.private_key, SUBJECT)
+
+
+def test_a_push_service_accepts_the_token(signer: Signer) -> None:
+    now = time.time()
+    claims = vapid_rules.verified_claims(signer.authorization(ORIGIN), audience=ORIGIN, key=KEYS.public_key, now=now)
+    assert claims["aud"] == ORIGIN
+    assert claims["sub"] == SUBJECT
+    assert now + 6 * HOUR < claims["exp"] <= now + 24 * HOUR
+
+
+def test_one_token_serves_an_origin_for_hours(clock: Clock, signer: Signer) -> None:
+    first = signer.authorization(ORIGIN)
+    clock.now += 5 * HOUR
+    assert signer.authorization(ORIGIN) == first
+
+
+def test_a_token_is_still_good_for_hours_when_it_is_used_last(clock: Clock, signer: Signer) -> None:
+    signer.authorization(ORIGIN)
+    clock.now += 6 * HOUR - 1
+    header = signer.authorization(ORIGIN)
+    claims = vapid_rules.verified_claims(header, audience=ORIGIN, key=KEYS.public_key, now=clock.now)
+    assert claims["exp"] > clock.now + 5 * HOUR
+
+
+def test_each_origin_has_a_token_of_its_own(signer: Signer) -> None:
+    headers = {origin: signer.authorization(origin) for origin in (ORIGIN, "https://web.push.apple.com")}
+    for origin, header in headers.items():
+        vapid_rules.verified_claims(header, audience=origin, key=KEYS.public_key, now=time.time())
+    assert signer.authorization(ORIGIN) == headers[ORIGIN]
+
+
+def test_a_token_is_signed_anew_before_it_is_old(clock: Clock, signer: Signer) -> None:
+    first = signer.authorization(ORIGIN)
+    clock.now += 6 * HOUR
+    assert signer.authorization(ORIGIN) != first
+
+
+@pytest.mark.parametrize("jump", [-48 * HOUR, -1, 48 * HOUR])
+def test_a_token_is_signed_anew_after_the_clock_jumped(clock: Clock, signer: Signer, jump: float) -> None:
+    signer.authorization(ORIGIN)
+    clock.now += jump
+    header = signer.authorization(ORIGIN)
+    claims = vapid_rules.verified_claims(header, audience=ORIGIN, key=KEYS.public_key, now=clock.now)
+    assert claims["exp"] == int(clock.now) + 12 * HOUR
+
+
+def test_a_refused_token_is_signed_anew(signer: Signer) -> None:
+    refused, other = signer.authorization(ORIGIN), signer.authorization("https://web.push.apple.com")
+    signer.forget(ORIGIN)
+    signer.forget("https://nobody.example")
+    assert signer.authorization(ORIGIN) != refused
+    assert signer.authorization("https://web.push.apple.com") == other

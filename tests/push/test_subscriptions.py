@@ -1,0 +1,187 @@
+"""Subscriptions: what a browser sends is checked, kept once under its newest owner, and forgotten on request."""
+
+import base64
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedback_push.auth.models import User
+from feedback_push.database import db, utcnow
+from feedback_push.push import subscriptions
+from feedback_push.push.endpoints import EndpointPolicy
+from feedback_push.push.models import Delivery, DeviceState, Subscription
+from feedback_push.push.subscriptions import BrowserSubscription, SubscriptionRefused
+from tests.conftest import KEYS
+from tests.push.devices import nowhere, owner
+from tests.push.malformed import GOOD, POINT, SECRET, SUBSCRIPTIONS
+from tests.push.notes import announce
+
+POLICY = EndpointPolicy(hosts=("127.0.0.1",), private_allowed=True)
+ENDPOINT: str = GOOD["endpoint"]
+BROWSER = BrowserSubscription(ENDPOINT, POINT, SECRET)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(ENDPOINT) | st.just(POINT),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["endpoint", "keys", "p256dh", "auth"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+def test_what_a_browser_sends_is_read() -> None:
+    assert BrowserSubscription.parse(GOOD, POLICY) == BROWSER
+
+
+@pytest.mark.parametrize(
+    "spell", [base64.urlsafe_b64encode, base64.b64encode, lambda raw: base64.urlsafe_b64encode(raw).rstrip(b"=")]
+)
+def test_keys_are_kept_in_one_spelling(spell: Callable[[bytes], bytes]) -> None:
+    secret = b"\xff\xef\xbe" * 5 + b"\xff"
+    keys = {"p256dh": spell(base64.urlsafe_b64decode(POINT + "=")).decode(), "auth": spell(secret).decode()}
+    browser = BrowserSubscription.parse({"endpoint": ENDPOINT, "keys": keys}, POLICY)
+    assert browser == BrowserSubscription(ENDPOINT, POINT, base64.urlsafe_b64encode(secret).rstrip(b"=").decode())
+
+
+@pytest.mark.parametrize(("data", "words"), SUBSCRIPTIONS)
+def test_anything_else_is_refused_in_words(data: Any, words: str) -> None:
+    with pytest.raises(SubscriptionRefused, match=words):
+        BrowserSubscription.parse(data, POLICY)
+
+
+@given(_JSON)
+def test_any_json_is_either_read_or_refused(data: Any) -> None:
+    with pytest.raises(SubscriptionRefused):
+        BrowserSubscription.parse(data, POLICY)
+
+
+def test_a_browser_is_stored_as_a_living_device(any_app: Flask) -> None:
+    user = owner()
+    before = utcnow()
+    subscriptions.save(BROWSER, user=user, vapid_public_key=KEYS.public_key, name="Firefox on Linux")
+    db.session.commit()
+    device = db.session.query(Subscription).one()
+    assert (device.user_id, device.endpoint, device.p256dh, device.auth) == (user.id, ENDPOINT, POINT, SECRET)
+    assert (device.vapid_public_key, device.name) == (KEYS.public_key, "Firefox on Linux")
+    assert (device.state, device.failures, device.gone_at) == (DeviceState.LIVE, 0, None)
+    assert before <= device.added_at <= utcnow()
+
+
+def test_subscribing_twice_is_one_device_with_the_newest_keys(any_app: Flask) -> None:
+    user = owner()
+    for browser, key in ((BROWSER, "earlier"), (BrowserSubscription(ENDPOINT, KEYS.public_key, "B" * 22), "newer")):
+        subscriptions.save(browser, user=user, vapid_public_key=key, name="Browser")
+        db.session.commit()
+    device = db.session.query(Subscription).one()
+    assert (device.p256dh, device.auth, device.vapid_public_key) == (KEYS.public_key, "B" * 22, "newer")
+
+
+def test_the_newest_owner_has_the_device(app: Flask) -> None:
+    first, second = owner("first@example.org"), owner("second@example.org")
+    for user in (first, second):
+        subscriptions.save(BROWSER, user=user, vapid_public_key=KEYS.public_key, name="Browser")
+        db.session.commit()
+    assert subscriptions.of(first) == []
+    assert [device.endpoint for device in subscriptions.of(second)] == [ENDPOINT]
+
+
+def test_an_administrator_has_any_number_of_devices_the_newest_first(app: Flask) -> None:
+    user = owner()
+    ids = nowhere(user, 5)
+    nowhere(owner("other@example.org"), 2)
+    assert [device.id for device in subscriptions.of(user)] == ids[::-1]
+
+
+@pytest.mark.parametrize("state", [DeviceState.GONE, DeviceState.STALE])
+def test_a_device_that_was_gone_or_stale_lives_again_when_its_browser_subscribes(
+    app: Flask, state: DeviceState
+) -> None:
+    user = owner()
+    nowhere(user, 1, state, key="an earlier key")
+    device = db.session.query(Subscription).one()
+    device.failures = 7
+    db.session.commit()
+    again = BrowserSubscription(device.endpoint, POINT, SECRET)
+    subscriptions.save(again, user=user, vapid_public_key=KEYS.public_key, name="Browser")
+    db.session.commit()
+    assert (device.state, device.failures, device.gone_at) == (DeviceState.LIVE, 0, None)
+    assert device.vapid_public_key == KEYS.public_key
+
+
+def test_a_browser_that_subscribes_in_two_tabs_at_once_is_one_device(any_app: Flask) -> None:
+    user_id = owner().id
+    db.session.commit()
+
+    def subscribe(_: int) -> None:
+        with any_app.app_context():
+            user = db.session.get_one(User, user_id)
+            subscriptions.save(BROWSER, user=user, vapid_public_key=KEYS.public_key, name="Browser")
+            db.session.commit()
+
+    with ThreadPoolExecutor(4) as tabs:
+        list(tabs.map(subscribe, range(12)))
+    assert db.session.query(Subscription).count() == 1
+
+
+def test_a_removed_device_is_forgotten_with_all_that_waits_for_it(any_app: Flask) -> None:
+    user = owner()
+    nowhere(user, 2)
+    announce()
+    one, other = subscriptions.of(user)
+    subscriptions.remove(one.endpoint, user=user)
+    db.session.commit()
+    assert subscriptions.of(user) == [other]
+    assert [delivery.subscription_id for delivery in db.session.query(Delivery)] == [other.id]
+
+
+def test_a_device_can_be_removed_by_its_number(app: Flask) -> None:
+    user = owner()
+    first, second = nowhere(user, 2)
+    subscriptions.remove_device(first, user=user)
+    subscriptions.remove_device(first, user=user)
+    db.session.commit()
+    assert [device.id for device in subscriptions.of(user)] == [second]
+
+
+def test_nobody_removes_another_administrators_device(app: Flask) -> None:
+    mine, theirs = owner("mine@example.org"), owner("theirs@example.org")
+    nowhere(theirs, 1)
+    [device] = subscriptions.of(theirs)
+    subscriptions.remove(device.endpoint, user=mine)
+    subscriptions.remove_device(device.id, user=mine)
+    db.session.commit()
+    assert subscriptions.of(theirs) == [device]
+
+
+def test_the_list_leaves_out_what_is_gone_and_keeps_what_is_stale(app: Flask) -> None:
+    user = owner()
+    nowhere(user, 1, DeviceState.GONE)
+    stale = nowhere(user, 1, DeviceState.STALE)
+    assert [device.id for device in subscriptions.of(user)] == stale
+
+
+def test_devices_are_counted_by_state_and_key(app: Flask) -> None:
+    user = owner()
+    nowhere(user, 2)
+    nowhere(user, 3, DeviceState.STALE)
+    nowhere(user, 4, key="another")
+    assert subscriptions.count(DeviceState.LIVE, KEYS.public_key) == 2
+    assert subscriptions.count(DeviceState.STALE, KEYS.public_key) == 3
+    assert subscriptions.count(DeviceState.GONE, KEYS.public_key) == 0
+
+
+def test_a_gone_device_is_remembered_for_thirty_days(any_app: Flask) -> None:
+    user = owner()
+    nowhere(user, 1, DeviceState.GONE)
+    nowhere(user, 1)
+    now = utcnow()
+    subscriptions.forget_gone(now + timedelta(days=29))
+    assert db.session.query(Subscription).count() == 2
+    subscriptions.forget_gone(now + timedelta(days=31))
+    assert [device.state for device in db.session.query(Subscription)] == [DeviceState.LIVE]

@@ -1,0 +1,179 @@
+"""The tasks: what each does when its knock comes, again or in vain, and whom it rings for next."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from feedback_push import create_app
+from feedback_push.auth.models import User
+from feedback_push.config import Settings
+from feedback_push.database import db, utcnow
+from feedback_push.push import claims, delivery, fanout, outbox, tasks
+from feedback_push.push.models import Delivery, DeliveryState, DeviceState, Subscription
+from tests.conftest import KEYS
+from tests.doubles.push_service import PushService
+from tests.push.devices import nowhere, owner, subscribe
+from tests.push.knocks import Knocks
+from tests.push.notes import NOTE, announce, time_passes
+
+DELIVER: tuple[str, list[int]] = ("push.deliver", [])
+
+
+@pytest.fixture
+def user(app: Flask) -> User:
+    return owner()
+
+
+@pytest.fixture
+def push_off(settings: Settings) -> Iterator[Flask]:
+    """The application of an operator who has taken the VAPID keys away."""
+    app = create_app(replace(settings, vapid_private_key="", vapid_public_key="", vapid_subject=""))
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+def _enqueue() -> int:
+    entry = outbox.enqueue(NOTE)
+    db.session.commit()
+    entry_id = entry.id
+    db.session.commit()
+    return entry_id
+
+
+def _reached() -> int:
+    db.session.rollback()
+    count = db.session.query(Delivery).count()
+    db.session.rollback()
+    return count
+
+
+def test_fanning_out_makes_the_deliveries_and_rings_for_their_sending(user: User, knocks: Knocks) -> None:
+    nowhere(user, 3)
+    tasks.fan_out(_enqueue())
+    assert _reached() == 3
+    assert knocks.next() == DELIVER
+
+
+def test_fanning_out_in_several_sets_rings_after_each(
+    user: User, knocks: Knocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "SET_SIZE", 2)
+    nowhere(user, 5)
+    tasks.fan_out(_enqueue())
+    assert _reached() == 5
+    assert knocks.all() == [DELIVER] * 3
+
+
+def test_a_fan_out_that_runs_out_of_time_rings_for_itself(
+    user: User, knocks: Knocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "BUDGET", 0.0)
+    nowhere(user, 1)
+    entry_id = _enqueue()
+    tasks.fan_out(entry_id)
+    assert _reached() == 0
+    assert knocks.next() == ("push.fan_out", [entry_id])
+
+
+def test_fanning_out_twice_or_for_nothing_is_no_error(user: User, knocks: Knocks) -> None:
+    nowhere(user, 2)
+    entry_id = _enqueue()
+    for id_ in (entry_id, entry_id, 99):
+        tasks.fan_out(id_)
+    assert _reached() == 2
+
+
+def test_delivering_sends_what_is_due_and_rings_for_nothing(user: User, service: PushService, knocks: Knocks) -> None:
+    device = service.new_device(KEYS.public_key)
+    subscribe(user, device)
+    announce()
+    tasks.deliver()
+    tasks.deliver()
+    assert len(device.pushes) == 1
+    assert knocks.all() == []
+
+
+def test_a_delivery_that_runs_out_of_time_rings_for_itself(
+    user: User, knocks: Knocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "BUDGET", 0.0)
+    nowhere(user, 1)
+    announce()
+    tasks.deliver()
+    assert knocks.all() == [DELIVER]
+
+
+def test_sweeping_rings_for_entries_that_nobody_has_fanned_out(user: User, knocks: Knocks) -> None:
+    first, second = _enqueue(), _enqueue()
+    tasks.sweep()
+    assert knocks.all() == [("push.fan_out", [first]), ("push.fan_out", [second])]
+
+
+def test_sweeping_rings_once_for_all_deliveries_that_are_due(user: User, knocks: Knocks) -> None:
+    nowhere(user, 3)
+    announce()
+    tasks.sweep()
+    assert knocks.all() == [DELIVER]
+
+
+def test_sweeping_finds_the_claims_of_a_worker_that_died(user: User, knocks: Knocks) -> None:
+    nowhere(user, 1)
+    announce()
+    claims.take(10, utcnow())
+    db.session.commit()
+    tasks.sweep()
+    assert knocks.all() == []
+    time_passes(claims.LEASE.total_seconds())
+    tasks.sweep()
+    assert knocks.all() == [DELIVER]
+
+
+def test_sweeping_rings_for_nothing_when_nothing_is_due(user: User, knocks: Knocks) -> None:
+    nowhere(user, 2)
+    tasks.fan_out(announce())
+    db.session.query(Delivery).update({"due_at": utcnow() + timedelta(seconds=60)})
+    db.session.commit()
+    knocks.all()
+    tasks.sweep()
+    assert knocks.all() == []
+
+
+def test_sweeping_forgets_the_devices_that_went_long_ago(user: User) -> None:
+    nowhere(user, 2, DeviceState.GONE)
+    kept = nowhere(user, 1, DeviceState.GONE)
+    long_ago = utcnow() - timedelta(days=31)
+    db.session.query(Subscription).filter(Subscription.id.not_in(kept)).update({"gone_at": long_ago})
+    db.session.commit()
+    tasks.sweep()
+    assert [device.id for device in db.session.query(Subscription)] == kept
+
+
+def test_without_keys_everything_waits_quietly(
+    app: Flask, push_off: Flask, service: PushService, knocks: Knocks, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = service.new_device(KEYS.public_key)
+    subscribe(owner(), device)
+    announce()
+    entry_id = _enqueue()
+    tasks.fan_out(entry_id)
+    tasks.deliver()
+    tasks.sweep()
+    assert knocks.all() == []
+    assert service.requests == []
+    assert [delivery.state for delivery in db.session.query(Delivery)] == [DeliveryState.WAITING]
+    assert [device.state for device in db.session.query(Subscription)] == [DeviceState.LIVE]
+    said = [record.getMessage() for record in caplog.records if record.name == "feedback_push.push.tasks"]
+    assert len(said) == 2
+    assert all(line.startswith("push is off") for line in said)
+    assert all(record.levelno == logging.INFO for record in caplog.records)
+    db.session.rollback()
+    app.extensions["celery"].set_current()  # the keys are back
+    tasks.fan_out(entry_id)
+    tasks.deliver()
+    assert len(device.pushes) == 2

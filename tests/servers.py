@@ -1,0 +1,134 @@
+"""The real servers that the tests run on: PostgreSQL, Redis, the web server and a Celery worker."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+import redis
+
+CHECKOUT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def wait_until(holds: Callable[[], bool], timeout: float = 15, what: str = "it") -> None:
+    """Return as soon as it holds; TimeoutError after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not happen within {timeout:g} s")
+        time.sleep(0.02)
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    """A PostgreSQL server of our own; its URL without a database name."""
+    binaries = _newest(Path("/usr/lib/postgresql").glob("*/bin")) or Path(shutil.which("initdb") or "").parent
+    port = free_port()
+    _as_postgres([str(binaries / "initdb"), "-A", "trust", "-U", "tests", "-N", str(folder / "data")], folder)
+    options = ["-k", "", "-h", "127.0.0.1", "-p", str(port), "-F", "-c", "max_connections=100"]
+    server = [str(binaries / "postgres"), "-D", str(folder / "data"), *options]
+    with running(server, folder / "log", user=_postgres_user(), stop=signal.SIGINT):
+        url = f"postgresql://tests@127.0.0.1:{port}"
+        wait_until(lambda: _postgresql_answers(url), what="PostgreSQL's start")
+        yield url
+
+
+@contextmanager
+def redis_server(folder: Path, port: int | None = None) -> Iterator[str]:
+    """A Redis server of our own that keeps nothing on disk; its URL."""
+    port = port or free_port()
+    binary = shutil.which("redis-server") or shutil.which("valkey-server") or "redis-server"
+    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with running([*command, "--dir", str(folder)], folder / "redis.log"):
+        url = f"redis://127.0.0.1:{port}/0"
+        client = redis.Redis.from_url(url)
+        wait_until(lambda: _redis_answers(client), what="Redis's start")
+        client.close()
+        yield url
+
+
+@contextmanager
+def running(
+    command: list[str],
+    log: Path,
+    *,
+    environment: dict[str, str] | None = None,
+    user: str | None = None,
+    stop: signal.Signals = signal.SIGTERM,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a group of its own, stopped with all its children at the end."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            env={**os.environ, **(environment or {})},
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            user=user,
+        )
+    try:
+        yield process
+    finally:
+        _stop(process, stop)
+
+
+def _stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    if process.poll() is None:
+        process.send_signal(how)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _as_postgres(command: list[str], folder: Path) -> None:
+    user = _postgres_user()
+    if user:
+        shutil.chown(folder, user)
+    subprocess.run(command, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)
+
+
+def _postgres_user() -> str | None:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    return pwd.getpwnam("postgres").pw_name
+
+
+def _newest(folders: Iterator[Path]) -> Path | None:
+    return max(folders, key=lambda folder: int(folder.parent.name), default=None)
+
+
+def _postgresql_answers(url: str) -> bool:
+    try:
+        psycopg.connect(f"{url}/postgres", connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _redis_answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False

@@ -1,0 +1,75 @@
+"""The people at a running site, each with an HTTP session that does what a browser without JavaScript does."""
+
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urljoin
+
+import requests
+
+from feedback_push.config import Settings
+from tests.doubles.push_device import Device
+from tests.visits import Page
+
+_TIMEOUT = 20.0  # seconds
+
+
+class Visitor:
+    """Keeps cookies, reads pages, and sends their forms."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._http = requests.Session()
+        self._http.trust_env = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def get(self, address: str) -> requests.Response:
+        """Go to an address, absolute or within the site."""
+        return self._http.get(urljoin(self._settings.site_url, address), timeout=_TIMEOUT)
+
+    def read(self, address: str) -> Page:
+        """The page at an address."""
+        return Page(self.get(address))
+
+    def send(self, address: str, /, **typed: str) -> requests.Response:
+        """Open the page at an address, fill in its form and send it; where that leads to in the end."""
+        page = self.get(address)
+        fields = {**Page(page).fields, **typed}
+        return self._http.post(page.url, fields, headers={"Referer": page.url}, timeout=_TIMEOUT)
+
+    def write(self, content: str, name: str = "Ada", email: str = "") -> requests.Response:
+        """Leave a message."""
+        return self.send("/feedback/", content=content, submitter_name=name, submitter_email=email)
+
+    def forget_cookies(self) -> None:
+        """Be a stranger again."""
+        self._http.cookies.clear()
+
+
+class Staff(Visitor):
+    """An administrator at the dashboard."""
+
+    def sign_in(self, email: str, password: str, address: str = "/login") -> requests.Response:
+        """Send the sign-in form, to which an address of the dashboard leads too."""
+        return self.send(address, email=email, password=password)
+
+    def dashboard(self, page: str = "") -> Page:
+        """A page of the dashboard, the inbox for one."""
+        return self.read(self._settings.admin_url + page)
+
+    def subscribe(self, *devices: Device) -> None:
+        """Turn notifications on in browsers, as the subscribe script does."""
+        token = self.dashboard().one("meta", name="csrf-token").attributes["content"]
+        for device in devices:
+            self._post_json("/push/subscribe", device.as_json(), token)
+
+    def _post_json(self, address: str, body: Any, token: str) -> None:
+        headers = {"X-CSRFToken": token, "Referer": self._settings.site_url}
+        url = urljoin(self._settings.site_url, address)
+        self._http.post(url, json=body, headers=headers, timeout=_TIMEOUT).raise_for_status()

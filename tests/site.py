@@ -1,0 +1,148 @@
+"""A whole site: the web server and Celery workers as an operator runs them, each a process of its own."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields, replace
+from typing import Self
+
+import requests
+from sqlalchemy import select
+
+from feedback_push import create_app
+from feedback_push.auth import accounts
+from feedback_push.config import Settings
+from feedback_push.database import db
+from feedback_push.push.models import OutboxEntry, Subscription
+from tests import conftest, servers
+from tests.program import Program
+from tests.sessions import Staff, Visitor
+
+_GUNICORN = [
+    *(sys.executable, "-m", "gunicorn", "wsgi:app"),
+    *("--worker-class", "gthread", "--threads", "8", "--graceful-timeout", "5", "--no-control-socket"),
+]
+# The warning to root is about pickled tasks; ours are JSON.
+_CELERY = [
+    *(sys.executable, "-W", "ignore:You're running the worker", "-m", "celery", "-A", "celery_worker", "worker"),
+    *("--loglevel", "INFO", "--without-mingle"),  # greeting other workers takes a second
+]
+_OUR_CODE = re.compile(r'File ".*/feedback_push/')
+
+
+class Site:
+    """`with Site(settings) as site:` and then `site.serve()` and `site.work()`, as often as needed.
+
+    It is at a free port of 127.0.0.1, which stays the same; all that was started ends with the block. The
+    settings reach the processes as environment variables, the logs are in the settings' instance_dir.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        port = servers.free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.change(replace(settings, site_url=self.url, port=port))
+        self._programs: list[Program] = []
+        self._sessions = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sessions.close()
+        self.stop()
+
+    def change(self, settings: Settings) -> None:
+        """Use these settings for all that is started from now on."""
+        self.settings = settings
+        self._app = create_app(settings)
+
+    def serve(self, **settings: str) -> Program:
+        """Start the web server, where given with other settings, and wait until it answers."""
+        self.web = self._start([*_GUNICORN, "--bind", f"127.0.0.1:{self.settings.port}"], "web", settings)
+        _wait_for(self.web, self._answers)
+        return self.web
+
+    def work(self, *options: str, **settings: str) -> Program:
+        """Start a Celery worker with these options and other settings, and wait until it is ready for work."""
+        name = f"worker-{len(self._programs)}"
+        worker = self._start([*_CELERY, "--hostname", f"{name}@%h", *options], name, settings)
+        _wait_for(worker, lambda: " ready." in worker.log)
+        return worker
+
+    def stop(self) -> None:
+        """Stop all that runs."""
+        with ThreadPoolExecutor() as at_once:
+            list(at_once.map(Program.terminate, self._programs))
+
+    @property
+    def dashboard(self) -> str:
+        """The address of the inbox."""
+        return self.url + self.settings.admin_url
+
+    @property
+    def failures(self) -> list[str]:
+        """The lines of our own code in the tracebacks that any of the processes has written."""
+        return [line for program in self._programs for line in program.log.splitlines() if _OUR_CODE.search(line)]
+
+    def visitor(self) -> Visitor:
+        """Somebody with an HTTP session of their own."""
+        return self._sessions.enter_context(Visitor(self.settings))
+
+    def staff(self, email: str = "staff@example.org") -> Staff:
+        """An administrator, signed in; the account is made where there is none."""
+        self.create_user(email)
+        staff = self._sessions.enter_context(Staff(self.settings))
+        staff.sign_in(email, conftest.PASSWORD)
+        return staff
+
+    def create_user(self, email: str) -> None:
+        """Make an account with conftest.PASSWORD, unless there is one."""
+        with self.database():
+            if not accounts.find(email):
+                conftest.make_user(email)
+
+    @contextmanager
+    def database(self) -> Iterator[None]:
+        """The site's database, seen from the test: the block may use db.session and the package's modules."""
+        with self._app.app_context():
+            try:
+                yield
+            finally:
+                db.session.remove()
+                db.engine.dispose()
+
+    def empty(self) -> None:
+        """Delete everything that is stored."""
+        with self.database():
+            for entity in (OutboxEntry, Subscription):  # the order in which a worker takes them, which may be at work
+                db.session.execute(select(entity.id).order_by(entity.id).with_for_update())
+            for table in reversed(db.metadata.sorted_tables):
+                db.session.execute(table.delete())
+            db.session.commit()
+
+    def _start(self, command: list[str], name: str, settings: dict[str, str]) -> Program:
+        environment = _environment(self.settings) | settings
+        program = Program(command, self.settings.instance_dir / f"{name}.log", environment)
+        self._programs.append(program)
+        return program
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/healthz", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+
+def _wait_for(program: Program, ready: Callable[[], bool]) -> None:
+    servers.wait_until(lambda: ready() or not program.is_alive, 30, "the start of a program")
+    assert program.is_alive, program.log
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return {field.name.upper(): _text(getattr(settings, field.name)) for field in fields(settings)}
+
+
+def _text(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,123 @@
+"""Starting the real launcher, reading what it prints, and leaving none of its processes behind."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.servers import CHECKOUT, free_port, wait_until
+
+READY = "Press Ctrl-C to stop."
+STOPS_WITHIN = 10
+_LAUNCHER = [sys.executable, "-m", "feedback_push.standalone"]
+
+
+@dataclass
+class Run:
+    """A launcher that was started."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    url: str
+
+    @property
+    def printed(self) -> str:
+        return self.output.read_text()
+
+    def family(self) -> list[int]:
+        """The launcher and all that it has started, as process numbers."""
+        launcher = psutil.Process(self.process.pid)
+        return [launcher.pid, *(child.pid for child in launcher.children(recursive=True))]
+
+    def members(self, word: str) -> list[int]:
+        """Those of the family with this word in their command, parents first."""
+        return [pid for pid in self.family() if word in _command(pid)]
+
+    def stop(self, ask: Callable[[], None]) -> int:
+        """The exit code after asking; everything has to be gone in time."""
+        family = self.family()
+        ask()
+        wait_until(lambda: self.process.poll() is not None, STOPS_WITHIN, "the launcher's end")
+        assert [pid for pid in family if not is_gone(pid)] == []
+        return int(self.process.returncode)
+
+    def is_settled(self) -> bool:
+        return READY in self.printed or self.process.poll() is not None
+
+
+class Launchers:
+    """Starts launchers that share one instance folder and one port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.instance = folder / "instance"
+        self.port = free_port()
+        self.runs: list[Run] = []
+        self._folder = folder
+
+    def start(self, command: list[str] = _LAUNCHER, *, settled: bool = True, **settings: str) -> Run:
+        """Start one, and wait until it serves or has ended."""
+        output = self._folder / f"output-{len(self.runs)}"
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                command,
+                cwd=CHECKOUT,
+                env=self._environment() | settings,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        run = Run(process, output, f"http://127.0.0.1:{self.port}")
+        self.runs.append(run)
+        if settled:
+            wait_until(run.is_settled, 60, "the launcher's start")
+        return run
+
+    def left_over(self) -> list[int]:
+        """What still runs with this instance folder."""
+        return [process.pid for process in psutil.process_iter() if self._is_ours(process) and not is_gone(process.pid)]
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get("INSTANCE_DIR") == str(self.instance)
+        except psutil.Error:
+            return False
+
+    def _environment(self) -> dict[str, str]:
+        # Only what a shell has, so that no setting of whoever runs the tests gets in.
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        return kept | {"INSTANCE_DIR": str(self.instance), "PORT": str(self.port)}
+
+
+@contextmanager
+def launchers(folder: Path) -> Iterator[Launchers]:
+    """Launchers of which nothing is left when the block ends, whatever happened in it."""
+    started = Launchers(folder)
+    try:
+        yield started
+    finally:
+        for run in started.runs:
+            run.process.terminate()
+            run.process.wait(STOPS_WITHIN)
+        for pid in started.left_over():
+            psutil.Process(pid).kill()
+
+
+def _command(pid: int) -> str:
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return ""
+
+
+def is_gone(pid: int) -> bool:
+    """Whether the process has ended; a zombie has, and waits for its parent only."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

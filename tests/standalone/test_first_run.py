@@ -1,0 +1,182 @@
+"""feedback_push/standalone/first_run.py; the whole of it runs as the process that the launcher starts."""
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from feedback_push import config
+from feedback_push.standalone import first_run
+from tests.servers import CHECKOUT
+
+OURS = {"SECRET_KEY", "VAPID_PRIVATE_KEY", "VAPID_PUBLIC_KEY"}
+MADE = re.compile(r"  E-mail    (\S+)\n  Password  (\S+)   \(shown only this once\)\n")
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [
+        *OURS,
+        "VAPID_SUBJECT",
+        "SITE_URL",
+        "ADMIN_EMAIL",
+        "ADMIN_PASSWORD",
+        "DATABASE_URL",
+        "REDIS_URL",
+    ]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("INSTANCE_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def secrets_file(tmp_path: Path) -> Path:
+    return tmp_path / "secrets.env"
+
+
+def written(path: Path) -> dict[str, str]:
+    lines = path.read_text().splitlines() if path.exists() else []
+    return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+
+
+def keep_secrets(path: Path) -> dict[str, str]:
+    first_run.keep_secrets(config.source(), path)
+    return written(path)
+
+
+def prepare(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "feedback_push.standalone.first_run"],
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def accounts(folder: Path) -> list[tuple[str, str]]:
+    [path] = folder.glob("*.sqlite")
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute("SELECT email, password_hash FROM auth_user").fetchall()
+    finally:
+        connection.close()
+
+
+def test_the_secrets_are_usable_settings_that_only_the_owner_can_read(secrets_file: Path) -> None:
+    secrets = keep_secrets(secrets_file)
+    settings = config.load()
+    assert settings.secret_key == secrets["SECRET_KEY"]
+    assert settings.vapid_public_key == secrets["VAPID_PUBLIC_KEY"]
+    assert settings.push_enabled
+    assert secrets_file.stat().st_mode & 0o777 == 0o600
+    assert list(secrets_file.parent.iterdir()) == [secrets_file]
+
+
+def test_a_second_start_changes_nothing(secrets_file: Path) -> None:
+    keep_secrets(secrets_file)
+    before, inode = secrets_file.read_bytes(), secrets_file.stat().st_ino
+    keep_secrets(secrets_file)
+    assert (secrets_file.read_bytes(), secrets_file.stat().st_ino) == (before, inode)
+
+
+@pytest.mark.parametrize("last_line", ["VAPID_PRIVATE_KEY=", "VAPID_PRIVATE_KEY=\n"])
+def test_what_an_existing_file_lacks_is_added_at_its_end(secrets_file: Path, last_line: str) -> None:
+    secrets_file.write_text(f"# the operator's own words\n{last_line}")
+    assert list(keep_secrets(secrets_file)) == ["VAPID_PRIVATE_KEY", "SECRET_KEY"]
+    assert secrets_file.read_text().startswith("# the operator's own words\nVAPID_PRIVATE_KEY=\nSECRET_KEY=")
+
+
+@pytest.mark.parametrize("configured", ["VAPID_PRIVATE_KEY", "VAPID_PUBLIC_KEY"])
+def test_with_a_key_of_the_operator_no_pair_is_made(secrets_file: Path, configured: str) -> None:
+    Path(".env").write_text(f"{configured}=anything\n")
+    assert set(keep_secrets(secrets_file)) == {"SECRET_KEY"}
+
+
+def test_push_that_was_turned_off_on_purpose_stays_off(secrets_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAPID_PRIVATE_KEY", "")
+    assert set(keep_secrets(secrets_file)) == {"SECRET_KEY"}
+    assert not config.load().push_enabled
+
+
+def test_a_secret_key_set_to_nothing_is_the_operators_to_mend(secrets_file: Path) -> None:
+    Path(".env").write_text("SECRET_KEY=\n")
+    assert "SECRET_KEY" not in keep_secrets(secrets_file)
+    assert "SECRET_KEY: missing" in prepare().stderr
+
+
+def test_no_file_is_made_when_everything_is_configured(secrets_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in OURS:
+        monkeypatch.setenv(name, "anything")
+    assert keep_secrets(secrets_file) == {}
+    assert not secrets_file.exists()
+
+
+def test_the_first_administrator_can_sign_in_with_the_printed_password(tmp_path: Path) -> None:
+    made = MADE.search(prepare().stdout)
+    assert made
+    [(email, password_hash)] = accounts(tmp_path)
+    assert (made[1], email) == ("admin@localhost", "admin@localhost")
+    assert PasswordHasher().verify(password_hash, made[2])
+    assert len(made[2]) >= 16
+
+
+def test_a_later_start_makes_and_prints_no_administrator(tmp_path: Path) -> None:
+    prepare()
+    before = accounts(tmp_path)
+    later = prepare(ADMIN_EMAIL="someone@example.org", ADMIN_PASSWORD="another one")
+    assert (later.returncode, later.stdout) == (0, "")
+    assert accounts(tmp_path) == before
+
+
+def test_the_operator_can_name_the_first_administrator_and_the_password_is_not_repeated(
+    tmp_path: Path,
+) -> None:
+    Path(".env").write_text("ADMIN_EMAIL=Someone@Example.org\nADMIN_PASSWORD='a long one'\n")
+    output = prepare().stdout
+    [(email, password_hash)] = accounts(tmp_path)
+    assert email == "someone@example.org"
+    assert PasswordHasher().verify(password_hash, "a long one")
+    assert "someone@example.org" in output
+    assert "a long one" not in output
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ({"ADMIN_PASSWORD": "1234567"}, "at least 8 characters"),
+        ({"ADMIN_EMAIL": "nobody"}, "Not an e-mail address"),
+    ],
+)
+def test_an_unusable_administrator_stops_the_start_in_one_message(
+    tmp_path: Path, setting: dict[str, str], reason: str
+) -> None:
+    refused = prepare(**setting)
+    assert refused.returncode == 1
+    assert re.fullmatch(
+        rf"Cannot make the first administrator: .*{reason}.* ADMIN_EMAIL and ADMIN_PASSWORD\.\n",
+        refused.stderr,
+    )
+    assert accounts(tmp_path) == []
+
+
+def test_a_database_that_does_not_answer_stops_the_start_in_one_message() -> None:
+    refused = prepare(DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Cannot use the database: ")
+    assert refused.stderr.endswith(" See DATABASE_URL.\n")
+    assert "Traceback" not in refused.stderr
+
+
+def test_bad_settings_stop_the_start_with_the_message_that_names_them_all() -> None:
+    refused = prepare(PUSH_TTL="soon", ADMIN_URL="admin")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("The settings cannot be used:\n  ADMIN_URL: ")
+    assert "PUSH_TTL: " in refused.stderr
+    assert "Traceback" not in refused.stderr

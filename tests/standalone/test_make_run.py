@@ -1,0 +1,183 @@
+"""`make run` as a person has it: the real launcher with its web server, worker and broker."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.servers import CHECKOUT, wait_until
+from tests.standalone.launching import READY, Launchers, Run, is_gone, launchers
+
+ACCOUNT = re.compile(r"E-mail +(\S+)\n *Password +(\S+)")
+# The environment of whoever runs the tests stands in for the one that `make run` makes.
+MAKE_RUN = ["make", "run", f"VENV={sys.prefix}", f"--assume-old={sys.prefix}/.run-installed"]
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Launchers]:
+    with launchers(tmp_path) as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launchers]:
+    with launchers(tmp_path_factory.mktemp("run")) as one:
+        one.start()
+        yield one
+
+
+def fetch(url: str, browser: urllib.request.OpenerDirector | None = None, **form: str) -> tuple[int, str]:
+    opener = browser or urllib.request.build_opener()
+    request = urllib.request.Request(url, urlencode(form).encode() if form else None)  # noqa: S310 - our own server
+    try:
+        with opener.open(request, timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def is_ready(run: Run) -> bool:
+    return fetch(f"{run.url}/readyz")[0] == 200
+
+
+def can_sign_in(run: Run, email: str, password: str) -> bool:
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', fetch(f"{run.url}/login", browser)[1])
+    assert token
+    fetch(f"{run.url}/login", browser, email=email, password=password, csrf_token=token[1])
+    with browser.open(f"{run.url}/admin/", timeout=20) as page:
+        return str(page.url) == f"{run.url}/admin/"
+
+
+def test_it_prints_where_to_go_and_how_to_sign_in(shared: Launchers) -> None:
+    run = shared.runs[0]
+    assert f"{run.url}/feedback/" in run.printed
+    assert f"{run.url}/admin/" in run.printed
+    account = ACCOUNT.search(run.printed)
+    assert account
+    assert account[1] == "admin@localhost"
+    assert can_sign_in(run, account[1], account[2])
+
+
+def test_database_broker_and_worker_answer(shared: Launchers) -> None:
+    wait_until(lambda: is_ready(shared.runs[0]))
+
+
+def test_everything_in_the_instance_folder_is_private(shared: Launchers) -> None:
+    assert shared.instance.stat().st_mode & 0o777 == 0o700
+    assert [path for path in shared.instance.rglob("*") if path.stat().st_mode & 0o077] == []
+
+
+def test_a_second_launcher_in_the_same_folder_is_refused(shared: Launchers) -> None:
+    first, second = shared.runs[0], shared.start()
+    assert second.process.returncode == 1
+    assert "is already running" in second.printed
+    assert fetch(f"{first.url}/healthz")[0] == 200
+
+
+@pytest.mark.parametrize("victim", ["gunicorn", "celery_worker", "valkey-server"])
+def test_a_part_that_dies_comes_back(shared: Launchers, victim: str) -> None:
+    run = shared.runs[0]
+    dead = run.members(victim)[0]
+    told = run.printed.count("has ended by itself")
+    os.kill(dead, signal.SIGKILL)
+    wait_until(lambda: run.printed.count("has ended by itself") > told)
+    wait_until(lambda: is_ready(run), 30)
+    assert dead not in run.members(victim)
+
+
+def test_ctrl_c_stops_all_of_it(own: Launchers) -> None:
+    run = own.start(MAKE_RUN)
+    run.stop(lambda: os.killpg(run.process.pid, signal.SIGINT))
+    assert run.printed.count("Stopped.") == 1
+    assert "Traceback" not in run.printed
+
+
+def test_stopping_make_stops_all_of_it(own: Launchers) -> None:
+    run = own.start(MAKE_RUN)
+    run.stop(run.process.terminate)
+    assert run.printed.count("Stopped.") == 1
+
+
+def test_a_second_start_keeps_everything(own: Launchers) -> None:
+    first = own.start()
+    account = ACCOUNT.search(first.printed)
+    secrets = (own.instance / "secrets.env").read_bytes()
+    assert first.stop(first.process.terminate) == 0
+    second = own.start()
+    assert account
+    assert can_sign_in(second, account[1], account[2])
+    assert not ACCOUNT.search(second.printed)
+    assert (own.instance / "secrets.env").read_bytes() == secrets
+
+
+@pytest.mark.parametrize("moment", ["first_run", "gunicorn"])
+def test_it_can_be_stopped_while_it_starts(own: Launchers, moment: str) -> None:
+    run = own.start(settled=False)
+    wait_until(lambda: run.members(moment) != [], 30)
+    assert run.stop(run.process.terminate) == 0
+    said_on_the_way = r"The first administrator\n.*\n.*\n|Feedback Push is running\.\n(.*\n){3}"
+    assert re.sub(said_on_the_way, "", run.printed) == "Stopped.\n"
+
+
+def test_a_start_after_kill_9_finds_nothing_in_its_way(own: Launchers) -> None:
+    killed = own.start()
+    family = killed.family()
+    killed.process.kill()
+    killed.process.wait()
+    run = own.start()
+    assert READY in run.printed, run.printed
+    wait_until(lambda: is_ready(run))
+    wait_until(lambda: all(map(is_gone, family)))
+
+
+def test_a_port_that_is_taken_is_said_once_and_nothing_stays(own: Launchers) -> None:
+    with socket.create_server(("127.0.0.1", own.port)):
+        run = own.start()
+    assert run.process.returncode == 1
+    assert run.printed.count(f"Cannot serve at 127.0.0.1, port {own.port}: another program has taken it.") == 1
+    assert "Traceback" not in run.printed
+    assert own.left_over() == []
+
+
+def test_bad_settings_are_named_in_one_message(own: Launchers) -> None:
+    run = own.start(PUSH_TTL="soon", ADMIN_URL="admin")
+    assert run.process.returncode == 2
+    assert run.printed.startswith("The settings cannot be used:\n")
+    assert "ADMIN_URL" in run.printed
+    assert "PUSH_TTL" in run.printed
+    assert own.left_over() == []
+
+
+def test_with_a_redis_url_no_broker_is_run(own: Launchers) -> None:
+    run = own.start(REDIS_URL="redis://127.0.0.1:1")
+    assert run.members("valkey-server") == []
+    assert "broker" in json.loads(fetch(f"{run.url}/readyz")[1])["problems"]
+    assert not (own.instance / "broker").exists()
+
+
+def test_an_old_python_is_refused_in_words(tmp_path: Path) -> None:
+    make = ["make", "run", f"VENV={tmp_path / 'venv'}", "PYTHON=false"]
+    refused = subprocess.run(make, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "needs Python 3.11 or newer" in refused.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_help_lists_every_target() -> None:
+    listed = subprocess.run(["make"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    targets = re.search(r"^\.PHONY: (.*)$", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
+    assert targets
+    assert re.findall(r"^make (\w+)", listed, re.MULTILINE) == targets[1].split()

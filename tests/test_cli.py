@@ -1,0 +1,128 @@
+"""cli.py: the operator's commands."""
+
+import subprocess
+from pathlib import Path
+
+import argon2
+import pytest
+from click.testing import Result
+from flask import Flask
+
+from feedback_push.auth import accounts
+from feedback_push.auth.models import User
+from feedback_push.config import Settings
+from feedback_push.database import db
+from feedback_push.setting_rules import vapid_private_key, vapid_public_key
+from tests import servers
+from tests.conftest import KEYS, PASSWORD
+from tests.environment import environment_of
+from tests.visits import Visitor
+
+
+def run(app: Flask, *words: str, typed: str = "") -> Result:
+    ended: Result = app.test_cli_runner().invoke(args=words, input=typed)
+    return ended
+
+
+def succeeds(app: Flask, *words: str, typed: str = "") -> str:
+    ended = run(app, *words, typed=typed)
+    assert ended.exit_code == 0, ended.output
+    return ended.output
+
+
+def test_an_account_is_made_with_a_password_from_standard_input(any_app: Flask) -> None:
+    told = succeeds(any_app, "user", "create", "Ada@Example.org", "--password-stdin", typed=f"{PASSWORD}\r\n")
+    assert told == "ada@example.org can sign in now.\n"
+    db.session.rollback()
+    assert accounts.authenticate("ada@example.org", PASSWORD)
+
+
+def test_a_password_is_asked_for_twice_and_never_shown(app: Flask) -> None:
+    told = succeeds(app, "user", "create", "ada@example.org", typed=f"{PASSWORD}\n{PASSWORD}\n")
+    assert PASSWORD not in told
+    assert Visitor(app).sign_in("ada@example.org", PASSWORD).status_code == 303
+
+
+def test_two_different_passwords_make_no_account(app: Flask) -> None:
+    ended = run(app, "user", "create", "ada@example.org", typed=f"{PASSWORD}\nanother password\n")
+    assert ended.exit_code != 0
+    assert not accounts.exist()
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "words"),
+    [
+        ("staff@example.org", PASSWORD, "already an account for staff@example.org"),
+        ("STAFF@example.org", PASSWORD, "already an account for staff@example.org"),
+        ("nobody", PASSWORD, "Not an e-mail address"),
+        ("ada@example.org", "7 chars", "at least 8 characters"),
+        ("ada@example.org", "", "at least 8 characters"),
+    ],
+)
+def test_an_account_that_cannot_be_made_is_refused_in_words(
+    app: Flask, staff: User, email: str, password: str, words: str
+) -> None:
+    ended = run(app, "user", "create", email, "--password-stdin", typed=password)
+    assert ended.exit_code == 1
+    assert ended.output.startswith("Error: ")
+    assert words in ended.output
+    assert accounts.every() == [staff]
+
+
+def test_accounts_are_listed_the_oldest_first(app: Flask, staff: User) -> None:
+    succeeds(app, "user", "create", "ada@example.org", "--password-stdin", typed=PASSWORD)
+    since = f"{staff.created_at:%Y-%m-%d}"
+    assert succeeds(app, "user", "list") == f"staff@example.org  since {since}\nada@example.org  since {since}\n"
+
+
+def test_without_accounts_the_list_is_empty(app: Flask) -> None:
+    assert succeeds(app, "user", "list") == ""
+
+
+def test_a_changed_password_is_the_only_one_and_signs_everybody_out(app: Flask, staff: User) -> None:
+    visitor = Visitor(app)
+    visitor.sign_in(staff.email, PASSWORD)
+    told = succeeds(app, "user", "password", "Staff@example.org", "--password-stdin", typed="battery staple\n")
+    assert told == "The password of staff@example.org is changed.\n"
+    assert not visitor.signed_in()
+    assert visitor.sign_in(staff.email, PASSWORD).status_code == 422
+    assert visitor.sign_in(staff.email, "battery staple").status_code == 303
+
+
+def test_a_password_that_cannot_be_changed_stays(app: Flask, staff: User) -> None:
+    unknown = run(app, "user", "password", "ada@example.org", "--password-stdin", typed=PASSWORD)
+    assert (unknown.exit_code, unknown.output) == (1, "Error: There is no account for ada@example.org.\n")
+    short = run(app, "user", "password", staff.email, "--password-stdin", typed="short")
+    assert short.exit_code == 1
+    assert "at least 8 characters" in short.output
+    assert Visitor(app).sign_in(staff.email, PASSWORD).status_code == 303
+
+
+def test_a_key_pair_is_printed_for_the_settings_and_written_nowhere(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    pair = dict(line.split("=", 1) for line in succeeds(app, "vapid", "generate").splitlines())
+    assert list(pair) == ["VAPID_PRIVATE_KEY", "VAPID_PUBLIC_KEY"]
+    private_key = vapid_private_key(pair["VAPID_PRIVATE_KEY"], pair["VAPID_PUBLIC_KEY"])
+    assert vapid_public_key(pair["VAPID_PUBLIC_KEY"], private_key) == pair["VAPID_PUBLIC_KEY"]
+    assert private_key != KEYS.private_key
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.usefixtures("app")
+def test_from_a_shell_an_account_gets_the_hash_that_argon2_advises_today(settings: Settings) -> None:
+    subprocess.run(
+        [servers.BIN / "flask", "--app", "wsgi", "user", "create", "ada@example.org", "--password-stdin"],
+        cwd=servers.CHECKOUT,
+        env=environment_of(settings),
+        input=PASSWORD,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    user = accounts.find("ada@example.org")
+    assert user
+    assert not argon2.PasswordHasher().check_needs_rehash(user.password_hash)
+    assert argon2.PasswordHasher().verify(user.password_hash, PASSWORD)

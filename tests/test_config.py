@@ -1,0 +1,280 @@
+"""config.py: where the settings come from, what they become, and how bad ones are named."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+from unittest.mock import patch
+
+import limits.storage
+import pytest
+import redis
+from kombu import Connection
+
+from feedback_push import config, create_app
+from feedback_push.config import ConfigError, Settings
+from feedback_push.push import vapid
+from feedback_push.standalone import broker
+from tests import servers
+from tests.conftest import KEYS
+
+SECRET = "a secret for tests only"
+EVERYTHING = {
+    "SITE_URL": "https://feedback.example.org/",
+    "SECRET_KEY": SECRET,
+    "DATABASE_URL": "postgres://ada:lovelace@db.example.org/feedback",
+    "REDIS_URL": "rediss://:analytical@redis.example.org:6380/2",
+    "VAPID_PRIVATE_KEY": KEYS.private_key,
+    "VAPID_PUBLIC_KEY": KEYS.public_key,
+    "VAPID_SUBJECT": "mailto:ada@example.org",
+    "PUSH_TTL": "3600",
+    "PUSH_ALLOWED_HOSTS": "push.example.org, *.push.example.org",
+    "PUSH_ALLOW_PRIVATE_ADDRESSES": "true",
+    "PUSH_CONCURRENCY": "7",
+    "ADMIN_URL": "/inbox/",
+    "TRUSTED_PROXIES": "2",
+    "INSTANCE_DIR": "/srv/feedback",
+    "RATELIMIT_ENABLED": "false",
+    "HOST": "192.0.2.7",
+    "PORT": "8080",
+}
+READ = Settings(
+    site_url="https://feedback.example.org",
+    secret_key=SECRET,
+    database_url="postgresql+psycopg://ada:lovelace@db.example.org/feedback",
+    redis_url="rediss://:analytical@redis.example.org:6380/2",
+    vapid_private_key=KEYS.private_key,
+    vapid_public_key=KEYS.public_key,
+    vapid_subject="mailto:ada@example.org",
+    push_ttl=3600,
+    push_allowed_hosts=("push.example.org", "*.push.example.org"),
+    push_allow_private_addresses=True,
+    push_concurrency=7,
+    admin_url="/inbox/",
+    trusted_proxies=2,
+    instance_dir=Path("/srv/feedback"),
+    ratelimit_enabled=False,
+    host="192.0.2.7",
+    port=8080,
+)
+UNUSABLE = {
+    "SITE_URL": "bad-site",
+    "SECRET_KEY": "bad-secret",
+    "DATABASE_URL": "mysql://bad-database",
+    "REDIS_URL": "bad-redis",
+    "VAPID_PRIVATE_KEY": "bad-private-key",
+    "PUSH_TTL": "bad-ttl",
+    "PUSH_ALLOWED_HOSTS": "https://bad-host",
+    "PUSH_ALLOW_PRIVATE_ADDRESSES": "bad-boolean",
+    "PUSH_CONCURRENCY": "bad-number",
+    "ADMIN_URL": "bad-path",
+    "TRUSTED_PROXIES": "bad-count",
+    "RATELIMIT_ENABLED": "bad-choice",
+    "PORT": "bad-port",
+}
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    with patch.dict(os.environ, clear=True):
+        yield
+
+
+def load(**environment: str) -> Settings:
+    with patch.dict(os.environ, environment):
+        return config.load()
+
+
+def refusal(**environment: str) -> str:
+    with pytest.raises(ConfigError) as refused:
+        load(**environment)
+    return str(refused.value)
+
+
+def test_every_variable_is_read() -> None:
+    assert load(**EVERYTHING) == READ
+
+
+def test_a_secret_key_is_all_that_is_needed(tmp_path: Path) -> None:
+    assert load(SECRET_KEY=SECRET) == Settings(
+        site_url="http://127.0.0.1:8000",
+        secret_key=SECRET,
+        database_url=f"sqlite:///{tmp_path}/instance/feedback_push.sqlite",
+        instance_dir=tmp_path / "instance",
+    )
+
+
+def test_without_a_secret_key_there_is_no_start() -> None:
+    assert "SECRET_KEY" in refusal()
+    assert "SECRET_KEY" in refusal(SECRET_KEY="")
+
+
+def test_every_problem_is_in_one_message_and_no_value_is() -> None:
+    words = refusal(**UNUSABLE)
+    assert words.startswith("The settings cannot be used:\n")
+    named = [line.split(":")[0].strip() for line in words.splitlines()[1:-1]]
+    assert named == sorted(UNUSABLE)
+    assert "bad-" not in words
+    assert "docs/settings.md" in words
+
+
+@pytest.mark.parametrize(
+    ("name", "outside"),
+    [
+        *[("PORT", "0"), ("PORT", "65536"), ("TRUSTED_PROXIES", "-1"), ("TRUSTED_PROXIES", "11")],
+        *[("PUSH_TTL", "0"), ("PUSH_TTL", "2419201"), ("PUSH_CONCURRENCY", "0"), ("PUSH_CONCURRENCY", "5001")],
+    ],
+)
+def test_numbers_have_limits(name: str, outside: str) -> None:
+    assert name in refusal(SECRET_KEY=SECRET, **{name: outside})
+
+
+def test_a_key_pair_is_checked_as_a_pair() -> None:
+    assert "VAPID_PRIVATE_KEY" in refusal(SECRET_KEY=SECRET, VAPID_PUBLIC_KEY=KEYS.public_key)
+    other = vapid.generate().public_key
+    words = refusal(SECRET_KEY=SECRET, VAPID_PRIVATE_KEY=KEYS.private_key, VAPID_PUBLIC_KEY=other)
+    assert "VAPID_PUBLIC_KEY: does not belong to VAPID_PRIVATE_KEY" in words
+    assert KEYS.private_key not in words
+    assert other not in words
+
+
+def test_a_public_key_without_contact_or_pair_is_enough_to_turn_push_on() -> None:
+    settings = load(SECRET_KEY=SECRET, VAPID_PRIVATE_KEY=KEYS.private_key)
+    assert settings.push_enabled
+    assert settings.vapid_public_key == KEYS.public_key
+    assert settings.vapid_subject == "mailto:postmaster@localhost"
+    assert not load(SECRET_KEY=SECRET).push_enabled
+
+
+def test_a_public_site_without_https_has_to_name_a_contact() -> None:
+    site = "http://feedback.example.org"
+    assert "VAPID_SUBJECT" in refusal(SECRET_KEY=SECRET, SITE_URL=site, VAPID_PRIVATE_KEY=KEYS.private_key)
+    assert load(SECRET_KEY=SECRET, SITE_URL=site).vapid_subject == ""
+
+
+def test_a_contact_that_is_no_address_is_named_like_any_other_problem() -> None:
+    words = refusal(SECRET_KEY=SECRET, VAPID_PRIVATE_KEY=KEYS.private_key, VAPID_SUBJECT="https://[::1")
+    assert "VAPID_SUBJECT" in words
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://ada:hunter2@db.example.org:port/feedback", "redis://:hunter2@host:port/0"]
+)
+def test_an_address_with_a_port_that_is_no_number_is_named_at_the_start(url: str) -> None:
+    name = "REDIS_URL" if url.startswith("redis") else "DATABASE_URL"
+    words = refusal(SECRET_KEY=SECRET, **{name: url})
+    assert name in words
+    assert "hunter2" not in words
+
+
+def test_nothing_secret_is_shown_when_the_settings_are() -> None:
+    shown = repr(READ)
+    for secret in (SECRET, "lovelace", "analytical", KEYS.private_key):
+        assert secret not in shown
+        assert secret not in str(READ)
+    assert KEYS.public_key in shown
+
+
+def test_the_settings_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        READ.secret_key = "another"  # type: ignore[misc]
+
+
+def test_the_environment_comes_before_the_file_and_the_file_before_what_the_first_start_made(tmp_path: Path) -> None:
+    (tmp_path / "instance").mkdir()
+    (tmp_path / "instance/secrets.env").write_text(f"SECRET_KEY={SECRET} made\nPUSH_TTL=1\nPUSH_CONCURRENCY=1\n")
+    (tmp_path / ".env").write_text("PUSH_TTL=2\nPUSH_CONCURRENCY=2\n")
+    settings = load(PUSH_CONCURRENCY="3")
+    assert (settings.secret_key, settings.push_ttl, settings.push_concurrency) == (f"{SECRET} made", 2, 3)
+
+
+def test_an_empty_value_counts_as_set(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("REDIS_URL=redis://localhost\nVAPID_PRIVATE_KEY=nonsense\n")
+    settings = load(SECRET_KEY=SECRET, REDIS_URL="", VAPID_PRIVATE_KEY="")
+    assert (settings.redis_url, settings.push_enabled) == ("", False)
+
+
+def test_the_file_may_say_where_the_instance_is(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/secrets.env").write_text(f"SECRET_KEY={SECRET}\n")
+    (tmp_path / ".env").write_text("INSTANCE_DIR=elsewhere\n")
+    assert load().instance_dir == tmp_path / "elsewhere"
+    assert load().secret_key == SECRET
+
+
+def test_a_file_further_up_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text(f"SECRET_KEY={SECRET}\n")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert "SECRET_KEY" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("host", "site_url"),
+    [
+        ("localhost", "http://localhost:9000"),
+        ("0.0.0.0", "http://127.0.0.1:9000"),  # noqa: S104
+        ("::", "http://127.0.0.1:9000"),
+        ("::1", "http://[::1]:9000"),
+    ],
+)
+def test_the_site_is_by_default_where_make_run_listens(host: str, site_url: str) -> None:
+    assert load(SECRET_KEY=SECRET, HOST=host, PORT="9000").site_url == site_url
+
+
+@pytest.mark.parametrize("url", ["redis://:secret@redis.example.org:6380/2", "rediss://redis.example.org"])
+def test_a_given_server_is_the_broker_and_keeps_the_limits(url: str) -> None:
+    settings = replace(READ, redis_url=url)
+    assert [settings.broker_url, settings.redis_client_url, settings.ratelimit_storage_url] == [url] * 3
+
+
+@pytest.mark.parametrize("folder", ["plain", "blanks & ümlaut", "per%20cent", "number#1", "really?", "x" * 120])
+def test_every_client_finds_the_embedded_broker_in_whatever_folder(tmp_path: Path, folder: str) -> None:
+    settings = replace(READ, redis_url="", instance_dir=tmp_path / folder)
+    with broker.running(settings):
+        with redis.Redis.from_url(settings.redis_client_url) as client:
+            assert client.ping()
+        with Connection(settings.broker_url) as connection:
+            connection.ensure_connection(max_retries=1, timeout=1)
+        assert limits.storage.storage_from_string(settings.ratelimit_storage_url).check()
+    shutil.rmtree(settings.socket_path.parent)  # for a long path it is not below pytest's own folder
+
+
+def test_each_folder_has_a_socket_of_its_own_that_the_system_can_name(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("short", "one" + "x" * 120, "two" + "x" * 120)]
+    sockets = [replace(READ, instance_dir=folder).socket_path for folder in folders]
+    assert len(set(sockets)) == 3
+    assert sockets[0] == tmp_path / "short/redis.sock"
+    assert all(len(os.fsencode(path)) <= 100 for path in sockets)
+
+
+def test_the_templates_are_found() -> None:
+    assert (config.ROOT / "templates/layout.html").is_file()
+
+
+def test_an_application_is_made_from_the_environment() -> None:
+    with patch.dict(os.environ, {"SECRET_KEY": SECRET, "ADMIN_URL": "/inbox/", "DATABASE_URL": "sqlite:////none"}):
+        app = create_app()
+    assert app.extensions["settings"].admin_url == "/inbox/"
+
+
+@pytest.mark.parametrize("command", ["flask --app wsgi user list", "celery -A celery_worker worker"])
+def test_bad_settings_end_every_command_with_that_message_and_no_traceback(command: str, tmp_path: Path) -> None:
+    program, *arguments = command.split()
+    ended = subprocess.run(
+        [servers.BIN / program, *arguments],
+        cwd=servers.CHECKOUT,
+        env={"INSTANCE_DIR": str(tmp_path), "SECRET_KEY": "short", "PORT": "hunter2"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "PORT: Not a valid integer." in ended.stderr
+    assert "SECRET_KEY: shorter than 16 characters." in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "hunter2" not in ended.stderr + ended.stdout

@@ -1,0 +1,84 @@
+"""health.py: what /healthz and /readyz tell a machine."""
+
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from feedback_push.config import Settings
+from tests import servers
+from tests.environment import environment_of
+from tests.visits import Visit, Visitor
+
+
+@pytest.fixture
+def own_redis_url(tmp_path: Path) -> Iterator[str]:
+    """A Redis server whose workers are known."""
+    with servers.redis_server(tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        yield silent.getsockname()[1]
+
+
+def nobody() -> str:
+    return f"127.0.0.1:{servers.free_port()}"
+
+
+def ready(visitor: Visitor) -> tuple[int, object]:
+    answer = visitor.get("/readyz")
+    return answer.status_code, answer.json
+
+
+def problems(visitor: Visitor) -> set[str]:
+    status, told = ready(visitor)
+    assert status == 503
+    assert isinstance(told, dict)
+    return set(told["problems"])
+
+
+def test_a_process_that_serves_is_healthy_without_anything_else(visit: Visit) -> None:
+    visitor = visit(database_url=f"postgresql+psycopg://{nobody()}/x", redis_url=f"redis://{nobody()}")
+    answer = visitor.get("/healthz")
+    assert (answer.status_code, answer.json) == (200, {"status": "ok"})
+
+
+def test_without_a_broker_nobody_can_ask_for_a_worker(visit: Visit) -> None:
+    wrong = {"broker": "does not answer", "worker": "cannot be asked without the broker"}
+    assert ready(visit(redis_url=f"redis://{nobody()}/0")) == (503, {"status": "not ready", "problems": wrong})
+
+
+def test_a_broker_that_never_answers_is_given_up_on(visit: Visit, silent_port: int) -> None:
+    asked_at = time.monotonic()
+    assert problems(visit(redis_url=f"redis://127.0.0.1:{silent_port}/0")) == {"broker", "worker"}
+    assert time.monotonic() - asked_at < 10
+
+
+def test_without_a_database_the_site_is_not_ready_and_names_no_address(visit: Visit) -> None:
+    visitor = visit(database_url=f"postgresql+psycopg://{nobody()}/x", redis_url=f"redis://{nobody()}")
+    assert problems(visitor) == {"database", "broker", "worker"}
+    assert "127.0.0.1" not in visitor.get("/readyz").text
+
+
+def test_the_database_is_really_asked(visit: Visit, database_url: str) -> None:
+    assert problems(visit(database_url=database_url, redis_url=f"redis://{nobody()}")) == {"broker", "worker"}
+
+
+def test_the_site_is_ready_as_soon_as_a_worker_answers(
+    settings: Settings, visit: Visit, own_redis_url: str, tmp_path: Path
+) -> None:
+    visitor = visit(redis_url=own_redis_url)
+    assert ready(visitor) == (503, {"status": "not ready", "problems": {"worker": "no worker answers"}})
+    environment = environment_of(replace(settings, redis_url=own_redis_url))
+    command = [str(servers.BIN / "celery"), "-A", "celery_worker", "worker", "--pool", "threads", "--concurrency", "1"]
+    with servers.running(command, tmp_path / "worker.log", environment=environment, stop=signal.SIGQUIT):
+        servers.wait_until(lambda: ready(visitor)[0] == 200, 30, "the worker's start")
+        assert ready(visitor) == (200, {"status": "ready"})

@@ -1,0 +1,116 @@
+"""The import order: a module imports only from the layers to its left, and two libraries have one door each."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.servers import CHECKOUT
+
+PACKAGE = "feedback_push"
+LAYERS = [
+    {"setting_rules"},
+    {"config"},
+    {"database"},
+    {"email_address", "typed_text", "extensions", "celery", "security", "errors", "health", "logs", "migrations"},
+    {"auth"},
+    {"push"},
+    {"feedback"},
+    {"admin"},
+    {"create_app", "cli"},
+    {"standalone"},
+    {"wsgi", "celery_worker"},
+]
+RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+ONE_DOOR = {"pywebpush": "feedback_push/push/gateway.py", "aiohttp": "feedback_push/push/gateway.py"}
+
+
+class Import(NamedTuple):
+    """One imported module and the line that imports it."""
+
+    module: str
+    line: int
+
+
+def sources(root: Path) -> list[Path]:
+    return sorted([*(root / PACKAGE).rglob("*.py"), *root.glob("*.py")])
+
+
+def imports(path: Path, root: Path) -> Iterator[Import]:
+    """Everything that a file imports, also inside its functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = ".".join([*_parents(path, root, node.level), *filter(None, [node.module])])
+            yield from (Import(f"{origin}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def _parents(path: Path, root: Path, level: int) -> list[str]:
+    return list(path.relative_to(root).parts[:-level]) if level else []
+
+
+def layer_of_file(path: Path, root: Path) -> str:
+    first, *rest = path.relative_to(root).with_suffix("").parts
+    if first != PACKAGE:
+        return first
+    return "create_app" if rest == ["__init__"] else rest[0]
+
+
+def layer_of_import(module: str) -> str | None:
+    """The layer of one of our modules; None for anybody else's."""
+    first, *rest = module.split(".")
+    if first != PACKAGE:
+        return first if first in RANKS else None
+    return rest[0] if rest and rest[0] in RANKS else "create_app"
+
+
+def offences(root: Path) -> list[str]:
+    found = []
+    for path in sources(root):
+        own = layer_of_file(path, root)
+        for module, line in imports(path, root):
+            other = layer_of_import(module)
+            if other and RANKS[other] > RANKS.get(own, -1):
+                found.append(f"{path.relative_to(root)}:{line} imports {module}: {own} stands left of {other}")
+            door = ONE_DOOR.get(module.split(".")[0])
+            if door and path != root / door:
+                found.append(f"{path.relative_to(root)}:{line} imports {module}: only {door} may")
+    return found
+
+
+def test_every_module_has_a_layer() -> None:
+    assert {layer_of_file(path, CHECKOUT) for path in sources(CHECKOUT)} - RANKS.keys() == set()
+
+
+def test_a_module_imports_only_from_its_left() -> None:
+    assert offences(CHECKOUT) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "named"),
+    [
+        (
+            "config.py",
+            "from feedback_push import database",
+            "imports feedback_push.database: config stands left of database",
+        ),
+        ("push/outbox.py", "from feedback_push.feedback.models import Message", "push stands left of feedback"),
+        ("push/outbox.py", "from ..feedback import inbox", "imports feedback_push.feedback.inbox"),
+        ("auth/views.py", "def view():\n    import feedback_push.admin.words", "auth/views.py:2 imports"),
+        ("security.py", "from feedback_push import create_app", "imports feedback_push.create_app"),
+        ("feedback/views.py", "import celery_worker", "feedback stands left of celery_worker"),
+        ("cli.py", "from feedback_push.standalone import broker", "cli stands left of standalone"),
+        ("push/delivery.py", "import aiohttp", "only feedback_push/push/gateway.py may"),
+        ("health.py", "from pywebpush import webpush", "only feedback_push/push/gateway.py may"),
+    ],
+)
+def test_an_offence_is_named_by_its_line(tmp_path: Path, file: str, line: str, named: str) -> None:
+    path = tmp_path / PACKAGE / file
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{line}\n")
+    [offence] = offences(tmp_path)
+    assert named in offence
+    assert f"feedback_push/{file}:" in offence

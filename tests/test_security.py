@@ -1,0 +1,184 @@
+"""security.py: headers, cookies, and which hosts and proxies are believed."""
+
+import re
+
+import pytest
+from flask import request
+
+from feedback_push.auth.models import User
+from feedback_push.security import path_within_site
+from tests.conftest import PASSWORD
+from tests.visits import Visit, Visitor
+
+HTTPS = "https://feedback.example.org"
+PAGES = ["/feedback/", "/feedback/complete/", "/login", "/admin/", "/admin/devices", "/nowhere"]
+ANSWERS = [*PAGES, "/push/key", "/healthz", "/static/site.css"]
+NONCE = re.compile(r"'nonce-([\w-]{16,})'")
+
+
+@pytest.fixture
+def site(visit: Visit) -> Visit:
+    """A visitor of a site with these settings, which also answers /who with whom it sees."""
+
+    def visitor_of(**changes: object) -> Visitor:
+        visitor = visit(**changes)
+        visitor.application.add_url_rule("/who", view_func=lambda: [request.remote_addr, request.scheme, request.host])
+        return visitor
+
+    return visitor_of
+
+
+def policy(response_headers: dict[str, str]) -> dict[str, str]:
+    directives = response_headers["Content-Security-Policy"].split("; ")
+    return {name: value for name, _, value in (directive.partition(" ") for directive in directives)}
+
+
+@pytest.mark.parametrize("address", ANSWERS)
+def test_every_answer_restricts_what_the_browser_may_do(client: Visitor, address: str) -> None:
+    headers = dict(client.get(address).headers)
+    allowed = policy(headers)
+    assert allowed["default-src"] == "'self'"
+    assert allowed["style-src"] == "'self'"
+    assert allowed["object-src"] == allowed["base-uri"] == allowed["frame-ancestors"] == "'none'"
+    assert allowed["form-action"] == "'self'"
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "SAMEORIGIN"
+    assert headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+
+
+def test_scripts_of_a_page_need_a_nonce_that_is_used_once(client: Visitor) -> None:
+    nonces = {NONCE.findall(policy(dict(client.get(address).headers))["script-src"])[0] for address in ANSWERS * 2}
+    assert len(nonces) == 2 * len(ANSWERS)
+
+
+def test_no_page_holds_an_inline_script_or_style(client: Visitor, staff: User) -> None:
+    visited = [client.read(address) for address in PAGES]
+    client.sign_in(staff.email, PASSWORD)
+    for page in [*visited, *map(client.read, PAGES)]:
+        assert all(script.attributes.get("src") for script in page.all("script"))
+        assert not [element for element in page.elements if "style" in element.attributes or element.tag == "style"]
+        assert not [name for element in page.elements for name in element.attributes if name.startswith("on")]
+
+
+@pytest.mark.parametrize(("site_url", "sent"), [(HTTPS, True), ("http://feedback.example.org", False)])
+def test_only_an_https_site_insists_on_https(site: Visit, site_url: str, sent: bool) -> None:
+    answer = site(site_url=site_url).get("/feedback/", headers={"X-Forwarded-Proto": "https"})
+    assert ("Strict-Transport-Security" in answer.headers) is sent
+
+
+@pytest.mark.parametrize(("site_url", "flag"), [(HTTPS, True), ("http://feedback.example.org", False)])
+def test_the_session_cookie_keeps_to_the_site(site: Visit, site_url: str, flag: bool) -> None:
+    visitor = site(site_url=site_url)
+    cookie = visitor.cookie_line(visitor.get("/feedback/"), "session").split("; ")
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie)
+    assert ("Secure" in cookie) is flag
+
+
+@pytest.mark.parametrize(
+    ("site_url", "hosts"),
+    [
+        (HTTPS, ["feedback.example.org", "feedback.example.org:443"]),
+        ("https://Feedback.Example.org:8443", ["feedback.example.org:8443"]),
+        ("https://bücher.example", ["xn--bcher-kva.example"]),
+        ("http://127.0.0.1:8000", ["127.0.0.1:8000", "localhost:8000", "localhost", "[::1]:8000"]),
+        ("http://[::1]:8000", ["[::1]:8000", "localhost:8000"]),
+        ("http://[2001:db8::1]", ["[2001:db8::1]"]),
+    ],
+)
+def test_the_site_answers_under_its_own_name(site: Visit, site_url: str, hosts: list[str]) -> None:
+    visitor = site(site_url=site_url)
+    assert {host: visitor.get("/who", headers={"Host": host}).status_code for host in hosts} == dict.fromkeys(
+        hosts, 200
+    )
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "feedback.example.org.evil.example", "evil.feedback.example.org", "127.0.0.1", "localhost", "",
+     "a b", "feedback.example.org@evil.example", "feedback.example.org:port"],
+)  # fmt: skip
+@pytest.mark.parametrize("proxies", [0, 1])
+def test_a_request_for_another_host_is_refused(site: Visit, host: str, proxies: int) -> None:
+    visitor = site(site_url=HTTPS, trusted_proxies=proxies)
+    addresses = ["/feedback/", "/admin/", "/nowhere", "/push/key", "/healthz"]
+    codes = {address: visitor.get(address, headers={"Host": host}).status_code for address in addresses}
+    assert codes == dict.fromkeys(addresses, 400)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "seen"),
+    [
+        (0, ["192.0.2.1", "http", "feedback.example.org"]),
+        (1, ["203.0.113.3", "https", "feedback.example.org"]),
+        (2, ["203.0.113.2", "https", "feedback.example.org"]),
+    ],
+)
+def test_only_as_many_proxies_are_believed_as_there_are(site: Visit, proxies: int, seen: list[str]) -> None:
+    answer = site(site_url="http://feedback.example.org", trusted_proxies=proxies).get(
+        "/who",
+        environ_overrides={"REMOTE_ADDR": "192.0.2.1"},
+        headers={
+            "X-Forwarded-For": "203.0.113.1, 203.0.113.2, 203.0.113.3",
+            "X-Forwarded-Proto": "https, https",
+            "X-Forwarded-Host": "feedback.example.org, feedback.example.org",
+        },
+    )
+    assert answer.json == seen
+
+
+def test_a_forwarded_host_is_checked_like_any_other(site: Visit) -> None:
+    visitor = site(site_url="http://feedback.example.org", trusted_proxies=1)
+    assert visitor.get("/who", headers={"X-Forwarded-Host": "evil.example"}).status_code == 400
+
+
+def test_behind_a_proxy_an_https_site_redirects_plain_http(site: Visit) -> None:
+    visitor = site(site_url=HTTPS, trusted_proxies=1)
+    plain = {"base_url": "http://feedback.example.org"}
+    answer = visitor.get("/feedback/?a=b", headers={"X-Forwarded-Proto": "http"}, **plain)
+    assert (answer.status_code, answer.location) == (302, f"{HTTPS}/feedback/?a=b")
+    assert visitor.get("/feedback/", headers={"X-Forwarded-Proto": "https"}, **plain).status_code == 200
+    assert visitor.get("/healthz", **plain).status_code == 200
+
+
+def test_without_a_proxy_nobody_is_redirected(site: Visit) -> None:
+    assert site(site_url=HTTPS).get("/feedback/", base_url="http://feedback.example.org").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/admin/", "/admin/messages/7?x=1&y=%2F", "/ümlaut", "/a//b", "/%5Cevil.example"]
+)
+def test_a_path_of_this_site_may_be_returned_to(path: str) -> None:
+    assert path_within_site(path) == path
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["", "admin/", "evil.example", "@evil.example", "?next=//evil.example", "#//evil.example",
+     "//evil.example", "///evil.example", "/\\evil.example", "\\/evil.example", "\\\\evil.example", "/admin/\\..\\evil",
+     "https://evil.example", "http:evil.example", "javascript:alert(1)", "data:text/html,x",
+     "/\t/evil.example", "/\n/evil.example", "/\r/evil.example", "\t//evil.example", " //evil.example",
+     "/ /evil.example", "/\x00/evil.example", "/a\r\nSet-Cookie: a=b"],
+)  # fmt: skip
+def test_whatever_else_is_asked_for_does_not_leave_the_site(target: str) -> None:
+    assert path_within_site(target) is None
+
+
+def test_no_target_is_no_target() -> None:
+    assert path_within_site(None) is None
+
+
+def test_private_pages_are_kept_in_no_cache(client: Visitor, staff: User) -> None:
+    private = ["/login", "/push/key", "/admin/", "/admin/devices", "/admin/messages/1"]
+    answers = [client.get(address) for address in private]
+    answers += [client.sign_in(staff.email, PASSWORD)]
+    answers += [client.get(address) for address in private]
+    assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}
+
+
+def test_a_request_may_not_be_endless(client: Visitor) -> None:
+    answer = client.send("/feedback/", content="x" * 5_000_000, submitter_name="Ada")
+    assert answer.status_code == 413
+    assert "Too long" in answer.text

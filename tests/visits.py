@@ -1,0 +1,151 @@
+"""A browser without JavaScript: it keeps cookies, reads the pages, and sends their forms as they stand there."""
+
+from collections.abc import Callable
+from contextvars import Context
+from html.parser import HTMLParser
+from typing import Any, Protocol
+from urllib.parse import urljoin
+
+from flask import Flask, has_app_context
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from feedback_push.database import db
+
+_WITHOUT_END = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+
+class Visitor(FlaskClient):
+    """Asks for pages under SITE_URL, each in a context of its own, as a server does.
+
+    Inside the test's own application context every request would share one `g`, and with it who is signed in.
+    """
+
+    def __init__(self, app: Flask, *args: Any, **kwargs: Any) -> None:
+        super().__init__(app, *(args or [app.response_class]), **kwargs)
+        self.site = app.extensions["settings"].site_url
+
+    def open(self, *args: Any, buffered: bool = True, **kwargs: Any) -> TestResponse:
+        if has_app_context():
+            db.session.rollback()  # SQLite would make the request wait for a transaction that the test has left open
+        if isinstance(args[0], str):
+            kwargs.setdefault("base_url", self.site)
+        response: TestResponse = Context().run(super().open, *args, buffered=buffered, **kwargs)
+        return response
+
+    def read(self, address: str) -> "Page":
+        """The page at an address."""
+        return Page(self.get(address))
+
+    def send(self, address: str, /, **typed: str) -> TestResponse:
+        """Open the page at an address, fill in the fields of its form, and send it."""
+        fields = {**self.read(address).fields, **typed}
+        return self.post(address, data=fields, headers={"Referer": urljoin(self.site, address)})
+
+    def sign_in(self, email: str, password: str, **more: str) -> TestResponse:
+        """Send the sign-in form."""
+        return self.send("/login", email=email, password=password, **more)
+
+    def sign_out(self) -> TestResponse:
+        """Press the dashboard's button."""
+        token = self.read(self.application.extensions["settings"].admin_url).fields["csrf_token"]
+        return self.post("/logout", data={"csrf_token": token}, headers={"Referer": self.site})
+
+    def signed_in(self) -> bool:
+        """Whether the dashboard opens."""
+        return self.get(self.application.extensions["settings"].admin_url).status_code == 200
+
+    def cookie_line(self, response: TestResponse, name: str) -> str:
+        """The Set-Cookie line of an answer for this cookie."""
+        lines = [line for line in response.headers.getlist("Set-Cookie") if line.startswith(f"{name}=")]
+        assert len(lines) == 1, response.headers
+        return lines[0]
+
+
+Visit = Callable[..., Visitor]  # a browser on a site with these settings changed
+
+
+class Element:
+    """One element of a page with all the text inside it."""
+
+    def __init__(self, tag: str, attributes: dict[str, str]) -> None:
+        self.tag = tag
+        self.attributes = attributes
+        self.raw = ""
+
+    @property
+    def words(self) -> str:
+        """The text as a person reads it, with single blanks."""
+        return " ".join(self.raw.split())
+
+    def matches(self, tag: str, attributes: dict[str, str]) -> bool:
+        """Whether it has this tag (or any, when empty) and these attributes."""
+        return tag in ("", self.tag) and attributes.items() <= self.attributes.items()
+
+
+class Answer(Protocol):
+    """What every HTTP client's response has."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+
+
+class Page(HTMLParser):
+    """The elements of a page, found by tag and attributes."""
+
+    def __init__(self, response: Answer) -> None:
+        super().__init__()
+        self.status = response.status_code
+        self.elements: list[Element] = []
+        self._open: list[Element] = []
+        self.feed(response.text)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What the form would send as it stands there; unchecked boxes send nothing."""
+        found = [element for element in self.elements if element.attributes.get("name") and _is_sent(element)]
+        return {element.attributes["name"]: _value(element) for element in found}
+
+    @property
+    def alert(self) -> str:
+        """The message at the top, or nothing."""
+        return " ".join(element.words for element in self.all(role="alert"))
+
+    def all(self, tag: str = "", /, **attributes: str) -> list[Element]:
+        """Every element with this tag and these attributes (`class_` for class, `_` for the hyphen)."""
+        wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
+        return [element for element in self.elements if element.matches(tag, wanted)]
+
+    def one(self, tag: str = "", /, **attributes: str) -> Element:
+        """The only such element."""
+        [element] = self.all(tag, **attributes)
+        return element
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, {name: value or "" for name, value in attrs})
+        self.elements.append(element)
+        if tag not in _WITHOUT_END:
+            self._open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop().tag != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        for element in self._open:
+            element.raw += data
+
+
+def _is_sent(element: Element) -> bool:
+    if element.attributes.get("type") in ("checkbox", "radio"):
+        return "checked" in element.attributes
+    return element.tag in ("input", "textarea")
+
+
+def _value(element: Element) -> str:
+    if element.tag == "input":
+        return element.attributes.get("value", "")
+    # As in a browser: the line end right after <textarea> is not part of the text.
+    return element.raw.replace("\r\n", "\n").removeprefix("\n")
