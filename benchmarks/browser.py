@@ -1,0 +1,61 @@
+"""A visitor's browser, as far as measuring needs one: cookies, a kept-alive connection and the CSRF token."""
+
+import re
+from http.client import HTTPConnection
+from urllib.parse import urlencode
+
+from benchmarks.site import EMAIL, PASSWORD
+from feedback_push.config import Settings
+
+_TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
+_MESSAGE = {"content": "It is lovely.", "submitter_name": "Ada Lovelace", "submitter_email": "ada@example.org"}
+
+
+class Browser:
+    """Speaks with one site."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._connection = HTTPConnection(settings.host, settings.port, timeout=60)
+        self._admin_url = settings.admin_url
+        self._cookies: dict[str, str] = {}
+        self._token = ""
+
+    def open_form(self) -> None:
+        """Load the feedback form, whose token serves for any number of messages."""
+        self._token = self._token_of("/feedback/")
+
+    def send_message(self) -> None:
+        """Send the form."""
+        self._request("POST", "/feedback/", 303, _MESSAGE | {"csrf_token": self._token})
+
+    def sign_in(self) -> None:
+        """Become the administrator."""
+        token = self._token_of("/login")
+        self._request("POST", "/login", 303, {"email": EMAIL, "password": PASSWORD, "csrf_token": token})
+
+    def open_inbox(self) -> str:
+        """The dashboard's first page."""
+        return self._request("GET", self._admin_url, 200)
+
+    def reconnect(self) -> None:
+        """Begin a connection of which the server has not grown tired."""
+        self._connection.close()
+
+    def _token_of(self, path: str) -> str:
+        found = _TOKEN.search(self._request("GET", path, 200))
+        assert found, f"no token on {path}"
+        return found[1]
+
+    def _request(self, method: str, path: str, expected: int, fields: dict[str, str] | None = None) -> str:
+        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
+        if fields:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        self._connection.request(method, path, urlencode(fields) if fields else None, headers)
+        answer = self._connection.getresponse()
+        text = answer.read().decode()
+        for cookie in answer.headers.get_all("Set-Cookie", []):
+            name, _, value = cookie.partition(";")[0].partition("=")
+            self._cookies[name] = value
+        if answer.status != expected:
+            raise RuntimeError(f"{method} {path} was answered with {answer.status}")
+        return text

@@ -1,0 +1,60 @@
+"""A sample: what one sender achieved in one round."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import psutil
+
+from benchmarks import processes
+from benchmarks.push_service import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """CPU times in seconds: of the sender's processes, of the push service, and of the whole machine."""
+
+    pushes: int
+    seconds: float
+    cpu: float
+    service_cpu: float
+    machine_cpu: float
+    lost: int
+    doubled: int
+
+    @property
+    def rate(self) -> float:
+        """Pushes a second."""
+        return self.pushes / self.seconds
+
+
+def take(run: Run, members: list[psutil.Process], pushes: int, send: Callable[[], float]) -> Sample:
+    """Let it send, which returns the seconds that it took, and see what that cost and what arrived."""
+    before = _cpu_times(run, members)
+    seconds = send()
+    cpu, service_cpu, machine_cpu = (after - at for after, at in zip(_cpu_times(run, members), before, strict=True))
+    arrivals = run.arrivals()
+    return Sample(
+        pushes=pushes,
+        seconds=seconds,
+        cpu=cpu,
+        service_cpu=service_cpu,
+        machine_cpu=machine_cpu,
+        lost=arrivals.lost(pushes),
+        doubled=arrivals.doubled,
+    )
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest value that so many percent do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def median_of(samples: Sequence[Sample], measure: Callable[[Sample], float]) -> float:
+    """The median of something that can be said of every sample."""
+    return median(measure(sample) for sample in samples)
+
+
+def _cpu_times(run: Run, members: list[psutil.Process]) -> tuple[float, float, float]:
+    return processes.cpu(members), run.service.cpu(), processes.machine_cpu()

@@ -1,0 +1,125 @@
+"""The program of one sender: reads jobs from standard input, sends, and prints how long it took."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import aiohttp
+from pywebpush import WebPusher, webpush, webpush_async
+
+from benchmarks.devices import subscription
+from benchmarks.senders import IN_FLIGHT, TTL, Kit
+from feedback_push.config import Settings
+from feedback_push.push.gateway import Gateway, Push, Result
+
+Device = dict[str, Any]
+Send = Callable[[list[Device]], None]
+
+
+def tutorial(kit: Kit) -> Send:
+    """The tutorial's way: one `webpush()` after another."""
+
+    def send(devices: list[Device]) -> None:
+        for device in devices:
+            claims = {"sub": kit.subject}
+            webpush(device, data=kit.payload, vapid_private_key=kit.private_key, vapid_claims=claims, ttl=TTL)
+
+    return send
+
+
+def asynchronous(kit: Kit) -> Send:
+    """`webpush_async` with one session."""
+    runner = asyncio.Runner()
+    session = runner.run(_open_session())
+
+    async def one_after_another(devices: Iterator[Device]) -> None:
+        for device in devices:
+            claims: dict[str, str | int] = {"sub": kit.subject}
+            await webpush_async(
+                device, data=kit.payload, vapid_private_key=kit.private_key, vapid_claims=claims, ttl=TTL,
+                aiohttp_session=session,
+            )  # fmt: skip
+
+    async def send_all(devices: Iterator[Device]) -> None:
+        await asyncio.gather(*(one_after_another(devices) for _ in range(IN_FLIGHT)))
+
+    return lambda devices: runner.run(send_all(iter(devices)))
+
+
+async def _open_session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=IN_FLIGHT))
+
+
+def gateway(kit: Kit) -> Send:
+    """Our gateway, kept busy as `delivery` keeps it busy."""
+    settings = Settings(
+        site_url="http://127.0.0.1:8000", secret_key="", database_url="",
+        vapid_private_key=kit.private_key, vapid_public_key=kit.public_key, vapid_subject=kit.subject,
+        push_allowed_hosts=("127.0.0.1",), push_allow_private_addresses=True,
+    )  # fmt: skip
+    door, window = Gateway(settings), 4 * settings.push_concurrency
+
+    def send(devices: list[Device]) -> None:
+        pushes = [(n, _push(kit, device)) for n, device in enumerate(devices)]
+        results: SimpleQueue[Result[int]] = SimpleQueue()
+        started = done = 0
+        while done < len(pushes):
+            if started - done <= window // 2:
+                door.send(pushes[started : done + window], results)
+                started = min(len(pushes), done + window)
+            done += _accepted(results)
+
+    return send
+
+
+def _accepted(results: "SimpleQueue[Result[int]]") -> int:
+    """Wait for a result and take with it what comes shortly after, as `delivery` does."""
+    gathered = [results.get()]
+    time.sleep(0.02)
+    while not results.empty():
+        gathered.append(results.get())
+    for result in gathered:
+        if result.error:
+            raise result.error
+    return len(gathered)
+
+
+def _push(kit: Kit, device: Device) -> Push:
+    return Push(
+        endpoint=device["endpoint"], **device["keys"], vapid_public_key=kit.public_key, payload=kit.payload,
+        ttl=TTL, urgency="high", topic="t" * 32,
+    )  # fmt: skip
+
+
+def encode(kit: Kit) -> Send:
+    """Encryption alone, without which no push can be sent."""
+    payload = kit.payload.encode()
+
+    def send(devices: list[Device]) -> None:
+        for device in devices:
+            WebPusher(device).encode(payload)
+
+    return send
+
+
+_SENDERS = {function.__name__: function for function in (tutorial, asynchronous, gateway, encode)}
+
+
+def _main(name: str, kit_file: str) -> None:
+    kit = Kit(**json.loads(Path(kit_file).read_text()))
+    send = _SENDERS[name](kit)
+    for line in sys.stdin:
+        job = json.loads(line)
+        devices = [subscription(job["prefix"], number, kit.keys) for number in range(job["devices"])]
+        started = time.perf_counter()
+        send(devices)
+        print(json.dumps({"seconds": time.perf_counter() - started}), flush=True)
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -1,0 +1,81 @@
+"""The stage: the servers that all measurements share, the keys, and how large the measurements are."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import push_service
+from benchmarks.push_service import PushService
+from feedback_push.push import vapid
+from feedback_push.push.vapid import VapidKeys
+from tests import servers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How much is measured; what depends on a sender's speed is given in seconds."""
+
+    rounds: int = 5
+    seconds: float = 1.5  # of one sender, in one round, at one latency
+    devices: int = 3_000  # of the whole project, in one round, at one latency
+    growth: tuple[tuple[int, int], ...] = ((1_000, 3), (10_000, 3), (100_000, 1))  # devices, rounds
+    flood: int = 6_000  # requests
+    posting_rounds: int = 3
+    posting_pushes: int = 10_000
+    posts: int = 600
+    messages: tuple[int, int] = (1_000, 1_000_000)
+    pages: int = 40
+    reactions: int = 40
+    idle_seconds: float = 10.0
+
+
+FULL = Scale()
+QUICK = Scale(
+    rounds=2, seconds=0.3, flood=1_500, devices=600, growth=((200, 1), (1_000, 1), (3_000, 1)), posting_rounds=1,
+    posting_pushes=2_000, posts=60, messages=(1_000, 20_000), pages=10, reactions=5, idle_seconds=3.0,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What is running, and a folder that goes away with it."""
+
+    scale: Scale
+    folder: Path
+    redis_url: str
+    postgresql_url: str
+    service: PushService
+    keys: VapidKeys
+
+    def new_folder(self, name: str) -> Path:
+        """An empty folder."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
+
+
+@contextmanager
+def prepared(scale: Scale) -> Iterator[Stage]:
+    """Start everything, and stop and remove it at the end."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="feedback-push-bench-")))
+        folder.chmod(0o755)  # PostgreSQL runs as another user where we are root
+        (folder / "postgresql").mkdir()
+        yield Stage(
+            scale=scale,
+            folder=folder,
+            redis_url=stack.enter_context(servers.redis_server(folder)),
+            postgresql_url=stack.enter_context(servers.postgresql(folder / "postgresql")),
+            service=stack.enter_context(push_service.running(folder)),
+            keys=vapid.generate(),
+        )
+
+
+def missing() -> list[str]:
+    """The programs without which there is nothing to measure with."""
+    found = {
+        "redis-server": shutil.which("redis-server") or shutil.which("valkey-server"),
+        "postgresql": shutil.which("initdb") or next(Path("/usr/lib/postgresql").glob("*/bin/initdb"), None),
+    }
+    return [name for name, path in found.items() if not path]

@@ -1,0 +1,12 @@
+"""The measurements, each a module with a function `measure`, in the order in which they are made."""
+
+from collections.abc import Callable
+
+from benchmarks.report import Table
+from benchmarks.stage import Stage
+from benchmarks.tables import growth, inbox, posting, reaction, sending, service, start
+
+TABLES: dict[str, Callable[[Stage], Table]] = {
+    module.__name__.rpartition(".")[2]: module.measure
+    for module in (service, sending, growth, posting, inbox, start, reaction)
+}

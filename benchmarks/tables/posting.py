@@ -1,0 +1,116 @@
+"""POST /feedback/: how fast it answers visitors, idle and while many pushes are under way."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from statistics import median
+
+from benchmarks import launcher, rows, sample, site, workers
+from benchmarks.browser import Browser
+from benchmarks.push_service import Run
+from benchmarks.report import Table, Target, number
+from benchmarks.site import KINDS, Kind, Site
+from benchmarks.stage import Stage
+from feedback_push.push import doorbell
+from tests import servers
+
+_VISITORS = 4
+_LATENCY = 50
+_MOST = 20_000  # requests
+
+
+@dataclass(frozen=True)
+class _Load:
+    seconds: float
+    times: list[float]
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return len(self.times) / self.seconds
+
+    @property
+    def p99(self) -> float:
+        """In milliseconds."""
+        return 1000 * sample.percentile(self.times, 99)
+
+
+def measure(stage: Stage) -> Table:
+    """Both databases, by turns idle and busy."""
+    found: dict[tuple[Kind, str], list[_Load]] = {(kind, state): [] for kind in KINDS for state in ("idle", "busy")}
+    for kind in KINDS:
+        with site.made(stage, kind) as made, launcher.running(stage, made.settings):
+            launcher.wait_until_ready(made.settings)
+            visitors = [_visitor(made) for _ in range(_VISITORS)]
+            for _ in range(stage.scale.posting_rounds):
+                found[kind, "idle"].append(_load(visitors, lambda sent: sent >= stage.scale.posts))
+                found[kind, "busy"].append(_busy_load(stage, made, visitors))
+    p99 = {key: median(load.p99 for load in loads) for key, loads in found.items()}
+    return Table(
+        name="posting",
+        title=f"POST /feedback/ on what `make run` starts: {_VISITORS} visitors, each one request after another",
+        columns=("database", "meanwhile", "requests", "requests/s", "p50 ms", "p99 ms"),
+        rows=[_row(stage, *key, loads) for key, loads in found.items()],
+        targets=[_target(kind, p99[kind, "busy"] / p99[kind, "idle"]) for kind in KINDS],
+        data={" ".join(key): [asdict(load) for load in loads] for key, loads in found.items()},
+    )
+
+
+def _visitor(made: Site) -> Browser:
+    visitor = Browser(made.settings)
+    visitor.open_form()
+    return visitor
+
+
+def _busy_load(stage: Stage, made: Site, visitors: list[Browser]) -> _Load:
+    """The same while a worker sends; the new messages themselves go to nobody, or there would be ever more to send."""
+    run = stage.service.new_run(_LATENCY)
+    with made.app.app_context():
+        workers.make_due(made, run, stage.scale.posting_pushes)
+        rows.retire_devices()
+        doorbell.ring("push.deliver")
+    load = _load(visitors, lambda sent: sent >= _MOST or workers.nothing_is_due(made))
+    servers.wait_until(lambda: workers.nothing_is_due(made), 120, "the last push")
+    _check(run, stage.scale.posting_pushes)
+    return load
+
+
+def _check(run: Run, pushes: int) -> None:
+    arrivals = run.arrivals()
+    if lost := arrivals.lost(pushes):
+        raise RuntimeError(f"{lost} of {pushes} pushes were lost")
+
+
+def _load(visitors: list[Browser], over: Callable[[int], bool]) -> _Load:
+    times: list[float] = []
+    stop: list[bool] = []
+
+    def keep_sending(visitor: Browser) -> None:
+        visitor.reconnect()
+        while not stop:
+            started = time.perf_counter()
+            visitor.send_message()
+            times.append(time.perf_counter() - started)
+
+    with ThreadPoolExecutor(len(visitors)) as pool:
+        started = time.perf_counter()
+        threads = [pool.submit(keep_sending, visitor) for visitor in visitors]
+        while not over(len(times)) and not any(thread.done() for thread in threads):
+            time.sleep(0.02)
+        stop.append(True)
+        for thread in threads:
+            thread.result()
+    return _Load(time.perf_counter() - started, times)
+
+
+def _row(stage: Stage, kind: Kind, state: str, loads: list[_Load]) -> tuple[str, ...]:
+    words = f"{stage.scale.posting_pushes:,} pushes under way" if state == "busy" else "nothing else"
+    requests = sum(len(load.times) for load in loads)
+    p50 = median(1000 * median(load.times) for load in loads)
+    rate, p99 = median(load.rate for load in loads), median(load.p99 for load in loads)
+    return kind, words, f"{requests:,}", number(rate), number(p50), number(p99)
+
+
+def _target(kind: Kind, ratio: float) -> Target:
+    return Target(f"p99 of POST while pushes are under way to idle, {kind}", ratio, "at most", 2, "x")

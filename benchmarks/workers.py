@@ -1,0 +1,120 @@
+"""Real Celery worker processes, and how long they take from the knock to the last recorded result."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+
+import psutil
+
+from benchmarks import devices, processes, rows, sample
+from benchmarks.push_service import Run
+from benchmarks.sample import Sample
+from benchmarks.site import Site, environment
+from benchmarks.stage import Stage
+from feedback_push.database import db
+from feedback_push.push import doorbell, fanout, outbox
+from tests import servers
+
+_LONGEST = 600.0  # seconds
+_SETTLED = "SELECT NOT EXISTS (SELECT 1 FROM push_outbox WHERE fanned_out_at IS NULL) AND {nothing_due}"
+_NOTHING_DUE = "NOT EXISTS (SELECT 1 FROM push_delivery WHERE due_at IS NOT NULL)"
+_ACCEPTED = "SELECT count(*) FROM push_delivery WHERE state = 'accepted'"
+_WARM_UP = 800  # devices for each worker: as many as one takes at once
+
+
+@dataclass(frozen=True)
+class Workers:
+    """So many `celery worker` commands, each a process with one child."""
+
+    site: Site
+    members: list[psutil.Process]
+
+
+@contextmanager
+def running(stage: Stage, site: Site, number: int) -> Iterator[Workers]:
+    """Start workers, wait until they answer, and let each send something."""
+    with ExitStack() as stack:
+        started = [stack.enter_context(_worker(stage, site, f"worker{n}")) for n in range(number)]
+        servers.wait_until(lambda: _answering(site) >= number, 60, "the workers' start")
+        workers = Workers(site, [member for pid in started for member in processes.family(pid)])
+        with site.app.app_context():
+            _warm_up(stage, workers, number)
+        yield workers
+
+
+def push_to_all(workers: Workers, run: Run, number: int) -> Sample:
+    """One notification for so many devices, timed from the knock to the last recorded result."""
+    site = workers.site
+    with site.app.app_context():
+        rows.replace_devices(run.prefix, number, site.settings.vapid_public_key)
+        taken = sample.take(run, workers.members, number, partial(_knock, workers, _enqueue()))
+    return replace(taken, lost=max(taken.lost, number - site.reader.value(_ACCEPTED)))
+
+
+def make_due(site: Site, run: Run, number: int) -> None:
+    """Deliveries to so many devices, which wait for a knock; inside the application context."""
+    rows.replace_devices(run.prefix, number, site.settings.vapid_public_key)
+    entry_id, more = _enqueue(), True
+    while more:
+        more = fanout.next_set(entry_id, site.settings.vapid_public_key)
+        db.session.commit()
+
+
+def nothing_is_due(site: Site) -> bool:
+    """Whether every delivery has its final state."""
+    return bool(site.reader.value(f"SELECT {_NOTHING_DUE}"))
+
+
+def _wait_until_settled(workers: Workers) -> None:
+    """Return when every notification is fanned out and every delivery has its final state."""
+    query = _SETTLED.format(nothing_due=_NOTHING_DUE)
+
+    def settled() -> bool:
+        if not all(processes.is_alive(member) for member in workers.members):
+            raise RuntimeError("a worker has ended before its work was done")
+        return bool(workers.site.reader.value(query))
+
+    servers.wait_until(settled, _LONGEST, "the last result")
+
+
+def _enqueue() -> int:
+    entry = outbox.enqueue(devices.NOTE)
+    db.session.flush()
+    entry_id = entry.id  # reading it after the commit would begin a transaction, for which SQLite's writers wait
+    db.session.commit()
+    return entry_id
+
+
+def _knock(workers: Workers, entry_id: int) -> float:
+    started = time.perf_counter()
+    outbox.wake(entry_id)
+    _wait_until_settled(workers)
+    return time.perf_counter() - started
+
+
+def _warm_up(stage: Stage, workers: Workers, number: int) -> None:
+    """Open every worker's connections: each takes a share, because the first does not leave enough time for two."""
+    run = stage.service.new_run(50)
+    make_due(workers.site, run, number * _WARM_UP)
+    for _ in range(number):
+        doorbell.ring("push.deliver")
+    _wait_until_settled(workers)
+    run.arrivals()
+
+
+@contextmanager
+def _worker(stage: Stage, site: Site, name: str) -> Iterator[int]:
+    options = ["--pool", "prefork", "--concurrency", "1", "--hostname", f"{name}@%h", "--loglevel", "WARNING"]
+    # Celery's long warning to root is about pickled tasks; ours are JSON.
+    celery = [sys.executable, "-W", "ignore:You're running the worker", "-m", "celery", "--quiet"]
+    command = [*celery, "--app", "celery_worker", "worker", *options]
+    log = site.settings.instance_dir / f"{name}.log"
+    with servers.running(command, log, environment=environment(stage, site.settings)) as process:
+        yield process.pid
+
+
+def _answering(site: Site) -> int:
+    return len(site.app.extensions["celery"].control.ping(timeout=0.5) or ())
