@@ -24,7 +24,7 @@ LAYERS = [
     {"wsgi", "celery_worker"},
 ]
 RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-ONE_DOOR = {"pywebpush": "feedback_push/push/gateway.py", "aiohttp": "feedback_push/push/gateway.py"}
+ONE_DOOR = {"pywebpush": "feedback_push/push/gateway.py", "pycurl": "feedback_push/push/transport.py"}
 
 
 class Import(NamedTuple):
@@ -103,7 +103,7 @@ def test_a_module_imports_only_from_its_left() -> None:
         ("security.py", "from feedback_push import create_app", "imports feedback_push.create_app"),
         ("feedback/views.py", "import celery_worker", "feedback stands left of celery_worker"),
         ("cli.py", "from feedback_push.standalone import broker", "cli stands left of standalone"),
-        ("push/delivery.py", "import aiohttp", "only feedback_push/push/gateway.py may"),
+        ("push/delivery.py", "import pycurl", "only feedback_push/push/transport.py may"),
         ("health.py", "from pywebpush import webpush", "only feedback_push/push/gateway.py may"),
     ],
 )

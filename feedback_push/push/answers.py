@@ -18,10 +18,13 @@ _SECRET = re.compile(r"\w+://\S+|[A-Za-z0-9_+/=.-]{24,}")
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> PushError:
-    """The error that says what to do about an answer that is not among ACCEPTED; `body` is its beginning."""
+    """The error that says what to do about an answer that is not among ACCEPTED.
+
+    The names of `headers` are in lower case; `body` is its beginning.
+    """
     text = body.decode("utf-8", "replace")
     kind = _kind(status, text)
-    return kind(status=status, detail=_detail(headers, text), retry_after=_retry_after(headers.get("Retry-After")))
+    return kind(status=status, detail=_detail(headers, text), retry_after=_retry_after(headers.get("retry-after")))
 
 
 def _kind(status: int, text: str) -> type[PushError]:
@@ -41,7 +44,7 @@ def _kind(status: int, text: str) -> type[PushError]:
 
 def _detail(headers: Mapping[str, str], text: str) -> str:
     """The service's own reason, from where each of them puts it, without anything that could be a secret."""
-    words = headers.get("X-WNS-ERROR-DESCRIPTION") or _reason_in_json(text) or text
+    words = headers.get("x-wns-error-description") or _reason_in_json(text) or text
     words = _SECRET.sub("…", " ".join(words.split()))
     return "".join(char for char in words if char.isprintable())[:_LONGEST_DETAIL]
 

@@ -10,7 +10,7 @@ from flask import current_app
 from feedback_push.database import db, utcnow
 from feedback_push.push import claims, gateway, ledger, notification, origins
 from feedback_push.push.claims import Claimed
-from feedback_push.push.gateway import Gateway, Push, Result
+from feedback_push.push.gateway import Push, Result
 
 BUDGET = 5.0  # seconds; what is left then is for the next task, so that a stopping worker need not wait long
 _LONGEST = 15.0  # seconds that a run goes on claiming while an old push keeps it from ending anyway
@@ -27,7 +27,7 @@ def run() -> bool:
     while _rung.is_set() and _running.acquire(blocking=False):
         try:
             _rung.clear()
-            if _Run(gateway.current()).pump():
+            if _Run().pump():
                 return True
         finally:
             _running.release()
@@ -35,8 +35,7 @@ def run() -> bool:
 
 
 class _Run:
-    def __init__(self, door: Gateway) -> None:
-        self._door = door
+    def __init__(self) -> None:
         self._window = 4 * current_app.extensions["settings"].push_concurrency
         self._results: SimpleQueue[Result[Claimed]] = SimpleQueue()
         self._under_way: dict[int, float] = {}
@@ -75,13 +74,14 @@ class _Run:
 
     def _send(self, batch: list[Claimed]) -> None:
         self._under_way |= dict.fromkeys((claimed.id for claimed in batch), time.monotonic())
-        self._door.send([(claimed, _push(claimed)) for claimed in batch], self._results)
+        gateway.current().send([(claimed, _push(claimed)) for claimed in batch], self._results)
 
     def _gather(self) -> list[Result[Claimed]]:
         """The results that are there, or none when nothing ends within a second."""
         try:
             results = [self._results.get(timeout=1)]
         except Empty:
+            self._forget_what_is_lost()
             return []
         time.sleep(_GATHER)
         while not self._results.empty():
@@ -94,7 +94,12 @@ class _Run:
         ledger.record(results, utcnow())
         db.session.commit()
         for result in results:
-            del self._under_way[result.key.id]
+            self._under_way.pop(result.key.id, None)
+
+    def _forget_what_is_lost(self) -> None:
+        """Wait no longer than a claim lasts: where the gateway has failed, no result will come."""
+        begun = time.monotonic() - claims.LEASE.total_seconds()
+        self._under_way = {id_: since for id_, since in self._under_way.items() if since > begun}
 
 
 def _push(claimed: Claimed) -> Push:

@@ -4,9 +4,9 @@ import errno
 import re
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from feedback_push.config import Settings
 from feedback_push.push.models import LONGEST_ENDPOINT
@@ -20,6 +20,10 @@ KNOWN_HOSTS = (
     "*.push.apple.com",
     "*.notify.windows.com",  # Edge on Windows
 )
+_PLAIN = re.compile(
+    r"[!-\[\]-~]*"
+)  # what may stand in an address as it is; no backslash, which some parsers turn around
+_BEGINNING = re.compile(r"[^/?#]*//[^/?#]*")
 # Nothing that two URL parsers could read differently: labels between single dots, or an IPv6 address in brackets.
 _AUTHORITY = re.compile(r"([a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?", re.IGNORECASE)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -45,53 +49,65 @@ class EndpointPolicy:
 
     def check(self, endpoint: str) -> None:
         """Raise EndpointRefused unless a subscription with this endpoint may be stored and sent to."""
-        parts = _split(endpoint)
-        if parts.scheme != "https" and not (parts.scheme == "http" and self.private_allowed):
-            raise EndpointRefused("The endpoint is not https.")
-        if "@" in parts.netloc:
-            raise EndpointRefused("The endpoint contains user information.")
-        if not _AUTHORITY.fullmatch(parts.netloc):
+        if len(endpoint) > LONGEST_ENDPOINT or not _PLAIN.fullmatch(endpoint):
             raise EndpointRefused("The endpoint is not a push address.")
-        if parts.port not in (None, 443) and not self.private_allowed:
-            raise EndpointRefused("The endpoint is on an unusual port.")
-        if not self._host_allowed(parts.hostname or ""):
-            raise EndpointRefused("The endpoint is not on a push service that this site knows (PUSH_ALLOWED_HOSTS).")
+        if reason := _why_refused(self, _beginning(endpoint)):
+            raise EndpointRefused(reason)
 
-    def open_socket(self, address: tuple[Any, ...]) -> socket.socket:
-        """Make the socket for one resolved address (a getaddrinfo row); OSError where the address is not public.
+    def open_socket(self, family: int, kind: int, protocol: int, host: str) -> socket.socket:
+        """Make the socket for one resolved address, `host` being an IP address; OSError where that is not public.
 
         Called for the very address that is connected to, so a DNS answer cannot change between check and use.
         """
-        family, kind, protocol, _, target = address
-        if not self.private_allowed and not _is_public(target[0]):
-            raise OSError(errno.EACCES, f"{target[0]} is not a public address")
+        if not self.private_allowed and not _is_public(host):
+            raise OSError(errno.EACCES, f"{host} is not a public address")
         return socket.socket(family, kind, protocol)
-
-    def _host_allowed(self, host: str) -> bool:
-        return any(
-            host.endswith(pattern[1:]) and len(host) > len(pattern) - 1 if pattern.startswith("*.") else host == pattern
-            for pattern in self.hosts
-        )
 
 
 def origin(endpoint: str) -> str:
     """Scheme, host and port of an endpoint in the one spelling that RFC 6454 gives it: what a token is signed for."""
-    parts = urlsplit(endpoint)
+    return _origin(_beginning(endpoint))
+
+
+def _beginning(endpoint: str) -> str:
+    """Scheme and authority, which many endpoints share."""
+    found = _BEGINNING.match(endpoint)
+    return found[0] if found else endpoint
+
+
+@lru_cache
+def _origin(beginning: str) -> str:
+    parts = urlsplit(beginning)
     host = parts.netloc.rpartition("@")[2].lower()
     return f"{parts.scheme}://{host.removesuffix(f':{_DEFAULT_PORTS.get(parts.scheme)}')}"
 
 
-def _split(endpoint: str) -> SplitResult:
-    if len(endpoint) > LONGEST_ENDPOINT or not endpoint.isascii() or any(not 32 < ord(char) < 127 for char in endpoint):
-        raise EndpointRefused("The endpoint is not a push address.")
-    if "\\" in endpoint:
-        raise EndpointRefused("The endpoint is not a push address.")
+@lru_cache
+def _why_refused(policy: EndpointPolicy, beginning: str) -> str:
+    """Why nothing with this scheme and authority is sent to; empty where it may be."""
     try:
-        parts = urlsplit(endpoint)
-        _ = parts.port
+        parts = urlsplit(beginning)
+        port = parts.port
     except ValueError:
-        raise EndpointRefused("The endpoint is not a push address.") from None
-    return parts
+        return "The endpoint is not a push address."
+    if parts.scheme != "https" and not (parts.scheme == "http" and policy.private_allowed):
+        return "The endpoint is not https."
+    if "@" in parts.netloc:
+        return "The endpoint contains user information."
+    if not _AUTHORITY.fullmatch(parts.netloc):
+        return "The endpoint is not a push address."
+    if port not in (None, 443) and not policy.private_allowed:
+        return "The endpoint is on an unusual port."
+    if not _host_allowed(parts.hostname or "", policy.hosts):
+        return "The endpoint is not on a push service that this site knows (PUSH_ALLOWED_HOSTS)."
+    return ""
+
+
+def _host_allowed(host: str, patterns: tuple[str, ...]) -> bool:
+    return any(
+        host.endswith(pattern[1:]) and len(host) > len(pattern) - 1 if pattern.startswith("*.") else host == pattern
+        for pattern in patterns
+    )
 
 
 def _is_public(host: str) -> bool:

@@ -5,10 +5,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-import aiohttp
 import pytest
 
-from feedback_push.push import gateway
+from feedback_push.push import transport
 from feedback_push.push.gateway import Gateway, Push, Result
 from tests.conftest import KEYS, make_settings
 from tests.doubles.push_device import Device
@@ -25,14 +24,13 @@ def new_gateway(**settings: Any) -> Gateway:
 
 def impatient(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.3) -> None:
     """Let gateways made from now on give up sooner than push services deserve."""
-    monkeypatch.setattr(gateway, "_TIMEOUT", aiohttp.ClientTimeout(total=seconds))
-    monkeypatch.setattr(gateway, "_TIME_FOR_A_REASON", seconds / 2)
+    monkeypatch.setattr(transport, "TIMEOUT", seconds)
 
 
 def push_to(device: Device, **changes: Any) -> Push:
     """A push for this device, with other fields where given."""
     usual = Push(device.endpoint, device.p256dh, device.auth, KEYS.public_key, PAYLOAD, 60, "high", TOPIC)
-    return replace(usual, **changes)
+    return usual._replace(**changes)
 
 
 def send(door: Gateway, *pushes: Push) -> list[Result[int]]:

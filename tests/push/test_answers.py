@@ -87,7 +87,7 @@ def test_an_answer_is_a_decision(status: int, body: object, decision: type[PushE
         (["a", "list"], {}, '["a", "list"]'),
         ({"reason": 7}, {}, '{"reason": 7}'),
         ("<h1>Not\r\n   now</h1>", {}, "<h1>Not now</h1>"),
-        ("ignored", {"X-WNS-ERROR-DESCRIPTION": "Channel expired"}, "Channel expired"),
+        ("ignored", {"x-wns-error-description": "Channel expired"}, "Channel expired"),
         (b"", {}, ""),
         (b"\xff\xfe\x00\x1b[31mred", {}, "��[31mred"),
         ({"reason": "half \ud800 a pair"}, {}, "half  a pair"),
@@ -137,14 +137,14 @@ def test_what_could_be_a_secret_is_left_out_of_the_reason(secret: str) -> None:
     ],
 )
 def test_retry_after_is_seconds_or_nothing(value: str | None, seconds: float | None) -> None:
-    headers = {} if value is None else {"Retry-After": value}
+    headers = {} if value is None else {"retry-after": value}
     assert refusal(429, headers=headers).retry_after == seconds
 
 
 def test_retry_after_may_be_a_date() -> None:
     at = utcnow() + timedelta(minutes=10)
     for value in (format_datetime(at, usegmt=True), f"{at:%a %b %d %H:%M:%S %Y}", f"{at:%A, %d-%b-%y %H:%M:%S} GMT"):
-        assert refusal(503, headers={"Retry-After": value}).retry_after == pytest.approx(600, abs=2)
+        assert refusal(503, headers={"retry-after": value}).retry_after == pytest.approx(600, abs=2)
 
 
 @given(
@@ -154,7 +154,7 @@ def test_retry_after_may_be_a_date() -> None:
     description=st.text(max_size=300),
 )
 def test_no_answer_can_break_the_table(status: int, body: bytes, retry_after: str, description: str) -> None:
-    headers = {"Retry-After": retry_after, "X-WNS-ERROR-DESCRIPTION": description}
+    headers = {"retry-after": retry_after, "x-wns-error-description": description}
     error = answers.refusal(status, headers, body)
     assert len(error.detail) <= 200
     assert error.detail.isprintable()

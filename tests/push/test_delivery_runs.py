@@ -176,7 +176,7 @@ def test_a_service_that_hangs_holds_up_no_other(
 def test_no_secret_reaches_the_log_whether_pushes_succeed_or_fail(
     app: Flask, service: PushService, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("", "feedback_push", "aiohttp", "asyncio", "celery", "pywebpush", "py_vapid"):
+    for name in ("", "feedback_push", "asyncio", "celery", "pywebpush", "py_vapid"):
         caplog.set_level(logging.DEBUG, name or None)
     impatient(monkeypatch)
     answers: list[int | Answer] = [201, 410, 400, 429, 503, RESET, HANG, Answer(401, {"reason": "BadJwtToken"})]

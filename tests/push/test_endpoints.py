@@ -1,17 +1,17 @@
 """Endpoints: only known push services, only public addresses, and no spelling that hides another."""
 
-import asyncio
 import re
 import socket
+from contextlib import closing
 
-import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback_push.config import Settings
-from feedback_push.push import endpoints
+from feedback_push.push import endpoints, transport
 from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
+from feedback_push.push.transport import NoAnswer, Response, Transport
 
 REAL = [
     "https://fcm.googleapis.com/fcm/send/dGVzdA:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx",
@@ -26,6 +26,8 @@ REAL = [
     "HTTPS://FCM.GOOGLEAPIS.COM/fcm/send/abc",
     "https://fcm.googleapis.com/" + "a" * (2048 - 27),
 ]
+
+_TCP = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
 
 HOSTILE = [
     # not https, or not an address at all
@@ -230,7 +232,7 @@ def test_an_origin_has_one_spelling(endpoint: str, origin: str) -> None:
     "address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::"]
 )
 def test_a_socket_to_a_public_address_is_made(address: str) -> None:
-    with EndpointPolicy().open_socket(_resolved(address)) as made:
+    with EndpointPolicy().open_socket(*_TCP, address) as made:
         assert made.type == socket.SOCK_STREAM
 
 
@@ -246,34 +248,32 @@ def test_a_socket_to_a_public_address_is_made(address: str) -> None:
 )
 def test_no_socket_is_made_to_an_address_that_is_not_public(address: str) -> None:
     with pytest.raises(OSError, match="is not a public address"):
-        EndpointPolicy().open_socket(_resolved(address))
-    EndpointPolicy(private_allowed=True).open_socket(_resolved(address)).close()
+        EndpointPolicy().open_socket(*_TCP, address)
+    EndpointPolicy(private_allowed=True).open_socket(*_TCP, address).close()
 
 
 def test_an_allowed_name_that_leads_to_this_machine_is_refused_before_a_connection_opens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
-        url = f"http://localhost:{listener.getsockname()[1]}/"
-        with pytest.raises(aiohttp.ClientConnectorError, match="is not a public address"):
-            asyncio.run(_post(url, EndpointPolicy(hosts=("localhost",))))
+        assert "is not a public address" in _post(listener, EndpointPolicy(hosts=("localhost",)))
         with pytest.raises(BlockingIOError):
             listener.accept()
 
 
-def test_the_same_name_is_connected_to_where_private_addresses_are_allowed() -> None:
+def test_the_same_name_is_connected_to_where_private_addresses_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "TIMEOUT", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://localhost:{listener.getsockname()[1]}/"
-        with pytest.raises(aiohttp.ServerTimeoutError):
-            asyncio.run(_post(url, EndpointPolicy(hosts=("localhost",), private_allowed=True)))
+        assert _post(listener, EndpointPolicy(hosts=("localhost",), private_allowed=True)) == "no answer in time"
         listener.accept()[0].close()
 
 
-def _resolved(address: str) -> tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int]]:
-    return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, 443)
-
-
-async def _post(url: str, policy: EndpointPolicy) -> None:
-    connector = aiohttp.TCPConnector(socket_factory=policy.open_socket)
-    timeout = aiohttp.ClientTimeout(sock_read=0.1)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, session.post(url):
-        pass
+def _post(listener: socket.socket, policy: EndpointPolicy) -> str:
+    """Why there was no answer."""
+    outcomes: list[Response | NoAnswer] = []
+    with closing(Transport(policy.open_socket)) as client:
+        client.post(f"http://localhost:{listener.getsockname()[1]}/", [], b"", outcomes.append)
+        while not outcomes:
+            client.step(5)
+    [outcome] = outcomes
+    assert isinstance(outcome, NoAnswer)
+    return outcome.words

@@ -1,15 +1,20 @@
 """The gateway: what a push service receives from it, and what becomes of each of its answers."""
 
 import logging
+import os
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from flask import Flask
 
 from feedback_push.push import errors, gateway, lanes, vapid
+from feedback_push.push.lanes import Lane
+from tests import servers
 from tests.conftest import KEYS
 from tests.doubles.certificates import LoopbackAuthority
 from tests.doubles.push_answers import ACCEPTED_THEN_RESET, CUT, ENDLESS, HANG, RESET, SLOW, Answer, redirect
@@ -300,7 +305,30 @@ def test_an_unforeseen_fault_is_a_result_too_and_is_logged_without_its_text(
 def test_a_process_has_one_gateway_and_a_forked_child_makes_its_own(app: Flask) -> None:
     first = gateway.current()
     assert gateway.current() is first
-    first.pid -= 1  # as a child sees what its parent made
-    second = gateway.current()
-    assert second is not first
-    assert gateway.current() is second
+    child = os.fork()
+    if not child:
+        os._exit(gateway.current() is first or not gateway.current().is_running)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert gateway.current() is first
+
+
+def test_a_gateway_that_has_failed_is_replaced(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, service: PushService
+) -> None:
+    failed, push = gateway.current(), push_to(service.new_device(KEYS.public_key))
+    with monkeypatch.context() as patch:
+        patch.setattr(Lane, "take", lambda *_: 1 / 0)
+        failed.send([(0, push)], SimpleQueue())
+        servers.wait_until(lambda: not failed.is_running)
+    assert "the gateway has stopped: ZeroDivisionError" in caplog.text
+    [result] = send(gateway.current(), push)
+    assert result.status == 201
+
+
+def test_after_a_refusal_of_our_key_the_others_are_not_even_sent(service: PushService) -> None:
+    service.answers(403)
+    service.latency = 0.1
+    results = send(new_gateway(push_concurrency=3), *(push_to(service.new_device(KEYS.public_key)) for _ in range(20)))
+    kinds = Counter(type(result.error) for result in results)
+    assert kinds == {errors.Misconfigured: len(service.requests), errors.Postponed: 20 - len(service.requests)}
+    assert len(service.requests) <= 5

@@ -1,160 +1,141 @@
 """Lanes: no more requests at once than a push service bears, and nobody waits for long."""
 
-import asyncio
 import time
-from collections.abc import Coroutine
-from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from feedback_push.push import lanes
-from feedback_push.push.errors import Gone, Misconfigured, Postponed, PushError, Rejected, Throttled, Unavailable
+from feedback_push.push.errors import Gone, Misconfigured, PushError, Rejected, Throttled, Unavailable
 from feedback_push.push.lanes import Lane
 
-
-async def _fits(lane: Lane) -> int:
-    """How many may enter before somebody has to wait; they stay inside."""
-    inside = 0
-    while await _enters_at_once(lane):
-        inside += 1
-    return inside
+MANY = 100
+_OUTCOMES: list[PushError | None] = [None, Gone(410), Throttled(429), Unavailable()]
 
 
-async def _enters_at_once(lane: Lane) -> bool:
-    entering = asyncio.ensure_future(lane.enter())
-    await asyncio.sleep(0)
-    if entering.done():
-        await entering
-        return True
-    entering.cancel()
-    return False
+def _lane(most: int = 8, jobs: int = MANY) -> Lane[int]:
+    lane: Lane[int] = Lane(most)
+    for job in range(jobs):
+        lane.put(job)
+    return lane
 
 
-def _run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 10))
+def _room_after(*errors: PushError | None) -> int:
+    """How many may be under way in a lane for 8 once these have left it."""
+    lane = _lane()
+    for error in errors:
+        lane.take(1)
+        lane.leave(error)
+    return len(lane.take(MANY))
 
 
-def _limit_after(*errors: PushError | None, most: int = 8) -> int:
-    """What fits into a lane for `most` once these have left it."""
-
-    async def measure() -> int:
-        lane = Lane(most)
-        for error in errors:
-            await lane.enter()
-            lane.leave(error)
-        return await _fits(lane)
-
-    return asyncio.run(measure())
+def test_no_more_have_their_turn_than_the_lane_is_wide() -> None:
+    lane = _lane()
+    assert lane.take(MANY) == list(range(8))
+    assert lane.take(MANY) == []
 
 
-def test_no_more_enter_than_the_lane_is_wide() -> None:
-    assert _limit_after() == 8
+def test_who_asks_for_fewer_gets_fewer() -> None:
+    lane = _lane()
+    assert [lane.take(3), lane.take(3), lane.take(3)] == [[0, 1, 2], [3, 4, 5], [6, 7]]
+
+
+def test_who_leaves_lets_the_first_in_line_in() -> None:
+    lane = _lane(most=1)
+    lane.take(1)
+    lane.leave(None)
+    assert lane.take(MANY) == [1]
 
 
 @pytest.mark.parametrize("complaint", [Throttled(429), Unavailable(503)])
 def test_a_complaint_halves_the_lane(complaint: PushError) -> None:
-    assert _limit_after(complaint) == 4
+    assert _room_after(complaint) == 4
 
 
 @pytest.mark.parametrize("error", [Gone(410), Rejected(400), Misconfigured(403)])
 def test_any_other_refusal_leaves_the_lane_as_it_is(error: PushError) -> None:
-    assert _limit_after(error) == 8
+    assert _room_after(error) == 8
 
 
 def test_complaints_in_the_same_moment_count_once() -> None:
-    assert _limit_after(*[Throttled(429)] * 5) == 4
+    assert _room_after(*[Throttled(429)] * 5) == 4
 
 
 def test_a_lane_never_closes_altogether(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "_BETWEEN_CUTS", -1.0)
-    assert _limit_after(*[Throttled(429)] * 20) == 1
+    assert _room_after(*[Throttled(429)] * 20) == 1
 
 
 def test_each_success_widens_a_narrowed_lane_by_one_up_to_its_full_width() -> None:
-    assert _limit_after(Throttled(429), None, None) == 6
-    assert _limit_after(Throttled(429), *[None] * 20) == 8
-
-
-def test_who_leaves_lets_the_first_in_line_in() -> None:
-    async def test() -> None:
-        lane = Lane(1)
-        await lane.enter()
-        order: list[int] = []
-
-        async def pass_through(number: int) -> None:
-            await lane.enter()
-            order.append(number)
-            lane.leave(None)
-
-        waiting = [asyncio.create_task(pass_through(number)) for number in range(5)]
-        await asyncio.sleep(0)
-        lane.leave(None)
-        await asyncio.gather(*waiting)
-        assert order == [0, 1, 2, 3, 4]
-
-    _run(test())
+    assert _room_after(Throttled(429), None, None) == 6
+    assert _room_after(Throttled(429), *[None] * 20) == 8
 
 
 def test_nobody_waits_long_for_a_service_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "_SILENCE", 0.02)
-
-    async def test() -> None:
-        lane = Lane(2)
-        await lane.enter()
-        await lane.enter()
-        started = time.monotonic()
-        waiting = [asyncio.create_task(lane.enter()) for _ in range(3)]
-        results = await asyncio.gather(*waiting, return_exceptions=True)
-        assert time.monotonic() - started < 1
-        assert [type(result) for result in results] == [Postponed] * 3
-        lane.leave(None)
-        lane.leave(None)
-        assert await _fits(lane) == 2
-
-    _run(test())
+    lane = _lane()
+    lane.take(MANY)
+    assert lane.give_up() == []
+    monkeypatch.setattr(lanes, "_SILENCE", -1.0)
+    assert lane.give_up() == list(range(8, MANY))
 
 
-@pytest.mark.parametrize(("patience", "outcome"), [(5.0, "its turn"), (0.2, "sent back")])
-def test_while_a_service_answers_others_wait_as_long_as_their_patience_lasts(
-    monkeypatch: pytest.MonkeyPatch, patience: float, outcome: str
-) -> None:
-    monkeypatch.setattr(lanes, "_SILENCE", 0.1)
-    monkeypatch.setattr(lanes, "_PATIENCE", patience)
-
-    async def wait_in_line(lane: Lane) -> str:
-        try:
-            await lane.enter()
-        except Postponed:
-            return "sent back"
-        return "its turn"
-
-    async def test() -> None:
-        lane = Lane(1)
-        await lane.enter()
-        line = [asyncio.create_task(wait_in_line(lane)) for _ in range(20)]
-        for _ in range(20):
-            await asyncio.sleep(0.03)
-            lane.leave(None)
-        assert await line[-1] == outcome
-
-    _run(test())
+def test_silence_begins_with_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "_SILENCE", 0.05)
+    lane = _lane(jobs=1)
+    lane.take(1)
+    lane.leave(None)
+    time.sleep(0.1)
+    lane.put(2)
+    lane.put(3)
+    assert lane.give_up() == []
+    assert lane.take(1) == [2]
+    assert lane.give_up() == []
 
 
-def test_a_turn_that_comes_when_patience_ends_is_neither_lost_nor_taken_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "_PATIENCE", 0.001)
-    monkeypatch.setattr(lanes, "_SILENCE", 0.001)
+def test_while_a_service_answers_others_wait_as_long_as_their_patience_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    lane = _lane()
+    lane.take(MANY)
+    lane.leave(None)
+    monkeypatch.setattr(lanes, "_PATIENCE", -1.0)
+    assert lane.give_up() == list(range(8, MANY))
 
-    async def visit(lane: Lane) -> None:
-        try:
-            await lane.enter()
-        except Postponed:
-            return
-        await asyncio.sleep(0.001)
-        lane.leave(None)
 
-    async def test() -> None:
-        lane = Lane(3)
-        await asyncio.gather(*(visit(lane) for _ in range(500)))
-        assert await _fits(lane) == 3
+def test_what_waits_can_be_taken_out_at_once() -> None:
+    lane = _lane()
+    lane.take(MANY)
+    assert lane.clear() == list(range(8, MANY))
+    assert lane.clear() == []
 
-    _run(test())
+
+def test_a_lane_says_when_it_wants_to_be_looked_at() -> None:
+    lane = _lane(jobs=9)
+    assert lane.wait == 0
+    lane.take(MANY)
+    assert 0 < lane.wait <= 1
+    lane.leave(None)
+    assert lane.wait == 0
+    lane.take(MANY)
+    assert lane.wait > 1e9
+
+
+@given(st.lists(st.sampled_from(["put", "take", "leave", "give_up"])), st.lists(st.sampled_from(_OUTCOMES)))
+def test_every_job_comes_out_once_and_the_width_is_kept(steps: list[str], outcomes: list[PushError | None]) -> None:
+    lane: Lane[int] = Lane(3)
+    put = under_way = 0
+    came_out: list[int] = []
+    for step in steps:
+        if step == "put":
+            lane.put(put)
+            put += 1
+        elif step == "leave" and under_way:
+            lane.leave(outcomes.pop() if outcomes else None)
+            under_way -= 1
+        elif step == "take":
+            taken = lane.take(2)
+            under_way += len(taken)
+            came_out += taken
+        elif step == "give_up":
+            came_out += lane.give_up()
+        assert under_way <= 3
+    assert came_out + lane.clear() == list(range(put))
