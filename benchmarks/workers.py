@@ -59,7 +59,7 @@ def make_due(site: Site, run: Run, number: int) -> None:
     rows.replace_devices(run.prefix, number, site.settings.vapid_public_key)
     entry_id, more = _enqueue(), True
     while more:
-        more = fanout.next_set(entry_id, site.settings.vapid_public_key)
+        more = fanout.next_set(entry_id, site.settings.vapid_public_key) == fanout.SET_SIZE
         db.session.commit()
 
 

@@ -1,6 +1,8 @@
 """The database: the session, the declarative base, UTC times, and what SQLite needs to be a safe neighbour."""
 
+import json
 import sqlite3
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -8,11 +10,24 @@ from typing import Annotated, Any
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Integer, MetaData, event
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    event,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.orm import DeclarativeBase, mapped_column, registry
+from sqlalchemy.orm import DeclarativeBase, QueryableAttribute, mapped_column, registry
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
@@ -98,6 +113,13 @@ def insert(model: type[Base]) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that knows ON CONFLICT in the dialect of the session's database."""
     dialect = db.session.get_bind().dialect.name
     return postgresql.insert(model) if dialect == "postgresql" else sqlite.insert(model)
+
+
+def among(column: QueryableAttribute[int], ids: Iterable[int]) -> ColumnElement[bool]:
+    """Whether the column is one of these, which are a single parameter: the statement is the same for any number."""
+    if db.session.get_bind().dialect.name == "postgresql":
+        return column == func.any(literal(list(ids), postgresql.ARRAY(BigInteger)))
+    return column.in_(select(func.json_each(json.dumps(list(ids))).table_valued("value").c.value))
 
 
 def _engine_options(url: str) -> dict[str, Any]:

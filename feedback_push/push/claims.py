@@ -1,13 +1,12 @@
 """Claims: taking due deliveries for a while, so that no two workers send the same one."""
 
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import exists, select, update
 
-from feedback_push.database import db
+from feedback_push.database import among, db
 from feedback_push.push import endpoints
 from feedback_push.push.models import Delivery, OutboxEntry, Subscription
 
@@ -15,8 +14,7 @@ from feedback_push.push.models import Delivery, OutboxEntry, Subscription
 LEASE = timedelta(seconds=60)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What every delivery of one outbox entry has in common."""
 
     payload: str
@@ -25,8 +23,7 @@ class Entry:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A delivery that is ours until the lease ends, with all that is needed to send it and to record the result."""
 
     entry: Entry
@@ -39,11 +36,7 @@ class Claimed:
     p256dh: str
     auth: str
     vapid_public_key: str
-
-    @property
-    def origin(self) -> str:
-        """The push service that this goes to."""
-        return endpoints.origin(self.endpoint)
+    origin: str
 
 
 def any_due(now: datetime) -> bool:
@@ -71,12 +64,12 @@ def _read(ids: list[int], claim: str) -> list[Claimed]:
         Subscription.vapid_public_key,
     )
     columns: tuple[Any, ...] = (Delivery.outbox_id, Delivery.id, Delivery.attempts, Delivery.reduced, *device)
-    rows = db.session.execute(select(*columns).join(Delivery.subscription).where(Delivery.id.in_(ids))).all()
+    rows = db.session.execute(select(*columns).join(Delivery.subscription).where(among(Delivery.id, ids))).all()
     entries = _entries({row[0] for row in rows})
-    return [Claimed(entries[outbox_id], claim, *rest) for outbox_id, *rest in rows]
+    return [Claimed._make((entries[row[0]], claim, *row[1:], endpoints.origin(row.endpoint))) for row in rows]
 
 
 def _entries(ids: set[int]) -> dict[int, Entry]:
     common: tuple[Any, ...] = (OutboxEntry.payload, OutboxEntry.topic, OutboxEntry.urgency, OutboxEntry.expires_at)
-    rows = db.session.execute(select(OutboxEntry.id, *common).where(OutboxEntry.id.in_(ids)))
+    rows = db.session.execute(select(OutboxEntry.id, *common).where(among(OutboxEntry.id, ids)))
     return {id_: Entry(*rest) for id_, *rest in rows}

@@ -8,14 +8,14 @@ from threading import Event, Lock
 from flask import current_app
 
 from feedback_push.database import db, utcnow
-from feedback_push.push import claims, gateway, ledger, notification, origins
+from feedback_push.push import claims, fanout, gateway, ledger, notification, origins, outbox
 from feedback_push.push.claims import Claimed
 from feedback_push.push.gateway import Push, Result
 
 BUDGET = 5.0  # seconds; what is left then is for the next task, so that a stopping worker need not wait long
 _LONGEST = 15.0  # seconds that a run goes on claiming while an old push keeps it from ending anyway
 _OLD = 1.0  # seconds
-_GATHER = 0.02  # seconds in which further results are recorded together with the first
+_GATHER = 0.1  # seconds in which further results are recorded together with the first
 
 _rung = Event()
 _running = Lock()
@@ -36,7 +36,11 @@ def run() -> bool:
 
 class _Run:
     def __init__(self) -> None:
-        self._window = 4 * current_app.extensions["settings"].push_concurrency
+        settings = current_app.extensions["settings"]
+        self._vapid_public_key = settings.vapid_public_key
+        # So deep that the gateway does not run dry while results are recorded.
+        self._window = 6 * settings.push_concurrency
+        self._refill = 4 * settings.push_concurrency
         self._results: SimpleQueue[Result[Claimed]] = SimpleQueue()
         self._under_way: dict[int, float] = {}
         self._started = time.monotonic()
@@ -48,8 +52,9 @@ class _Run:
             if _rung.is_set():  # for what became due while an old push keeps this run from ending
                 _rung.clear()
                 self._more = True
-            if self._more and self._may_claim() and len(self._under_way) <= self._window // 2:
+            if self._more and self._may_claim() and len(self._under_way) <= self._refill:
                 self._send(self._claim(self._window - len(self._under_way)))
+                self._more = self._more or self._fan_out()
             if self._under_way:
                 self._record(self._gather())
             elif not self._may_claim():
@@ -71,6 +76,16 @@ class _Run:
         sendable = _heed_holds([claimed for claimed in batch if claimed.entry.expires_at > now])
         db.session.commit()
         return sendable
+
+    def _fan_out(self) -> bool:
+        """Go on with a fan-out, for which the database has time while pushes are encrypted; whether more is due."""
+        made = 0
+        for entry_id in outbox.due(utcnow()):
+            made = fanout.next_set(entry_id, self._vapid_public_key)
+            if made:
+                break
+        db.session.commit()
+        return made > 0
 
     def _send(self, batch: list[Claimed]) -> None:
         self._under_way |= dict.fromkeys((claimed.id for claimed in batch), time.monotonic())

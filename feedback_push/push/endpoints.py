@@ -23,7 +23,6 @@ KNOWN_HOSTS = (
 _PLAIN = re.compile(
     r"[!-\[\]-~]*"
 )  # what may stand in an address as it is; no backslash, which some parsers turn around
-_BEGINNING = re.compile(r"[^/?#]*//[^/?#]*")
 # Nothing that two URL parsers could read differently: labels between single dots, or an IPv6 address in brackets.
 _AUTHORITY = re.compile(r"([a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?", re.IGNORECASE)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -71,8 +70,8 @@ def origin(endpoint: str) -> str:
 
 def _beginning(endpoint: str) -> str:
     """Scheme and authority, which many endpoints share."""
-    found = _BEGINNING.match(endpoint)
-    return found[0] if found else endpoint
+    end = endpoint.find("/", endpoint.find("//") + 2)
+    return endpoint if end < 0 else endpoint[:end]
 
 
 @lru_cache

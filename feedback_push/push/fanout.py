@@ -12,22 +12,22 @@ from feedback_push.push.models import Delivery, DeliveryState, DeviceState, Outb
 SET_SIZE = 2000  # devices a transaction
 
 
-def next_set(entry_id: int, vapid_public_key: str) -> bool:
-    """Add the deliveries for the next set of devices; whether there may be more. The caller commits.
+def next_set(entry_id: int, vapid_public_key: str) -> int:
+    """Add the deliveries for the next set of devices; their number, which is SET_SIZE where there may be more.
 
-    An entry that is finished, deleted, expired or held by another worker has no next set.
+    An entry that is finished, deleted, expired or held by another worker has no next set. The caller commits.
     """
     now = utcnow()
     entry = _hold(entry_id, now)
     if entry is None:
-        return False
+        return 0
     count, last = _next_devices(entry.last_subscription_id)
     if count:
         _add_deliveries(entry, last, vapid_public_key, now)
         entry.last_subscription_id = last
     if count < SET_SIZE:
         entry.fanned_out_at = now
-    return count == SET_SIZE
+    return count
 
 
 def _hold(entry_id: int, now: datetime) -> OutboxEntry | None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import Table, bindparam, select, update
 
-from feedback_push.database import db
+from feedback_push.database import among, db
 from feedback_push.push import errors, origins
 from feedback_push.push.claims import Claimed
 from feedback_push.push.errors import PushError
@@ -48,17 +48,19 @@ def put_back(deliveries: Sequence[Claimed], until: datetime) -> None:
 def _lock_devices(deliveries: Iterable[Claimed]) -> None:
     # In one order and before the deliveries, or two workers, or a removed device, could wait for each other.
     ids = sorted({claimed.subscription_id for claimed in deliveries})
-    these = select(Subscription.id).where(Subscription.id.in_(ids)).order_by(Subscription.id)
+    these = select(Subscription.id).where(among(Subscription.id, ids)).order_by(Subscription.id)
     db.session.execute(these.with_for_update(key_share=True))
 
 
 def _accept(deliveries: Sequence[Claimed], now: datetime) -> None:
     if not deliveries:
         return
-    ours = Delivery.id.in_([claimed.id for claimed in deliveries]) & Delivery.claim.in_({c.claim for c in deliveries})
+    ours = among(Delivery.id, [claimed.id for claimed in deliveries]) & Delivery.claim.in_(
+        {c.claim for c in deliveries}
+    )
     final = {"state": DeliveryState.ACCEPTED, "due_at": None, "accepted_at": now, "error": None, "detail": None}
     _execute(update(Delivery).where(ours).values(**final))
-    devices = Subscription.id.in_([claimed.subscription_id for claimed in deliveries])
+    devices = among(Subscription.id, [claimed.subscription_id for claimed in deliveries])
     _execute(update(Subscription).where(devices).values(last_accepted_at=now, failures=0))
 
 
@@ -102,15 +104,15 @@ def _blame_devices(refused: Sequence[tuple[Claimed, PushError]], now: datetime) 
     # A mismatch without an answer is one that we saw ourselves: putting the earlier keys back mends it.
     stale = _those([(claimed, error) for claimed, error in refused if error.status], errors.KeyMismatch)
     if gone:
-        devices = Subscription.id.in_([claimed.subscription_id for claimed in gone])
+        devices = among(Subscription.id, [claimed.subscription_id for claimed in gone])
         _execute(update(Subscription).where(devices).values(state=DeviceState.GONE, gone_at=now))
     if stale:
         # A browser that has re-subscribed in the meantime is not the one that was refused.
-        devices = Subscription.id.in_([claimed.subscription_id for claimed in stale])
+        devices = among(Subscription.id, [claimed.subscription_id for claimed in stale])
         unchanged = Subscription.vapid_public_key.in_({claimed.vapid_public_key for claimed in stale})
         _execute(update(Subscription).where(devices, unchanged).values(state=DeviceState.STALE))
     if failing:
-        devices = Subscription.id.in_([claimed.subscription_id for claimed in failing])
+        devices = among(Subscription.id, [claimed.subscription_id for claimed in failing])
         _execute(update(Subscription).where(devices).values(failures=Subscription.failures + 1))
 
 

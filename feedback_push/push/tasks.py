@@ -1,7 +1,6 @@
 """The tasks: doorbells for the modules beside them. Each may run twice, or at the same time as itself."""
 
 import logging
-import time
 
 from celery import shared_task
 from flask import current_app
@@ -14,18 +13,15 @@ _log = logging.getLogger(__name__)
 
 @shared_task(name="push.fan_out")
 def fan_out(entry_id: int) -> None:
-    """Make the deliveries of an outbox entry."""
+    """Make the first deliveries of an outbox entry; the others while those are sent, or in the next task."""
     settings = current_app.extensions["settings"]
     if not settings.push_enabled:
         _log.info("push is off: outbox entry %s waits for VAPID keys", entry_id)
         return
-    until = time.monotonic() + delivery.BUDGET
-    more = True
-    while more and time.monotonic() < until:
-        more = fanout.next_set(entry_id, settings.vapid_public_key)
-        db.session.commit()
-        doorbell.ring("push.deliver")
-    if more:
+    made = fanout.next_set(entry_id, settings.vapid_public_key)
+    db.session.commit()
+    doorbell.ring("push.deliver")
+    if made == fanout.SET_SIZE:
         doorbell.ring("push.fan_out", entry_id)
 
 

@@ -36,7 +36,7 @@ def announce(notification: Notification = NOTE) -> int:
 def fan_out(entry_id: int, vapid_public_key: str = KEYS.public_key) -> int:
     """Make all deliveries of an entry, committed; in how many sets."""
     sets = 1
-    while fanout.next_set(entry_id, vapid_public_key):
+    while fanout.next_set(entry_id, vapid_public_key) == fanout.SET_SIZE:
         db.session.commit()
         sets += 1
     db.session.commit()

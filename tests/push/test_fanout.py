@@ -31,7 +31,7 @@ def entry_id(any_app: Flask) -> int:
 
 
 def _next_set(entry_id: int) -> bool:
-    more = fanout.next_set(entry_id, KEYS.public_key)
+    more = fanout.next_set(entry_id, KEYS.public_key) == fanout.SET_SIZE
     db.session.commit()
     return more
 

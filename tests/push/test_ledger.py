@@ -2,7 +2,6 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -166,7 +165,7 @@ def test_a_postponed_delivery_waits_a_little_and_is_no_attempt(claimed: Claimed)
 def test_the_wait_doubles_with_each_attempt_up_to_four_hours(claimed: Claimed) -> None:
     for error in (Unavailable(503), Throttled(429)):
         for attempts, seconds in ((1, 30), (2, 60), (3, 120), (8, 3840), (10, 14400), (300, 14400), (32_767, 14400)):
-            assert _wait(replace(claimed, attempts=attempts), error) == pytest.approx(seconds, rel=0.2501)
+            assert _wait(claimed._replace(attempts=attempts), error) == pytest.approx(seconds, rel=0.2501)
 
 
 def test_retries_do_not_fall_together(claimed: Claimed) -> None:
@@ -181,9 +180,9 @@ def test_retry_after_is_a_floor_under_the_backoff(claimed: Claimed) -> None:
 
 
 def test_no_wait_is_longer_than_the_time_to_live(claimed: Claimed) -> None:
-    soon = replace(claimed.entry, expires_at=utcnow() + timedelta(seconds=10))
+    soon = claimed.entry._replace(expires_at=utcnow() + timedelta(seconds=10))
     for retry_after in (None, 40.0, 86_400.0, 999_999_999.0):
-        _record((replace(claimed, entry=soon, attempts=5), Throttled(429, retry_after=retry_after)))
+        _record((claimed._replace(entry=soon, attempts=5), Throttled(429, retry_after=retry_after)))
         assert _delivery().due_at == soon.expires_at
 
 
