@@ -19,8 +19,8 @@ class Scale:
     """How much is measured; what depends on a sender's speed is given in seconds."""
 
     rounds: int = 5
-    seconds: float = 1.5  # of one sender, in one round, at one latency
-    devices: int = 3_000  # of the whole project, in one round, at one latency
+    seconds: float = 3.0  # of one sender, in one round, at one latency
+    devices: int = 10_000  # of the whole project, in one round, at one latency
     growth: tuple[tuple[int, int], ...] = ((1_000, 3), (10_000, 3), (100_000, 1))  # devices, rounds
     flood: int = 6_000  # requests
     posting_rounds: int = 3

@@ -62,14 +62,14 @@ def gateway(kit: Kit) -> Send:
         vapid_private_key=kit.private_key, vapid_public_key=kit.public_key, vapid_subject=kit.subject,
         push_allowed_hosts=("127.0.0.1",), push_allow_private_addresses=True,
     )  # fmt: skip
-    door, window = Gateway(settings), 4 * settings.push_concurrency
+    door, window, refill = Gateway(settings), 6 * settings.push_concurrency, 4 * settings.push_concurrency
 
     def send(devices: list[Device]) -> None:
         pushes = [(n, _push(kit, device)) for n, device in enumerate(devices)]
         results: SimpleQueue[Result[int]] = SimpleQueue()
         started = done = 0
         while done < len(pushes):
-            if started - done <= window // 2:
+            if started - done <= refill:
                 door.send(pushes[started : done + window], results)
                 started = min(len(pushes), done + window)
             done += _accepted(results)

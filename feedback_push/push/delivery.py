@@ -14,7 +14,7 @@ from feedback_push.push.gateway import Push, Result
 
 BUDGET = 5.0  # seconds; what is left then is for the next task, so that a stopping worker need not wait long
 _LONGEST = 15.0  # seconds that a run goes on claiming while an old push keeps it from ending anyway
-_OLD = 1.0  # seconds
+_OLD = 3.0  # seconds; a push that waits for its turn while others are answered is younger
 _GATHER = 0.1  # seconds in which further results are recorded together with the first
 
 _rung = Event()

@@ -21,7 +21,7 @@ from feedback_push.push.transport import NoAnswer, Response, Transport
 
 _log = logging.getLogger(__name__)
 _Key = TypeVar("_Key")
-_AT_ONCE = 32  # pushes encrypted before what has been answered is looked at again
+_AT_ONCE = 8  # pushes encrypted before what has been answered is looked at again
 
 
 class Push(NamedTuple):

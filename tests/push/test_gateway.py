@@ -271,7 +271,7 @@ def test_a_key_that_the_site_no_longer_has_is_a_mismatch_without_a_request(servi
 
 
 def test_every_push_of_a_mixed_batch_gets_exactly_its_own_result(service: PushService) -> None:
-    wanted = [201, 410, 503, 429, 401, 400] * 5
+    wanted = [201, 410, 503, 429, 413, 400] * 5
     devices = [service.new_device(KEYS.public_key) for _ in wanted]
     for device, status in zip(devices, wanted, strict=True):
         device.answers(status)

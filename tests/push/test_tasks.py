@@ -16,7 +16,7 @@ from feedback_push.push import claims, delivery, fanout, outbox, tasks
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, Subscription
 from tests.conftest import KEYS
 from tests.doubles.push_service import PushService
-from tests.push.devices import nowhere, owner, subscribe
+from tests.push.devices import nowhere, owner, subscribe, subscribe_all
 from tests.push.knocks import Knocks
 from tests.push.notes import NOTE, announce, time_passes
 
@@ -60,25 +60,28 @@ def test_fanning_out_makes_the_deliveries_and_rings_for_their_sending(user: User
     assert knocks.next() == DELIVER
 
 
-def test_fanning_out_in_several_sets_rings_after_each(
+def test_a_fan_out_of_several_sets_rings_for_the_deliveries_and_then_for_itself(
     user: User, knocks: Knocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fanout, "SET_SIZE", 2)
     nowhere(user, 5)
-    tasks.fan_out(_enqueue())
-    assert _reached() == 5
-    assert knocks.all() == [DELIVER] * 3
-
-
-def test_a_fan_out_that_runs_out_of_time_rings_for_itself(
-    user: User, knocks: Knocks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(delivery, "BUDGET", 0.0)
-    nowhere(user, 1)
     entry_id = _enqueue()
-    tasks.fan_out(entry_id)
-    assert _reached() == 0
-    assert knocks.next() == ("push.fan_out", [entry_id])
+    for reached in (2, 4, 5):
+        tasks.fan_out(entry_id)
+        assert _reached() == reached
+    again = ("push.fan_out", [entry_id])
+    assert knocks.all() == [DELIVER, again, DELIVER, again, DELIVER]
+
+
+def test_delivering_goes_on_with_the_fan_out(
+    user: User, service: PushService, knocks: Knocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "SET_SIZE", 2)
+    devices = [service.new_device(KEYS.public_key) for _ in range(5)]
+    subscribe_all(user, devices)
+    tasks.fan_out(_enqueue())
+    tasks.deliver()
+    assert [len(device.pushes) for device in devices] == [1] * 5
 
 
 def test_fanning_out_twice_or_for_nothing_is_no_error(user: User, knocks: Knocks) -> None:
