@@ -4,6 +4,7 @@ from typing import Any
 
 from celery import Celery, Task
 from flask import Flask
+from kombu.transport import TRANSPORT_ALIASES, redis
 
 _KEY_PREFIX = "feedback_push:"
 # A web request's knock must give up quickly; a worker has time.
@@ -30,7 +31,25 @@ def for_worker(app: Flask) -> "Celery[Any]":
     """The same Celery application with a worker's patience towards the broker."""
     celery: Celery[Any] = app.extensions["celery"]
     celery.conf.broker_transport_options |= _WORKER_TIMEOUTS
+    TRANSPORT_ALIASES["redis"] = f"{__name__}:RecoverableTransport"
     return celery
+
+
+class _RecoverableChannel(redis.Channel):
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        if self.connection.client is None:
+            raise ConnectionError("the connection to the broker is closed")
+        return super()._connparams(asynchronous)  # type: ignore[misc]
+
+
+class RecoverableTransport(redis.Transport):
+    """Survives a broker that restarts while a task is under way.
+
+    kombu 5.7 then wants to give the task's message back on the connection that it has closed; it forgives every
+    connection error, but the worker dies of the AttributeError that it gets instead.
+    """
+
+    Channel = _RecoverableChannel
 
 
 def _configuration(broker_url: str) -> dict[str, Any]:

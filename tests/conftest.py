@@ -62,7 +62,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with every migration applied, to be copied."""
     folder = tmp_path_factory.mktemp("migrated")
-    _migrate(f"sqlite:///{folder / 'migrated.sqlite'}", folder)
+    migrate(f"sqlite:///{folder / 'migrated.sqlite'}", folder)
     return folder / "migrated.sqlite"
 
 
@@ -70,7 +70,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def migrated_postgresql(postgresql_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a PostgreSQL database with every migration applied, to be copied."""
     _administer(postgresql_url, "CREATE DATABASE migrated")
-    _migrate(f"{postgresql_url}/migrated".replace("postgresql:", "postgresql+psycopg:"), tmp_path_factory.mktemp("pg"))
+    migrate(f"{postgresql_url}/migrated".replace("postgresql:", "postgresql+psycopg:"), tmp_path_factory.mktemp("pg"))
     return "migrated"
 
 
@@ -174,19 +174,20 @@ def make_user(email: str) -> User:
     return user
 
 
+def migrate(url: str, folder: Path) -> None:
+    """Bring a database's schema to the newest migration."""
+    app = create_app(make_settings(url, "redis://127.0.0.1:1/0", folder))
+    database.upgrade(app)
+    with app.app_context():
+        db.engine.dispose()
+
+
 def _application(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
     app.test_client_class = Visitor
     with app.app_context():
         yield app
         db.session.remove()
-        db.engine.dispose()
-
-
-def _migrate(url: str, folder: Path) -> None:
-    app = create_app(make_settings(url, "redis://127.0.0.1:1/0", folder))
-    database.upgrade(app)
-    with app.app_context():
         db.engine.dispose()
 
 

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from tests import servers
 
 
@@ -34,6 +36,11 @@ class Program:
     def is_alive(self) -> bool:
         """Whether it still runs."""
         return self.process.poll() is None
+
+    def family(self) -> list[psutil.Process]:
+        """Itself and all that it has started."""
+        itself = psutil.Process(self.process.pid)
+        return [itself, *itself.children(recursive=True)]
 
     def terminate(self) -> None:
         """Ask it to finish what it does, as a deployment does, and wait until it has."""

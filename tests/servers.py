@@ -35,11 +35,15 @@ def wait_until(holds: Callable[[], bool], timeout: float = 15, what: str = "it")
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server of our own; its URL without a database name."""
+def postgresql(folder: Path, port: int | None = None) -> Iterator[str]:
+    """A PostgreSQL server of our own; its URL without a database name.
+
+    It goes on with the data that an earlier one has left in the folder; at its end transactions are broken off.
+    """
     binaries = _newest(Path("/usr/lib/postgresql").glob("*/bin")) or Path(shutil.which("initdb") or "").parent
-    port = free_port()
-    _as_postgres([str(binaries / "initdb"), "-A", "trust", "-U", "tests", "-N", str(folder / "data")], folder)
+    port = port or free_port()
+    if not (folder / "data").exists():
+        _as_postgres([str(binaries / "initdb"), "-A", "trust", "-U", "tests", "-N", str(folder / "data")], folder)
     options = ["-k", "", "-h", "127.0.0.1", "-p", str(port), "-F", "-c", "max_connections=100"]
     server = [str(binaries / "postgres"), "-D", str(folder / "data"), *options]
     with running(server, folder / "log", user=_postgres_user(), stop=signal.SIGINT):

@@ -1,5 +1,6 @@
 """Delivery: claims what is due, keeps the gateway busy with it, and records what came of it."""
 
+import logging
 import random
 import time
 from queue import Empty, SimpleQueue
@@ -7,7 +8,7 @@ from threading import Event, Lock
 
 from flask import current_app
 
-from feedback_push.database import db, utcnow
+from feedback_push.database import UNAVAILABLE, db, utcnow
 from feedback_push.push import claims, fanout, gateway, ledger, notification, origins, outbox
 from feedback_push.push.claims import Claimed
 from feedback_push.push.gateway import Push, Result
@@ -16,7 +17,10 @@ BUDGET = 5.0  # seconds; what is left then is for the next task, so that a stopp
 _LONGEST = 15.0  # seconds that a run goes on claiming while an old push keeps it from ending anyway
 _OLD = 3.0  # seconds; a push that waits for its turn while others are answered is younger
 _GATHER = 0.1  # seconds in which further results are recorded together with the first
+_LONGEST_OUTAGE = 20.0  # seconds for which results wait for the database; with _LONGEST below a task's time limit
+_BETWEEN_TRIES = 0.5  # seconds
 
+_log = logging.getLogger(__name__)
 _rung = Event()
 _running = Lock()
 
@@ -53,8 +57,7 @@ class _Run:
                 _rung.clear()
                 self._more = True
             if self._more and self._may_claim() and len(self._under_way) <= self._refill:
-                self._send(self._claim(self._window - len(self._under_way)))
-                self._more = self._more or self._fan_out()
+                self._refill_window()
             if self._under_way:
                 self._record(self._gather())
             elif not self._may_claim():
@@ -67,6 +70,18 @@ class _Run:
             return True
         oldest = next(iter(self._under_way.values()), now)
         return now - oldest > _OLD and now - self._started < _LONGEST
+
+    def _refill_window(self) -> None:
+        try:
+            self._send(self._claim(self._window - len(self._under_way)))
+            self._more = self._more or self._fan_out()
+        except UNAVAILABLE as error:
+            if not self._under_way:
+                raise
+            # What is under way must be recorded; the sweep will find the rest.
+            db.session.rollback()
+            self._more = False
+            _log.warning("the database did not give what is due: %s", type(error).__name__)
 
     def _claim(self, limit: int) -> list[Claimed]:
         now = utcnow()
@@ -106,8 +121,19 @@ class _Run:
     def _record(self, results: list[Result[Claimed]]) -> None:
         if not results:
             return
-        ledger.record(results, utcnow())
-        db.session.commit()
+        until = time.monotonic() + _LONGEST_OUTAGE
+        while True:
+            try:
+                ledger.record(results, utcnow())
+                db.session.commit()
+                break
+            except UNAVAILABLE as error:
+                # Without a record they would be sent once more.
+                db.session.rollback()
+                if time.monotonic() > until:
+                    raise
+                _log.warning("the database did not take %s results: %s", len(results), type(error).__name__)
+                time.sleep(_BETWEEN_TRIES)
         for result in results:
             self._under_way.pop(result.key.id, None)
 

@@ -9,7 +9,7 @@ from feedback_push.database import db, insert, utcnow
 from feedback_push.push.errors import KeyMismatch
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
 
-SET_SIZE = 2000  # devices a transaction
+SET_SIZE = 1000  # devices a transaction
 
 
 def next_set(entry_id: int, vapid_public_key: str) -> int:

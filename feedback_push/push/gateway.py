@@ -152,8 +152,6 @@ class Gateway:
             raise KeyMismatch(detail="made with a key that this site no longer has")
         topic = [f"Topic: {push.topic}"] if push.topic else []
         return [
-            "User-Agent: feedback-push",
-            "Accept-Encoding: identity",
             f"Authorization: {signer.authorization(origin)}",
             "Content-Encoding: aes128gcm",
             "Content-Type: application/octet-stream",

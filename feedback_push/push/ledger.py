@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import Table, bindparam, func, select, update
 
 from feedback_push.database import among, db
 from feedback_push.push import errors, origins
@@ -49,7 +49,8 @@ def _lock_devices(deliveries: Iterable[Claimed]) -> None:
     # In one order and before the deliveries, or two workers, or a removed device, could wait for each other.
     ids = sorted({claimed.subscription_id for claimed in deliveries})
     these = select(Subscription.id).where(among(Subscription.id, ids)).order_by(Subscription.id)
-    db.session.execute(these.with_for_update(key_share=True))
+    locked = these.with_for_update(key_share=True).subquery()
+    db.session.execute(select(func.count()).select_from(locked))
 
 
 def _accept(deliveries: Sequence[Claimed], now: datetime) -> None:

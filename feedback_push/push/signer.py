@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from py_vapid import Vapid02
 
-# Apple wants no more than one new token an hour; RFC 8292 allows 24 hours. The rest is room for a clock that is off.
+_BETWEEN_TOKENS = 3600  # seconds; Apple wants no more than one new token an hour
+# RFC 8292 allows 24 hours. The rest is room for a clock that is off.
 _LIFETIME = 12 * 3600
 _REUSE = 6 * 3600
 
@@ -37,8 +38,10 @@ class Signer:
         return token.header
 
     def forget(self, origin: str) -> None:
-        """Sign anew next time, because the push service refused this token."""
-        self._tokens.pop(origin, None)
+        """Sign anew next time, because the push service refused this token; but not more often than once an hour."""
+        token = self._tokens.get(origin)
+        if token and time.time() - token.signed_at >= _BETWEEN_TOKENS:
+            del self._tokens[origin]
 
     def _sign(self, origin: str, now: float) -> str:
         claims = {"aud": origin, "exp": int(now) + _LIFETIME, "sub": self._subject}

@@ -187,6 +187,8 @@ _OPTIONS: dict[int, Any] = {
     pycurl.POST: 1,
     pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
     pycurl.PATH_AS_IS: 1,
+    pycurl.USERAGENT: "feedback-push",
+    pycurl.ACCEPT_ENCODING: "identity",  # a body is read as it comes
     pycurl.PROXY: "",  # not even what the environment says
     pycurl.NOSIGNAL: 1,
     pycurl.CONNECTTIMEOUT_MS: int(_CONNECT_TIMEOUT * 1000),

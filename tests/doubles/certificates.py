@@ -11,6 +11,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+# Python 3.13 insists that an authority's certificate says so.
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
+    key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
+)  # fmt: skip
+
 
 class LoopbackAuthority:
     """Makes its files in `folder`: clients trust `ca_file`, servers use `server_context()`."""
@@ -20,7 +26,7 @@ class LoopbackAuthority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("Loopback test authority")
         constraints = x509.BasicConstraints(ca=True, path_length=0)
-        certificate = self._certificate(self._name, self._key.public_key(), constraints)
+        certificate = self._certificate(self._name, self._key.public_key(), constraints, _SIGNS_CERTIFICATES)
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(certificate.public_bytes(Encoding.PEM))
 
@@ -38,20 +44,21 @@ class LoopbackAuthority:
         return context
 
     def _certificate(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, extension: x509.ExtensionType
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *extensions: x509.ExtensionType
     ) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        return (
+        builder = (
             x509.CertificateBuilder(issuer_name=self._name, subject_name=subject, public_key=key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(days=1))
             .not_valid_after(now + dt.timedelta(days=1))
-            .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(authority, critical=False)
-            .sign(self._key, SHA256())
         )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=not isinstance(extension, x509.SubjectAlternativeName))
+        return builder.sign(self._key, SHA256())
 
 
 def _name(common_name: str) -> x509.Name:

@@ -5,7 +5,6 @@ wrong with VAPID: only the message tells a key mismatch from, say, an expired to
 """
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -51,12 +50,12 @@ class Checked:
     claims: dict[str, Any]
 
 
-def check(headers: Mapping[str, str], body: bytes, *, audience: str, key: str | None) -> Checked:
+def check(headers: Mapping[str, str], body: bytes, *, audience: str, key: str | None, now: float) -> Checked:
     """Judge a request to a subscription made with the VAPID key `key`; raises RefusalError.
 
-    A subscription made without a key takes requests without VAPID, as in Firefox.
+    A subscription made without a key takes requests without VAPID, as in Firefox. `now` is the service's clock.
     """
-    claims = _check_vapid(headers.get("Authorization"), audience, key)
+    claims = _check_vapid(headers.get("Authorization"), audience, key, now)
     if len(body) > LARGEST_BODY:
         raise RefusalError(413, 104, "The message is larger than 4096 bytes")
     checked = Checked(_ttl(headers), _topic(headers), _urgency(headers), claims)
@@ -65,13 +64,13 @@ def check(headers: Mapping[str, str], body: bytes, *, audience: str, key: str | 
     return checked
 
 
-def _check_vapid(authorization: str | None, audience: str, key: str | None) -> dict[str, Any]:
+def _check_vapid(authorization: str | None, audience: str, key: str | None, now: float) -> dict[str, Any]:
     if key is None:
         return {}
     if authorization is None:
         raise RefusalError(401, 109, "Missing VAPID token")
     try:
-        return vapid_rules.verified_claims(authorization, audience=audience, key=key, now=time.time())
+        return vapid_rules.verified_claims(authorization, audience=audience, key=key, now=now)
     except vapid_rules.VapidError as refused:
         raise RefusalError(401, 109, str(refused)) from refused
 

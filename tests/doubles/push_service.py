@@ -29,7 +29,8 @@ class PushService(PushRegistry):
 
     `url` is the origin of all endpoints: http, or https when an SSL context is given (its certificate must
     name `hostname`). Firefox connects to `websocket_url`, which is always plain. `latency` is the number of
-    seconds before a request to an endpoint is looked at. `most_at_once` counts concurrent requests.
+    seconds before a request to an endpoint is looked at, `ahead` by how many seconds its clock is ahead of
+    the sender's. `most_at_once` counts concurrent requests.
     """
 
     def __init__(self, *, ssl_context: ssl.SSLContext | None = None, hostname: str = "127.0.0.1") -> None:
@@ -40,6 +41,7 @@ class PushService(PushRegistry):
         self._browsers = Browsers(self)
         self.websocket_url = ""
         self.latency = 0.0
+        self.ahead = 0.0
 
     def __enter__(self) -> Self:
         self.start()
@@ -112,7 +114,8 @@ class PushService(PushRegistry):
             return answer
         try:
             key = device.vapid_public_key
-            checked = push_rules.check(entry.headers, entry.body, audience=self.url, key=key)
+            now = time.time() + self.ahead
+            checked = push_rules.check(entry.headers, entry.body, audience=self.url, key=key, now=now)
         except push_rules.RefusalError as refused:
             return _refuse(entry, refused.answer())
         push = _push(device, entry, checked)

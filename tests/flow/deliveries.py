@@ -6,9 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
+from feedback_push.auth import accounts
 from feedback_push.database import db, utcnow
 from feedback_push.push import claims, subscriptions
-from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Subscription
+from feedback_push.push.models import Delivery, DeliveryState, HeldOrigin, OutboxEntry, Subscription
 from feedback_push.push.subscriptions import BrowserSubscription
 from tests import servers
 from tests.conftest import KEYS, make_user
@@ -21,7 +22,7 @@ def subscribe_many(site: Site, service: PushService, count: int) -> list[Device]
     """Devices of one administrator, stored without a request for each."""
     devices = [service.new_device(KEYS.public_key) for _ in range(count)]
     with site.database():
-        user = make_user("staff@example.org")
+        user = accounts.find("staff@example.org") or make_user("staff@example.org")
         for device in devices:
             browser = BrowserSubscription(device.endpoint, device.p256dh, device.auth)
             subscriptions.save(browser, user=user, vapid_public_key=KEYS.public_key, name="Browser")
@@ -58,6 +59,19 @@ def end_leases(site: Site, killed_at: datetime) -> set[str]:
         db.session.execute(update(Delivery).where(*left).values(due_at=utcnow()))
         db.session.commit()
     return endpoints
+
+
+def let_time_pass(site: Site) -> None:
+    """Let everything that waits be due, and every held origin be tried again."""
+    with site.database():
+        db.session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=utcnow()))
+        db.session.execute(update(HeldOrigin).values(held_until=utcnow()))
+        db.session.commit()
+
+
+def pushes_of_each(devices: Sequence[Device]) -> Counter[int]:
+    """How many devices have got how many pushes."""
+    return Counter(len(device.pushes) for device in devices)
 
 
 def _open() -> bool:

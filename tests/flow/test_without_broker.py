@@ -1,47 +1,22 @@
 """A broker that is down or hangs costs a visitor nothing, and a message nothing but time."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from socket import create_server
 
 import pytest
 
-from tests import servers
 from tests.conftest import KEYS, make_settings
 from tests.doubles.push_service import PushService
+from tests.flow.broker import Broker, running
 from tests.site import Site
-
-
-class Broker:
-    """A Redis server that can be stopped and started on the same port."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._running = ExitStack()
-        self.port = servers.free_port()
-        self.url = ""
-
-    def start(self) -> None:
-        self.url = self._running.enter_context(servers.redis_server(self._folder, self.port))
-
-    def stop(self) -> None:
-        self._running.close()
-
-    def hang(self) -> None:
-        """From now on connections are accepted by nobody but the system, and nothing is answered."""
-        self.stop()
-        self._running.enter_context(create_server(("127.0.0.1", self.port)))
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    redis = Broker(tmp_path)
-    redis.start()
-    yield redis
-    redis.stop()
+    with running(tmp_path) as redis:
+        yield redis
 
 
 @pytest.mark.parametrize("fail", [Broker.stop, Broker.hang])

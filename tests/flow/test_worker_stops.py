@@ -1,7 +1,6 @@
 """Workers that stop in the middle of a fan-out, and workers that share one: nobody is forgotten, nobody told twice."""
 
 import re
-from collections import Counter
 from collections.abc import Callable
 
 import psutil
@@ -11,7 +10,7 @@ from feedback_push.database import utcnow
 from feedback_push.push.models import DeliveryState
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
-from tests.flow.deliveries import end_leases, received, states, subscribe_many, wait_until_final
+from tests.flow.deliveries import end_leases, pushes_of_each, received, states, subscribe_many, wait_until_final
 from tests.program import Program
 from tests.site import Site
 
@@ -90,11 +89,6 @@ def test_two_workers_share_the_devices_and_tell_nobody_twice(
     assert sending_time(one) > LATENCY
     assert sending_time(other) > LATENCY
     assert service.refusals == []
-
-
-def pushes_of_each(devices: list[Device]) -> Counter[int]:
-    """How many devices have got how many pushes."""
-    return Counter(len(device.pushes) for device in devices)
 
 
 def sending_time(worker: Program) -> float:

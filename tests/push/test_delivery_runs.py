@@ -20,6 +20,7 @@ from tests.doubles.push_answers import HANG, RESET, Answer
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
 from tests.push.devices import delivery_to, owner, row_of, subscribe, subscribe_all
+from tests.push.log_lines import warnings
 from tests.push.notes import NOTE, announce, note, time_passes
 from tests.push.sending import impatient
 from tests.push.statements import heard
@@ -109,7 +110,7 @@ def test_what_is_removed_while_its_push_is_under_way_ends_quietly(
         assert not run.done()
         assert not run.result(10)
     assert db.session.query(Delivery).count() == 0
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert warnings(caplog) == []
 
 
 def test_what_becomes_due_is_sent_although_an_old_push_hangs(

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 import pytest
 from flask import Flask
 
-from feedback_push.push import errors, gateway, lanes, vapid
+from feedback_push.push import errors, gateway, lanes, signer, vapid
 from feedback_push.push.lanes import Lane
 from tests import servers
 from tests.conftest import KEYS
@@ -101,7 +101,10 @@ def test_one_token_serves_all_pushes_to_an_origin(service: PushService) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_token_is_signed_anew_after_a_refusal_of_the_signature(service: PushService, status: int) -> None:
+def test_an_old_token_is_signed_anew_after_a_refusal_of_the_signature(
+    service: PushService, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(signer, "_BETWEEN_TOKENS", 0)
     door, device = new_gateway(), service.new_device(KEYS.public_key)
     device.answers([status])
     [refused] = send(door, push_to(device))

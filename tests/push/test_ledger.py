@@ -1,6 +1,5 @@
 """The ledger: each result changes its delivery, its device and its origin as the table says, and nothing else."""
 
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -26,6 +25,7 @@ from feedback_push.push.gateway import Result
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, HeldOrigin, OutboxEntry, Subscription
 from tests import servers
 from tests.push.devices import nowhere, owner
+from tests.push.log_lines import warnings
 from tests.push.notes import announce, note, time_passes
 from tests.push.statements import heard
 from tests.push.workers import side_by_side
@@ -239,7 +239,7 @@ def test_what_was_removed_in_the_meantime_is_no_error(
     db.session.commit()
     _record(*zip(batch, [None, *EVERY_ERROR], strict=True))
     assert db.session.query(Delivery).count() == 0
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert warnings(caplog) == []
 
 
 def _hold() -> None:

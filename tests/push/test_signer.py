@@ -82,8 +82,12 @@ def test_a_token_is_signed_anew_after_the_clock_jumped(clock: Clock, signer: Sig
     assert claims["exp"] == int(clock.now) + 12 * HOUR
 
 
-def test_a_refused_token_is_signed_anew(signer: Signer) -> None:
+def test_a_refused_token_is_signed_anew_but_not_within_an_hour(clock: Clock, signer: Signer) -> None:
     refused, other = signer.authorization(ORIGIN), signer.authorization("https://web.push.apple.com")
+    clock.now += HOUR - 1
+    signer.forget(ORIGIN)
+    assert signer.authorization(ORIGIN) == refused
+    clock.now += 1
     signer.forget(ORIGIN)
     signer.forget("https://nobody.example")
     assert signer.authorization(ORIGIN) != refused

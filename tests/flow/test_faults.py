@@ -1,0 +1,238 @@
+"""Faults in the middle of a fan-out: nobody is forgotten, nobody told twice, and no visitor thanked for nothing."""
+
+import resource
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import delete
+
+from feedback_push.auth.models import User
+from feedback_push.database import db
+from feedback_push.push import origins
+from feedback_push.push.models import DeliveryState, OutboxEntry, Subscription
+from tests import servers
+from tests.conftest import make_settings, migrate
+from tests.doubles.push_answers import HANG
+from tests.doubles.push_device import Device
+from tests.doubles.push_service import PushService
+from tests.flow import broker
+from tests.flow.broker import Broker
+from tests.flow.deliveries import let_time_pass, pushes_of_each, received, states, subscribe_many, wait_until_final
+from tests.site import Site
+from tests.visits import Page
+
+DEVICES = 200
+LATENCY = 0.2  # seconds
+SLOWLY = {"PUSH_CONCURRENCY": "8"}  # all of them take five seconds
+DAY_AND_MORE = 26 * 3600.0
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Broker]:
+    with broker.running(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def sqlite_site(sqlite_url: str, redis: Broker, tmp_path: Path) -> Iterator[Site]:
+    with Site(make_settings(sqlite_url, redis.url, tmp_path)) as site:
+        site.serve()
+        yield site
+
+
+class Database:
+    """A PostgreSQL server that can be stopped and started on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running = ExitStack()
+        self._port = servers.free_port()
+        self.url = ""
+
+    def start(self) -> None:
+        self.url = self._running.enter_context(servers.postgresql(self._folder, self._port))
+
+    def stop(self) -> None:
+        self._running.close()
+
+    def make_site(self, folder: Path) -> str:
+        """The address of a database for a site."""
+        with psycopg.connect(f"{self.url}/postgres", autocommit=True) as connection:
+            connection.execute("CREATE DATABASE site")
+        url = f"{self.url}/site".replace("postgresql:", "postgresql+psycopg:")
+        migrate(url, folder)
+        return url
+
+
+@pytest.fixture
+def postgresql() -> Iterator[Database]:
+    folder = Path("/tmp") / f"feedback-push-tests-{uuid4().hex[:12]}"  # noqa: S108 - PostgreSQL's user must get in
+    folder.mkdir(mode=0o755)
+    server = Database(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+def in_the_middle(site: Site, service: PushService, fault: Callable[[], object]) -> list[Device]:
+    """Let a message go out to many devices and the fault happen after some; the devices."""
+    service.latency = LATENCY
+    devices = subscribe_many(site, service, DEVICES)
+    site.visitor().write("Hello")
+    service.wait_until(lambda: received(devices) >= 20)
+    fault()
+    assert received(devices) < DEVICES, "it was to happen in the middle"
+    return devices
+
+
+@pytest.mark.parametrize("fault", [Broker.restart, Broker.flush])
+def test_a_broker_that_forgets_everything_delays_nothing_for_long(
+    sqlite_site: Site, redis: Broker, service: PushService, fault: Callable[[Broker], None]
+) -> None:
+    with sqlite_site.work("--pool", "threads", **SLOWLY) as worker:
+        devices = in_the_middle(sqlite_site, service, lambda: fault(redis))
+        wait_until_final(sqlite_site)
+        sqlite_site.visitor().write("Hello again")
+        wait_until_final(sqlite_site)
+        assert worker.is_alive
+    assert pushes_of_each(devices) == {2: DEVICES}
+
+
+def test_a_database_that_restarts_costs_time_and_neither_messages_nor_doubles(
+    postgresql: Database, redis: Broker, service: PushService, tmp_path: Path
+) -> None:
+    with Site(make_settings(postgresql.make_site(tmp_path), redis.url, tmp_path)) as site:
+        site.serve()
+        with site.work("--pool", "threads", **SLOWLY):
+            devices = in_the_middle(site, service, postgresql.stop)
+            refused = site.visitor()
+            page = refused.read("/feedback/")
+            time.sleep(2)
+            postgresql.start()
+            wait_until_final(site)
+    assert page.one("form")
+    assert pushes_of_each(devices) == {1: DEVICES}
+    assert states(site) == {DeliveryState.ACCEPTED: DEVICES}
+
+
+def test_a_visitor_is_thanked_only_for_what_the_database_has_taken(
+    postgresql: Database, redis: Broker, tmp_path: Path
+) -> None:
+    with Site(make_settings(postgresql.make_site(tmp_path), redis.url, tmp_path)) as site:
+        site.serve()
+        visitor = site.visitor()
+        postgresql.stop()
+        refused = visitor.write("A long story", name="Zoë")
+        assert refused.status_code == 503
+        assert "It is still here" in refused.text
+        assert Page(refused).one("textarea", name="content").raw.strip() == "A long story"
+        postgresql.start()
+        assert visitor.write("A long story").url.endswith("/feedback/complete/")
+
+
+def test_a_locked_database_costs_time_only(sqlite_site: Site, service: PushService) -> None:
+    file = sqlite_site.settings.database_url.removeprefix("sqlite:///")
+    with (
+        closing(sqlite3.connect(file, isolation_level=None)) as neighbour,
+        ThreadPoolExecutor() as at_once,
+        sqlite_site.work("--pool", "threads", **SLOWLY),
+    ):
+        devices = in_the_middle(sqlite_site, service, partial(neighbour.execute, "BEGIN IMMEDIATE"))
+        posting = at_once.submit(sqlite_site.visitor().write, "While it is locked")
+        time.sleep(10)
+        assert not posting.done()
+        neighbour.execute("COMMIT")
+        assert posting.result().url.endswith("/feedback/complete/")
+        wait_until_final(sqlite_site)
+    assert pushes_of_each(devices) == {2: DEVICES}
+    assert states(sqlite_site) == {DeliveryState.ACCEPTED: 2 * DEVICES}
+
+
+def test_a_full_disk_is_said_and_the_typed_text_stays(sqlite_site: Site) -> None:
+    visitor = sqlite_site.visitor()
+    visitor.write("There is room")
+    _limit_files(sqlite_site, 4096)
+    refused = visitor.write("A long story", name="Zoë", email="zoe@example.org")
+    assert refused.status_code == 503
+    assert "It is still here" in refused.text
+    assert Page(refused).one("textarea", name="content").raw.strip() == "A long story"
+    _limit_files(sqlite_site, resource.RLIM_INFINITY)
+    assert visitor.write("A long story").url.endswith("/feedback/complete/")
+
+
+def test_a_service_that_hangs_keeps_the_others_from_nothing(sqlite_site: Site, service: PushService) -> None:
+    with PushService() as other, PushService() as third, PushService() as hanging:
+        hanging.answers(HANG)
+        stuck = subscribe_many(sqlite_site, hanging, 20)
+        served = [device for each in (service, other, third) for device in subscribe_many(sqlite_site, each, 20)]
+        with sqlite_site.work("--pool", "threads", **SLOWLY):
+            sqlite_site.visitor().write("Hello")
+            servers.wait_until(lambda: received(served) == len(served), 8)
+            assert received(stuck) == 0
+            hanging.answers_normally()
+            servers.wait_until(lambda: _released(sqlite_site, stuck), 60)
+    assert pushes_of_each([*served, *stuck]) == {1: 80}
+
+
+@pytest.mark.parametrize("ahead", [DAY_AND_MORE, -DAY_AND_MORE])
+def test_a_wrong_clock_loses_nobody(sqlite_site: Site, service: PushService, ahead: float) -> None:
+    devices = subscribe_many(sqlite_site, service, 30)
+    service.ahead = ahead
+    with sqlite_site.work("--pool", "threads", **SLOWLY):
+        sqlite_site.visitor().write("Hello")
+        servers.wait_until(lambda: _is_on_hold(sqlite_site), 20)
+        let_time_pass(sqlite_site)
+        asked = len(service.wait_requests(9))
+        assert asked <= 8 + 2, "only what was under way, and one probe at a time"
+        service.ahead = 0.0
+        servers.wait_until(lambda: _released(sqlite_site, devices), 30)
+    assert pushes_of_each(devices) == {1: 30}
+    assert states(sqlite_site) == {DeliveryState.ACCEPTED: 30}
+
+
+@pytest.mark.parametrize("removed", [OutboxEntry, Subscription, User])
+def test_what_is_deleted_in_the_middle_ends_quietly(sqlite_site: Site, service: PushService, removed: type) -> None:
+    def remove() -> None:
+        with sqlite_site.database():
+            db.session.execute(delete(removed))
+            db.session.commit()
+
+    with sqlite_site.work("--pool", "threads", **SLOWLY) as worker:
+        devices = in_the_middle(sqlite_site, service, remove)
+        wait_until_final(sqlite_site)
+        assert "ERROR" not in worker.log
+    assert received(devices) <= DEVICES
+    assert max(len(device.pushes) for device in devices) == 1
+    assert sqlite_site.failures == []
+
+
+def _released(site: Site, devices: list[Device]) -> bool:
+    """Whether all of them have their push; else everything that waits is due again."""
+    if received(devices) >= len(devices):
+        return True
+    let_time_pass(site)
+    time.sleep(1)
+    return False
+
+
+def _is_on_hold(site: Site) -> bool:
+    with site.database():
+        return origins.held() != []
+
+
+def _limit_files(site: Site, size: int) -> None:
+    """Let the web server's processes write no file beyond this size, as on a disk that is full."""
+    for process in site.web.family():
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
