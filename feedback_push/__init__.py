@@ -1,13 +1,18 @@
 """Feedback Push: a feedback inbox that tells its owner by encrypted Web Push the moment a visitor writes."""
 
-from flask import Flask
+from typing import TYPE_CHECKING
 
 from feedback_push import config
 
+if TYPE_CHECKING:
+    from flask import Flask
 
-def create_app(settings: config.Settings | None = None) -> Flask:
+
+def create_app(settings: config.Settings | None = None) -> "Flask":
     """Make the application from the given settings, or from the environment; ConfigError says what is wrong."""
     # Here and not above, so that a program that needs one part does not load them all.
+    from flask import Flask
+
     from feedback_push import (
         admin,
         auth,

@@ -6,14 +6,19 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
 from feedback_push import create_app
 from feedback_push.config import Settings
 from feedback_push.database import db
-from feedback_push.push import delivery, lanes
+from feedback_push.push import claims, delivery, lanes, ledger
+from feedback_push.push.lanes import Lane
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Subscription
 from tests.conftest import KEYS
 from tests.doubles.push_answers import HANG, RESET, Answer
@@ -86,6 +91,76 @@ def test_a_run_without_time_leaves_the_rest_to_the_next(
     monkeypatch.undo()
     assert not delivery.run()
     assert len(device.pushes) == 1
+
+
+def _fails(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, calls: set[int]) -> None:
+    """Let some calls of a function fail as they do while a database is away; the first is number 1."""
+    real, numbers = getattr(module, name), count(1)
+
+    def fail_or_do(*args: Any) -> Any:
+        if next(numbers) in calls:
+            raise OperationalError("", {}, ConnectionError("the database is away"))
+        return real(*args)
+
+    monkeypatch.setattr(module, name, fail_or_do)
+
+
+def test_a_database_that_gives_no_more_still_gets_the_results(
+    settings: Settings, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(replace(settings, push_concurrency=1))
+    service.latency = 0.1
+    with app.app_context():
+        devices = _new_devices(service, 20)
+        announce()
+        _fails(monkeypatch, claims, "take", {2})
+        assert not delivery.run()
+        recorded = db.session.query(Delivery).filter_by(state=DeliveryState.ACCEPTED).count()
+        assert 0 < recorded < 20
+        assert sum(len(device.pushes) for device in devices) == recorded
+        db.session.commit()
+        delivery.run()
+        assert [len(device.pushes) for device in devices] == [1] * 20
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_a_database_that_gives_nothing_at_all_ends_the_run(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fails(monkeypatch, claims, "take", {1})
+    with pytest.raises(OperationalError):
+        delivery.run()
+
+
+def test_results_wait_for_a_database_that_is_away(
+    any_app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = _new_devices(service, 3)
+    announce()
+    _fails(monkeypatch, ledger, "record", {1, 2})
+    assert not delivery.run()
+    assert [len(device.pushes) for device in devices] == [1] * 3
+    assert {row.state for row in db.session.query(Delivery)} == {DeliveryState.ACCEPTED}
+
+
+def test_results_do_not_wait_for_ever(app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch) -> None:
+    _new_devices(service, 1)
+    announce()
+    monkeypatch.setattr(delivery, "_LONGEST_OUTAGE", 0.0)
+    _fails(monkeypatch, ledger, "record", {1})
+    with pytest.raises(OperationalError):
+        delivery.run()
+
+
+def test_a_gateway_that_fails_holds_up_no_run_for_longer_than_a_claim_lasts(
+    app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _new_devices(service, 1)
+    announce()
+    monkeypatch.setattr(claims, "LEASE", timedelta(seconds=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(Lane, "take", lambda *_: 1 / 0)
+        assert not delivery.run()
+    assert service.requests == []
 
 
 def test_a_run_with_nothing_to_do_ends_at_once(app: Flask) -> None:
