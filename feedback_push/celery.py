@@ -1,8 +1,9 @@
 """The Celery application: the settings under which a knock may be lost but never a message."""
 
+import gc
 from typing import Any
 
-from celery import Celery, Task
+from celery import Celery, Task, signals
 from flask import Flask
 from kombu.transport import TRANSPORT_ALIASES, redis
 
@@ -32,7 +33,13 @@ def for_worker(app: Flask) -> "Celery[Any]":
     celery: Celery[Any] = app.extensions["celery"]
     celery.conf.broker_transport_options |= _WORKER_TIMEOUTS
     TRANSPORT_ALIASES["redis"] = f"{__name__}:RecoverableTransport"
+    signals.worker_before_create_process.connect(_keep_memory_shared)
     return celery
+
+
+def _keep_memory_shared(**_: Any) -> None:
+    # Else the first full collection in a pool's child would copy every page that it shares with its parent.
+    gc.freeze()
 
 
 class _RecoverableChannel(redis.Channel):

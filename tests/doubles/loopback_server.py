@@ -81,9 +81,14 @@ async def _listen(runner: web.AppRunner, port: int, context: ssl.SSLContext | No
 
 
 async def _end(runner: web.AppRunner) -> None:
-    connections = [handler.transport for handler in runner.server.connections] if runner.server else []
+    server = runner.server
+    open_before = _transports(server)
     await runner.cleanup()
-    for connection in connections:
-        if connection is not None:
-            connection.abort()  # a TLS client that keeps its connection would delay the polite way
-    await asyncio.sleep(0.01)  # the loop closes the sockets a step later
+    for _ in range(2):  # the second time for what was being accepted meanwhile
+        for transport in open_before | _transports(server):
+            transport.abort()  # a TLS client that keeps its connection would delay the polite way
+        await asyncio.sleep(0.01)  # the loop closes the sockets a step later
+
+
+def _transports(server: web.Server | None) -> set[asyncio.Transport]:
+    return {handler.transport for handler in server.connections if handler.transport} if server else set()
