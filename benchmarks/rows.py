@@ -63,6 +63,11 @@ def replace_devices(prefix: str, number: int, vapid_public_key: str) -> None:
     """Leave exactly so many devices in the session's database, and no notification."""
     db.session.execute(delete(OutboxEntry))
     db.session.execute(delete(Subscription))
+    add_devices(prefix, number, vapid_public_key)
+
+
+def add_devices(prefix: str, number: int, vapid_public_key: str) -> None:
+    """Add so many devices to those of the session's database."""
     user_id = db.session.scalar(select(User.id))
     common = {"user_id": user_id, "vapid_public_key": vapid_public_key, "name": "Firefox on Linux"}
     common |= {"state": DeviceState.LIVE, "failures": 0, "added_at": utcnow()}

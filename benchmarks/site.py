@@ -68,7 +68,7 @@ def settings_of(stage: Stage, folder: Path, database_url: str, *, embedded_broke
         vapid_private_key=stage.keys.private_key,
         vapid_public_key=stage.keys.public_key,
         vapid_subject="mailto:staff@example.org",
-        push_allowed_hosts=("127.0.0.1",),
+        push_allowed_hosts=("127.0.0.1", "localhost"),
         push_allow_private_addresses=True,
         instance_dir=folder,
         ratelimit_enabled=False,

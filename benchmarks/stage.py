@@ -21,6 +21,7 @@ class Scale:
     rounds: int = 5
     seconds: float = 3.0  # of one sender, in one round, at one latency
     devices: int = 10_000  # of the whole project, in one round, at one latency
+    hanging: int = 2_000  # devices at each of the push services
     growth: tuple[tuple[int, int], ...] = ((1_000, 3), (10_000, 3), (100_000, 1))  # devices, rounds
     flood: int = 6_000  # requests
     posting_rounds: int = 3
@@ -34,8 +35,8 @@ class Scale:
 
 FULL = Scale()
 QUICK = Scale(
-    rounds=2, seconds=0.3, flood=1_500, devices=600, growth=((200, 1), (1_000, 1), (3_000, 1)), posting_rounds=1,
-    posting_pushes=2_000, posts=60, messages=(1_000, 20_000), pages=10, reactions=5, idle_seconds=3.0,
+    rounds=2, seconds=0.3, flood=1_500, devices=600, hanging=300, growth=((200, 1), (1_000, 1), (3_000, 1)),
+    posting_rounds=1, posting_pushes=2_000, posts=60, messages=(1_000, 20_000), pages=10, reactions=5, idle_seconds=3.0,
 )  # fmt: skip
 
 

@@ -54,6 +54,15 @@ def push_to_all(workers: Workers, run: Run, number: int) -> Sample:
     return replace(taken, lost=max(taken.lost, number - site.reader.value(_ACCEPTED)))
 
 
+def push_and_wait(workers: Workers, accepted: int) -> float:
+    """One notification to all devices; the seconds from the knock to so many results."""
+    entry_id = _enqueue()
+    started = time.perf_counter()
+    outbox.wake(entry_id)
+    servers.wait_until(lambda: workers.site.reader.value(_ACCEPTED) >= accepted, _LONGEST, "the last result")
+    return time.perf_counter() - started
+
+
 def make_due(site: Site, run: Run, number: int) -> None:
     """Deliveries to so many devices, which wait for a knock; inside the application context."""
     rows.replace_devices(run.prefix, number, site.settings.vapid_public_key)

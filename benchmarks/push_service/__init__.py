@@ -39,16 +39,22 @@ class Arrivals:
 
 @dataclass(frozen=True)
 class PushService:
-    """A running push service; `ca_file` is what its clients must trust."""
+    """A running push service; `ca_file` is what its clients must trust. On `other_port` it is another origin."""
 
     port: int
+    other_port: int
     ca_file: Path
     process: psutil.Process
     _names: Iterator[int] = field(default_factory=count)
 
-    def new_run(self, latency: int) -> "Run":
-        """A run of its own, every push of which is answered after `latency` milliseconds."""
-        return Run(self, f"run{next(self._names)}", latency)
+    def new_run(self, latency: int, authority: str = "") -> "Run":
+        """A run of its own, every push of which is answered after `latency` milliseconds; at one of the origins."""
+        return Run(self, f"run{next(self._names)}", latency, authority or f"127.0.0.1:{self.port}")
+
+    @property
+    def authorities(self) -> list[str]:
+        """Four names under which it can be reached: to a sender, four push services."""
+        return [f"{host}:{port}" for host in ("127.0.0.1", "localhost") for port in (self.port, self.other_port)]
 
     def arrivals(self, run: str) -> Arrivals:
         """What came in for a run, once: the push service forgets it."""
@@ -72,11 +78,12 @@ class Run:
     service: PushService
     name: str
     latency: int
+    authority: str
 
     @property
     def prefix(self) -> str:
         """What a device's number is appended to for its endpoint."""
-        return f"https://127.0.0.1:{self.service.port}/{self.latency}/{self.name}/{_PADDING}"
+        return f"https://{self.authority}/{self.latency}/{self.name}/{_PADDING}"
 
     def arrivals(self) -> Arrivals:
         """What the push service saw of it."""
@@ -88,10 +95,10 @@ def running(folder: Path) -> Iterator[PushService]:
     """Start it, with a throw-away certificate authority."""
     authority = LoopbackAuthority(folder)
     authority.server_context()  # leaves the chain in the folder
-    port = servers.free_port()
-    command = [sys.executable, "-m", "benchmarks.push_service", str(folder / "server.pem"), str(port)]
+    ports = servers.free_port(), servers.free_port()
+    command = [sys.executable, "-m", "benchmarks.push_service", str(folder / "server.pem"), *map(str, ports)]
     with servers.running(command, folder / "push-service.log") as process:
-        service = PushService(port, authority.ca_file, psutil.Process(process.pid))
+        service = PushService(*ports, authority.ca_file, psutil.Process(process.pid))
         servers.wait_until(lambda: _answers(service), what="the push service's start")
         yield service
 

@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import NoReturn
+from typing import Any, NoReturn
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _ACCEPTED = b"HTTP/1.1 201 Created\r\nLocation: https://127.0.0.1/message\r\nContent-Length: 0\r\n\r\n"
@@ -36,15 +36,16 @@ class _Run:
 
 
 class _PushService:
-    def __init__(self, port: int, context: ssl.SSLContext) -> None:
+    def __init__(self, ports: list[int], context: ssl.SSLContext) -> None:
         self._context = context
         self._runs: dict[bytes, _Run] = defaultdict(_Run)
         self._due: list[tuple[float, int, _Connection]] = []
         self._order = count()
         self._selector = selectors.DefaultSelector()
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
-        self._listener.setblocking(False)
-        self._selector.register(self._listener, selectors.EVENT_READ, None)
+        for port in ports:
+            listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+            listener.setblocking(False)
+            self._selector.register(listener, selectors.EVENT_READ, None)
 
     def serve(self) -> NoReturn:
         """Answer until a signal ends the process."""
@@ -52,13 +53,13 @@ class _PushService:
             wait = max(0.0, self._due[0][0] - time.monotonic()) if self._due else None
             for key, _ in self._selector.select(wait):
                 if key.data is None:
-                    self._accept()
+                    self._accept(key.fileobj)
                 else:
                     self._read(key.data)
             self._answer_what_is_due()
 
-    def _accept(self) -> None:
-        plain, _ = self._listener.accept()
+    def _accept(self, listener: Any) -> None:
+        plain, _ = listener.accept()
         plain.setblocking(False)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # The handshake happens inside the first reads.
@@ -120,10 +121,10 @@ def _send(connection: _Connection, answer: bytes) -> None:
         connection.tls.send(answer)
 
 
-def _main(chain: str, port: str) -> NoReturn:
+def _main(chain: str, *ports: str) -> NoReturn:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain)
-    _PushService(int(port), context).serve()
+    _PushService([int(port) for port in ports], context).serve()
 
 
 if __name__ == "__main__":

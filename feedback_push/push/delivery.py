@@ -19,6 +19,7 @@ _OLD = 3.0  # seconds; a push that waits for its turn while others are answered 
 _GATHER = 0.1  # seconds in which further results are recorded together with the first
 _LONGEST_OUTAGE = 20.0  # seconds for which results wait for the database; with _LONGEST below a task's time limit
 _BETWEEN_TRIES = 0.5  # seconds
+_MOST_HELD_UP = 3  # windows
 
 _log = logging.getLogger(__name__)
 _rung = Event()
@@ -43,8 +44,8 @@ class _Run:
         settings = current_app.extensions["settings"]
         self._vapid_public_key = settings.vapid_public_key
         # So deep that the gateway does not run dry while results are recorded.
-        self._window = 6 * settings.push_concurrency
-        self._refill = 4 * settings.push_concurrency
+        self._window: int = 6 * settings.push_concurrency
+        self._refill: int = 4 * settings.push_concurrency
         self._results: SimpleQueue[Result[Claimed]] = SimpleQueue()
         self._under_way: dict[int, float] = {}
         self._started = time.monotonic()
@@ -56,7 +57,7 @@ class _Run:
             if _rung.is_set():  # for what became due while an old push keeps this run from ending
                 _rung.clear()
                 self._more = True
-            if self._more and self._may_claim() and len(self._under_way) <= self._refill:
+            if self._more and self._may_claim() and self._moving() <= self._refill:
                 self._refill_window()
             if self._under_way:
                 self._record(self._gather())
@@ -71,9 +72,14 @@ class _Run:
         oldest = next(iter(self._under_way.values()), now)
         return now - oldest > _OLD and now - self._started < _LONGEST
 
+    def _moving(self) -> int:
+        """How many are under way, but for those at a service that hangs: what is for the others shall go on."""
+        held_up = gateway.current().held_up() if self._under_way else 0
+        return len(self._under_way) - min(held_up, _MOST_HELD_UP * self._window)
+
     def _refill_window(self) -> None:
         try:
-            self._send(self._claim(self._window - len(self._under_way)))
+            self._send(self._claim(self._window - self._moving()))
             self._more = self._more or self._fan_out()
         except UNAVAILABLE as error:
             if not self._under_way:

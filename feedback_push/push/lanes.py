@@ -12,7 +12,8 @@ _Job = TypeVar("_Job")
 # Seconds to wait for a turn: less where the service does not answer at all. What waits longer goes back to the database
 # and lets others pass.
 _PATIENCE = 10.0
-_SILENCE = 2.0
+_SILENCE = 1.0
+_PAUSE = 0.3
 _BETWEEN_LOOKS = 0.5
 _BETWEEN_CUTS = 1.0  # seconds; the requests already under way when a service complains count as one complaint
 
@@ -38,6 +39,12 @@ class Lane(Generic[_Job]):
             return math.inf
         return _BETWEEN_LOOKS if self._under_way >= self._limit else 0.0
 
+    @property
+    def held_up(self) -> int:
+        """The jobs that wait, for a turn or for an answer, while the service pauses."""
+        pauses = self._under_way and time.monotonic() - self._last_answer > _PAUSE
+        return self._under_way + len(self._waiting) if pauses else 0
+
     def put(self, job: _Job) -> None:
         """Let a job wait for its turn."""
         self._waiting.append((time.monotonic(), job))
@@ -53,17 +60,19 @@ class Lane(Generic[_Job]):
     def leave(self, error: PushError | None) -> None:
         """Give a turn back, with what came of it."""
         self._under_way -= 1
-        self._last_answer = time.monotonic()
+        if error is None or error.status:
+            self._last_answer = time.monotonic()
         if isinstance(error, Throttled | Unavailable):
             self._slow_down()
         elif error is None:
             self._limit = min(self._most, self._limit + 1)
 
     def give_up(self) -> list[_Job]:
-        """The jobs that have waited too long."""
+        """The jobs that have waited too long, where all turns are taken."""
+        if self._under_way < self._limit:
+            return []
         now = time.monotonic()
-        silent = self._under_way and now - self._last_answer > _SILENCE
-        return self._remove(now if silent else now - _PATIENCE)
+        return self._remove(now if now - self._last_answer > _SILENCE else now - _PATIENCE)
 
     def clear(self) -> list[_Job]:
         """All jobs that wait."""

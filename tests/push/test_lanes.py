@@ -80,6 +80,27 @@ def test_nobody_waits_long_for_a_service_that_is_silent(monkeypatch: pytest.Monk
     assert lane.give_up() == list(range(8, MANY))
 
 
+def test_a_service_that_pauses_holds_up_all_that_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    lane = _lane()
+    monkeypatch.setattr(lanes, "_PAUSE", -1.0)
+    assert lane.held_up == 0
+    lane.take(MANY)
+    assert lane.held_up == MANY
+    monkeypatch.undo()
+    assert lane.held_up == 0
+
+
+def test_a_timeout_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "_PAUSE", 0.05)
+    lane = _lane()
+    lane.take(MANY)
+    time.sleep(0.1)
+    lane.leave(Unavailable())
+    assert lane.held_up == MANY - 1
+    lane.leave(Unavailable(503))
+    assert lane.held_up == 0
+
+
 def test_silence_begins_with_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "_SILENCE", 0.05)
     lane = _lane(jobs=1)
@@ -98,7 +119,9 @@ def test_while_a_service_answers_others_wait_as_long_as_their_patience_lasts(mon
     lane.take(MANY)
     lane.leave(None)
     monkeypatch.setattr(lanes, "_PATIENCE", -1.0)
-    assert lane.give_up() == list(range(8, MANY))
+    assert lane.give_up() == []
+    assert lane.take(MANY) == [8]
+    assert lane.give_up() == list(range(9, MANY))
 
 
 def test_what_waits_can_be_taken_out_at_once() -> None:
