@@ -81,14 +81,12 @@ async def _listen(runner: web.AppRunner, port: int, context: ssl.SSLContext | No
 
 
 async def _end(runner: web.AppRunner) -> None:
-    server = runner.server
-    open_before = _transports(server)
+    for site in list(runner.sites):
+        await site.stop()
+    await asyncio.sleep(0.01)  # for what was just being accepted
+    open_connections = [handler.transport for handler in runner.server.connections] if runner.server else []
     await runner.cleanup()
-    for _ in range(2):  # the second time for what was being accepted meanwhile
-        for transport in open_before | _transports(server):
-            transport.abort()  # a TLS client that keeps its connection would delay the polite way
-        await asyncio.sleep(0.01)  # the loop closes the sockets a step later
-
-
-def _transports(server: web.Server | None) -> set[asyncio.Transport]:
-    return {handler.transport for handler in server.connections if handler.transport} if server else set()
+    for connection in open_connections:
+        if connection is not None:
+            connection.abort()  # a TLS client that keeps its connection would delay the polite way
+    await asyncio.sleep(0.01)  # the loop closes the sockets a step later
