@@ -54,7 +54,9 @@ class Dashboard:
         self.browser.wait_for(_SETTLED)
 
     def fill_in_sign_in_form(self, email: str = STAFF) -> None:
-        """On the sign-in page: type, and send it."""
+        """On the sign-in page: type, and send it, once the page is there for good."""
+        self.browser.wait_for("#email")
+        self.browser.wait_for(lambda: self.browser.script("return document.readyState") == "complete")
         self.browser.find("#email").type(email)
         self.browser.find("#password").type(PASSWORD)
         self.browser.find("main button[type=submit]").click()
