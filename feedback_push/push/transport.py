@@ -108,9 +108,11 @@ class Transport:
                 handle.done(handle.outcome(error))
 
     def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
-        if what == pycurl.POLL_REMOVE:
-            self._selector.unregister(descriptor)
-        elif descriptor in self._selector.get_map():
+        known = descriptor in self._selector.get_map()
+        if what in (pycurl.POLL_NONE, pycurl.POLL_REMOVE):
+            if known:
+                self._selector.unregister(descriptor)
+        elif known:
             self._selector.modify(descriptor, what)
         else:
             self._selector.register(descriptor, what)

@@ -212,7 +212,6 @@ def test_a_push_that_waits_too_long_for_its_turn_goes_back_and_is_no_attempt(
     settings: Settings, service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "_SILENCE", 0.1)
-    monkeypatch.setattr(lanes, "_SILENCE", 0.1)
     app = create_app(replace(settings, push_concurrency=1))
     with app.app_context():
         devices = _new_devices(service, 3)

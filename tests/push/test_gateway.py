@@ -284,7 +284,6 @@ def test_every_push_of_a_mixed_batch_gets_exactly_its_own_result(service: PushSe
 def test_a_service_that_hangs_does_not_hold_up_another(service: PushService, monkeypatch: pytest.MonkeyPatch) -> None:
     impatient(monkeypatch, 1.5)
     monkeypatch.setattr(lanes, "_SILENCE", 0.2)
-    monkeypatch.setattr(lanes, "_SILENCE", 0.2)
     with PushService() as hanging:
         hanging.answers(HANG)
         stuck = [push_to(hanging.new_device(KEYS.public_key)) for _ in range(10)]
