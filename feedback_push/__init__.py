@@ -23,6 +23,7 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
         extensions,
         feedback,
         health,
+        language,
         logs,
         push,
         security,
@@ -37,6 +38,7 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
     extensions.init_app(app)
     celery.init_app(app)
     errors.init_app(app)
+    language.init_app(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(auth.blueprint)
     app.register_blueprint(push.blueprint)

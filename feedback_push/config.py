@@ -48,6 +48,8 @@ class Settings:
     trusted_proxies: int = 0
     instance_dir: Path = Path("instance")
     ratelimit_enabled: bool = True
+    form_defence: bool = True
+    time_zone: str = "UTC"
     host: str = "127.0.0.1"
     port: int = 8000
 
@@ -105,6 +107,7 @@ def source() -> Env:
         rules.vapid_private_key,
         rules.vapid_public_key,
         rules.vapid_subject,
+        rules.time_zone,
     ):
         env.add_parser(parse.__name__, parse)
     env.read_env(".env", recurse=False)
@@ -153,6 +156,8 @@ def _read(env: Env) -> Settings:
         trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0, 10)),
         instance_dir=instance,
         ratelimit_enabled=env.bool("RATELIMIT_ENABLED", True),
+        form_defence=env.bool("FORM_DEFENCE", True),
+        time_zone=env.time_zone("TIME_ZONE", "UTC"),
         host=host,
         port=port,
     )

@@ -17,12 +17,14 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
+    Index,
     Integer,
     MetaData,
     event,
     func,
     literal,
     select,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -113,6 +115,11 @@ def insert(model: type[Base]) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that knows ON CONFLICT in the dialect of the session's database."""
     dialect = db.session.get_bind().dialect.name
     return postgresql.insert(model) if dialect == "postgresql" else sqlite.insert(model)
+
+
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    """An index over the rows that meet a condition, which both databases read the same."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 def among(column: QueryableAttribute[int], ids: Iterable[int]) -> ColumnElement[bool]:

@@ -4,6 +4,7 @@ import base64
 import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -101,6 +102,13 @@ def vapid_subject(value: str, site: str | None, push_enabled: bool) -> str:
         raise ValidationError(
             "Apple refuses every push with this contact. Use mailto: and your own e-mail address, or your https: site."
         )
+    return value
+
+
+def time_zone(value: str) -> str:
+    """The IANA name of a zone."""
+    if value not in available_timezones():
+        raise ValidationError("not the name of a time zone, like Europe/Berlin or UTC.")
     return value
 
 

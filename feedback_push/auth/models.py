@@ -19,6 +19,8 @@ class User(UserMixin, Base):  # type: ignore[misc]
     password_hash: Mapped[str] = mapped_column(String(255))
     session_token: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    language: Mapped[str | None] = mapped_column(String(8))  # None: as the browser asks for
+    time_zone: Mapped[str | None] = mapped_column(String(64))  # an IANA name; None: the site's
 
     def get_id(self) -> str:
         """What Flask-Login keeps in the session and in the remember cookie."""

@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, select, text
 from sqlalchemy.orm import joinedload
 
 from feedback_push.database import db, utcnow
-from feedback_push.feedback.models import Message
+from feedback_push.feedback.models import LISTS, Message, MessageState
 from feedback_push.push import notification, outbox
 from feedback_push.push.notification import Notification
 
 PAGE_SIZE = 50
 MOST_COUNTED = 1000  # so that a million unread messages cost no more to count
-
-
 _IN_A_LIST = (
     Message.id,
     Message.submitter_name,
@@ -46,7 +44,7 @@ def receive(message: Message) -> int:
 
 def page(before: int | None) -> Page:
     """The messages before a cursor, or the newest; found by key, so that a late page costs what the first does."""
-    query = select(*_IN_A_LIST).order_by(Message.id.desc()).limit(PAGE_SIZE + 1)
+    query = select(*_IN_A_LIST).where(text(LISTS["inbox"])).order_by(Message.id.desc()).limit(PAGE_SIZE + 1)
     rows = db.session.execute(query.where(Message.id < before) if before is not None else query).all()
     messages = rows[:PAGE_SIZE]
     return Page(messages, messages[-1].id if len(rows) > PAGE_SIZE else None, before is None)
@@ -54,7 +52,7 @@ def page(before: int | None) -> Page:
 
 def unread() -> int:
     """How many messages nobody has opened yet; MOST_COUNTED stands for that many or more."""
-    some = select(Message.id).where(Message.read_at.is_(None)).limit(MOST_COUNTED).subquery()
+    some = select(Message.id).where(text(LISTS["new"])).limit(MOST_COUNTED).subquery()
     return db.session.scalar(select(func.count()).select_from(some)) or 0
 
 
@@ -66,6 +64,8 @@ def find(message_id: int) -> Message | None:
 def mark_read(message: Message) -> None:
     """Remember when a message was opened first."""
     message.read_at = message.read_at or utcnow()
+    if message.state == MessageState.NEW:
+        message.state = MessageState.READ
 
 
 def _notification(message: Message) -> Notification:

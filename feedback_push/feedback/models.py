@@ -1,17 +1,40 @@
 """A Message: what a visitor wrote."""
 
 from datetime import datetime
+from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from feedback_push.auth.models import User
-from feedback_push.database import NO_ID_TWICE, Base, Id, utcnow
+from feedback_push.database import NO_ID_TWICE, Base, Id, partial_index, utcnow
 from feedback_push.push.models import OutboxEntry
 
 
+class MessageState(StrEnum):
+    """Where a message stands; the inbox shows the new and the read."""
+
+    NEW = "new"
+    READ = "read"
+    ARCHIVED = "archived"
+    SPAM = "spam"
+
+
+# The lists that the dashboard shows, each with an index of its own. A query names its list in these very words: with
+# parameters neither database would see that the index holds all of its rows.
+LISTS = {
+    "inbox": "deleted_at IS NULL AND state IN ('new', 'read')",
+    "new": "deleted_at IS NULL AND state = 'new'",
+    "archived": "deleted_at IS NULL AND state = 'archived'",
+    "spam": "deleted_at IS NULL AND state = 'spam'",
+}
+
+
 class Message(Base):
-    """One message; `user` is set when its writer was signed in, `outbox_id` names the notification about it."""
+    """One message; `user` is set when its writer was signed in, `outbox_id` names the notification about it.
+
+    With `deleted_at` it is shown nowhere, and can be brought back until it is removed for good.
+    """
 
     __tablename__ = "feedback_message"
 
@@ -21,6 +44,11 @@ class Message(Base):
     submitter_email: Mapped[str] = mapped_column(String(320))
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     read_at: Mapped[datetime | None]
+    state: Mapped[MessageState] = mapped_column(
+        String(10), default=MessageState.NEW, server_default=MessageState.NEW.value
+    )
+    spam_reason: Mapped[str | None] = mapped_column(String(20))  # why it was set aside
+    deleted_at: Mapped[datetime | None]
     user_id: Mapped[int | None] = mapped_column(ForeignKey("auth_user.id", ondelete="SET NULL"), index=True)
     outbox_id: Mapped[int | None] = mapped_column(ForeignKey("push_outbox.id", ondelete="SET NULL"), index=True)
 
@@ -28,11 +56,8 @@ class Message(Base):
     outbox_entry: Mapped[OutboxEntry | None] = relationship()
 
     __table_args__ = (
-        Index(
-            "ix_feedback_message_unread",
-            "id",
-            sqlite_where=text("read_at IS NULL"),
-            postgresql_where=text("read_at IS NULL"),
-        ),
+        *(partial_index(f"ix_feedback_message_{name}", "id", where=rows) for name, rows in LISTS.items()),
+        partial_index("ix_feedback_message_deleted_at", "deleted_at", where="deleted_at IS NOT NULL"),
+        Index("ix_feedback_message_created_at", "created_at"),
         NO_ID_TWICE,
     )

@@ -18,6 +18,7 @@ def _render(kind: str, item: Any, _: AutogenContext) -> str | Literal[False]:
 
 def _migrate() -> None:
     with db.engine.connect() as connection:
+        _let_tables_be_made_anew(connection)
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
@@ -27,6 +28,14 @@ def _migrate() -> None:
         )
         with _alone(connection), context.begin_transaction():
             context.run_migrations()
+
+
+def _let_tables_be_made_anew(connection: sa.Connection) -> None:
+    # SQLite drops the old one of a table that is made anew, which would delete all rows that refer to it.
+    if connection.dialect.name == "sqlite":
+        driver = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr] # not inside a transaction
+        connection.detach()  # the next user of the database gets a connection that minds them
 
 
 @contextmanager

@@ -3,11 +3,11 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, Integer, SmallInteger, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Integer, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from feedback_push.auth.models import User
-from feedback_push.database import NO_ID_TWICE, Base, Id, utcnow
+from feedback_push.database import NO_ID_TWICE, Base, Id, partial_index, utcnow
 
 LONGEST_ENDPOINT = 2048
 
@@ -21,12 +21,22 @@ class DeviceState(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    """How far one notification for one device has come; all but WAITING are final."""
+    """How far one notification for one device has come; all but WAITING and HELD are final."""
 
     WAITING = "waiting"
+    HELD = "held"  # by quiet hours or a burst, until one summary tells of it
+    SUMMARISED = "summarised"
     ACCEPTED = "accepted"
     FAILED = "failed"
     EXPIRED = "expired"
+
+
+class Shows(StrEnum):
+    """How much of a message a notification shows."""
+
+    ALL = "all"
+    NAME = "name"
+    NOTHING = "nothing"  # only that there is one
 
 
 class Subscription(Base):
@@ -47,12 +57,18 @@ class Subscription(Base):
     added_at: Mapped[datetime] = mapped_column(default=utcnow)
     last_accepted_at: Mapped[datetime | None]
     gone_at: Mapped[datetime | None]
+    language: Mapped[str] = mapped_column(String(8), default="en", server_default="en")  # of what is shown there
+    paused_at: Mapped[datetime | None]
+    last_shown_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship()
 
 
 class OutboxEntry(Base):
-    """A finished notification; written in the transaction of whatever it tells about."""
+    """A finished notification; written in the transaction of whatever it tells about.
+
+    It is for every administrator who wants its kind, or for one of them, or for one device.
+    """
 
     __tablename__ = "push_outbox"
 
@@ -64,14 +80,15 @@ class OutboxEntry(Base):
     expires_at: Mapped[datetime]
     last_subscription_id: Mapped[int] = mapped_column(default=0)  # how far the fan-out has come
     fanned_out_at: Mapped[datetime | None]
+    kind: Mapped[str] = mapped_column(String(20), default="feedback", server_default="feedback")
+    counts: Mapped[int] = mapped_column(Integer, default=1, server_default="1")  # how many it tells of
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("auth_user.id", ondelete="CASCADE"))
+    subscription_id: Mapped[int | None] = mapped_column(ForeignKey("push_subscription.id", ondelete="CASCADE"))
 
     __table_args__ = (
-        Index(
-            "ix_push_outbox_open",
-            "id",
-            sqlite_where=text("fanned_out_at IS NULL"),
-            postgresql_where=text("fanned_out_at IS NULL"),
-        ),
+        partial_index("ix_push_outbox_open", "id", where="fanned_out_at IS NULL"),
+        partial_index("ix_push_outbox_user_id", "user_id", where="user_id IS NOT NULL"),
+        partial_index("ix_push_outbox_subscription_id", "subscription_id", where="subscription_id IS NOT NULL"),
         NO_ID_TWICE,
     )
 
@@ -93,20 +110,43 @@ class Delivery(Base):
     status: Mapped[int | None] = mapped_column(SmallInteger)
     detail: Mapped[str | None] = mapped_column(String(200))
     accepted_at: Mapped[datetime | None]
+    shows: Mapped[Shows] = mapped_column(String(10), default=Shows.ALL, server_default=Shows.ALL.value)
+    shown_at: Mapped[datetime | None]  # as the device's service worker reports it, if it does
+    clicked_at: Mapped[datetime | None]
+    held_until: Mapped[datetime | None]
+    summary_id: Mapped[int | None] = mapped_column(ForeignKey("push_outbox.id", ondelete="SET NULL"))
 
     subscription: Mapped[Subscription] = relationship()
 
     __table_args__ = (
         UniqueConstraint("outbox_id", "subscription_id"),
-        Index(
-            "ix_push_delivery_due",
-            "due_at",
-            "id",
-            sqlite_where=text("due_at IS NOT NULL"),
-            postgresql_where=text("due_at IS NOT NULL"),
-        ),
+        partial_index("ix_push_delivery_due", "due_at", "id", where="due_at IS NOT NULL"),
+        partial_index("ix_push_delivery_held", "held_until", "id", where="held_until IS NOT NULL"),
+        partial_index("ix_push_delivery_summary_id", "summary_id", where="summary_id IS NOT NULL"),
         NO_ID_TWICE,
     )
+
+
+class Preference(Base):
+    """What one administrator wants of notifications; without a row the site's defaults hold."""
+
+    __tablename__ = "push_preference"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("auth_user.id", ondelete="CASCADE"), primary_key=True)
+    shows: Mapped[Shows] = mapped_column(String(10))
+    quiet_from: Mapped[str | None] = mapped_column(String(5))  # "22:00" in the user's time zone; None: no quiet hours
+    quiet_until: Mapped[str | None] = mapped_column(String(5))
+    burst_count: Mapped[int] = mapped_column(Integer)  # more within burst_seconds are told in one; 0: never
+    burst_seconds: Mapped[int] = mapped_column(Integer)
+
+
+class MutedKind(Base):
+    """A kind of notification that one administrator does not want."""
+
+    __tablename__ = "push_muted_kind"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("auth_user.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
 
 
 class HeldOrigin(Base):

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import inbox
-from feedback_push.feedback.models import Message
+from feedback_push.feedback.models import Message, MessageState
 from feedback_push.push.models import OutboxEntry
 from tests.conftest import make_user
 from tests.feedback.messages import message, receive
@@ -166,7 +166,7 @@ def test_counting_the_unread_stops_at_a_thousand() -> None:
     db.session.add_all(message() for _ in range(inbox.MOST_COUNTED + 5))
     db.session.commit()
     assert inbox.unread() == 1000
-    db.session.execute(update(Message).where(Message.id > 10).values(read_at=utcnow()))
+    db.session.execute(update(Message).where(Message.id > 10).values(state=MessageState.READ))
     assert inbox.unread() == 10
 
 

@@ -1,0 +1,44 @@
+"""The language of what people read: a visitor's is what the browser asks for, an administrator's their setting."""
+
+from zoneinfo import available_timezones
+
+from flask import Flask, current_app, g, has_request_context, request
+from flask_babel import Babel, get_locale
+
+# Code and own name of each; `feedback_push/translations` has a catalogue for all but the first, which the texts are in.
+LANGUAGES = {"en": "English", "de": "Deutsch", "lt": "Lietuvių"}
+
+_babel = Babel()
+
+
+def init_app(app: Flask) -> None:
+    """Let the application choose for every request."""
+    _babel.init_app(app, default_locale="en", locale_selector=_language, timezone_selector=_time_zone)
+    app.jinja_env.globals["get_locale"] = get_locale
+
+
+def speak(language: str | None, time_zone: str | None) -> None:
+    """Use an administrator's own language and zone for the rest of this request, as far as they have set them."""
+    g.language, g.time_zone = language, time_zone
+
+
+def wanted() -> str:
+    """The code of the language of this request."""
+    return str(get_locale())
+
+
+def time_zones() -> list[str]:
+    """The IANA names that can be chosen."""
+    return sorted(available_timezones())
+
+
+def _language() -> str | None:
+    own: str | None = g.get("language")
+    if own in LANGUAGES or not has_request_context():
+        return own
+    return request.accept_languages.best_match(LANGUAGES)
+
+
+def _time_zone() -> str:
+    chosen: str | None = g.get("time_zone")
+    return chosen or current_app.extensions["settings"].time_zone

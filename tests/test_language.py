@@ -1,0 +1,43 @@
+"""language.py: whose language and zone a page speaks."""
+
+import pytest
+from flask import Flask
+from flask_babel import get_timezone
+
+from feedback_push import language
+
+
+@pytest.mark.parametrize(
+    ("asked", "spoken"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("fr,lt;q=0.5", "lt"),
+        ("fr", "en"),
+        ("", "en"),
+        ("*", "en"),
+        ("\x00;q=x", "en"),
+    ],
+)
+def test_a_visitor_reads_what_the_browser_asks_for(app: Flask, asked: str, spoken: str) -> None:
+    with app.test_request_context(headers={"Accept-Language": asked}):
+        assert language.wanted() == spoken
+
+
+def test_an_administrators_setting_comes_before_the_browsers(app: Flask) -> None:
+    with app.test_request_context(headers={"Accept-Language": "de"}):
+        language.speak("lt", "Europe/Vilnius")
+        assert (language.wanted(), str(get_timezone())) == ("lt", "Europe/Vilnius")
+
+
+def test_without_a_setting_the_browser_and_the_site_decide(app: Flask) -> None:
+    with app.test_request_context(headers={"Accept-Language": "de"}):
+        language.speak(None, None)
+        assert (language.wanted(), str(get_timezone())) == ("de", "UTC")
+
+
+def test_a_page_says_in_which_language_it_is(app: Flask) -> None:
+    assert '<html lang="de">' in app.test_client().get("/feedback/", headers={"Accept-Language": "de"}).text
+
+
+def test_the_zones_to_choose_from_are_the_worlds() -> None:
+    assert {"UTC", "Europe/Vilnius"} <= set(language.time_zones())
