@@ -302,3 +302,9 @@ def test_everything_else_is_not(host: str) -> None:
 def test_a_database_password_may_hold_any_character(password: str) -> None:
     address = rules.database_url(f"postgresql://ada:{password}@host/name")
     assert address == f"postgresql+psycopg://ada:{password}@host/name"
+
+
+@pytest.mark.parametrize("value", ["", "Mars/Olympus", "europe/berlin", "../etc/passwd", "CEST"])
+def test_a_time_zone_is_one_of_the_worlds(value: str) -> None:
+    assert "Europe/Berlin" in is_refused(rules.time_zone, value)
+    assert rules.time_zone("Europe/Berlin") == "Europe/Berlin"

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
 from flask_login import current_user
 
-from feedback_push import config, security
+from feedback_push import config, language, security
 from feedback_push.admin import push_status, words
 from feedback_push.database import db
 from feedback_push.feedback import inbox
@@ -21,7 +21,10 @@ _PUBLIC = {"admin.service_worker", "admin.subscribe_script", "admin.manifest"}
 
 @blueprint.before_request
 def _only_for_administrators() -> ResponseReturnValue | None:
-    if current_user.is_authenticated or request.endpoint in _PUBLIC:
+    if request.endpoint in _PUBLIC:
+        return None
+    if current_user.is_authenticated:
+        language.speak(current_user.language, current_user.time_zone)
         return None
     wanted = request.full_path.rstrip("?") if request.method == "GET" else None
     return redirect(url_for("auth.login", next=wanted))

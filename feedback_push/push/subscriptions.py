@@ -43,13 +43,16 @@ class BrowserSubscription:
         return cls(endpoint, _public_key(keys.get("p256dh")), _secret(keys.get("auth")))
 
 
-def save(subscription: BrowserSubscription, *, user: User, vapid_public_key: str, name: str) -> None:
+def save(
+    subscription: BrowserSubscription, *, user: User, vapid_public_key: str, name: str, language: str = "en"
+) -> None:
     """Store a browser under its newest owner; one that was gone or stale lives again."""
     fresh = {
         "user_id": user.id,
         "p256dh": subscription.p256dh,
         "auth": subscription.auth,
         "vapid_public_key": vapid_public_key,
+        "language": language,
         "state": DeviceState.LIVE,
         "failures": 0,
         "gone_at": None,

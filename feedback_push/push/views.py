@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 
-from feedback_push import security
+from feedback_push import language, security
 from feedback_push.database import db
 from feedback_push.extensions import csrf
 from feedback_push.push import browser_name, subscriptions
@@ -25,6 +25,7 @@ def _only_for_administrators() -> ResponseReturnValue | None:
         return jsonify(error="Please sign in first."), 401
     request.max_content_length = LARGEST_BODY
     csrf.protect()
+    language.speak(current_user.language, current_user.time_zone)
     return None
 
 
@@ -44,7 +45,9 @@ def subscribe() -> ResponseReturnValue:
     except SubscriptionRefused as error:
         return jsonify(error=str(error)), 422
     name = browser_name.guess(request.user_agent.string)
-    subscriptions.save(subscription, user=current_user, vapid_public_key=vapid_public_key, name=name)
+    subscriptions.save(
+        subscription, user=current_user, vapid_public_key=vapid_public_key, name=name, language=language.wanted()
+    )
     db.session.commit()
     return jsonify(status="subscribed")
 
