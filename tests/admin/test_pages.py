@@ -1,4 +1,4 @@
-"""admin/views.py: the dashboard, as an administrator's browser sees it."""
+"""The pages of admin/, as an administrator's browser sees it."""
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urljoin, urlsplit

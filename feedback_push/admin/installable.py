@@ -1,0 +1,51 @@
+"""What makes the dashboard an app of the browser: its service worker, subscribe script and manifest."""
+
+from flask import jsonify, send_from_directory, url_for
+from flask.typing import ResponseReturnValue
+from flask.wrappers import Response
+
+from feedback_push import config
+from feedback_push.admin.pages import blueprint
+
+_SCRIPTS = config.ROOT / "static" / "admin"
+
+
+@blueprint.get("/sw.js")
+def service_worker() -> ResponseReturnValue:
+    """The service worker; its address gives it the dashboard as scope."""
+    return _script("sw.js")
+
+
+@blueprint.get("/push-subscribe.js")
+def subscribe_script() -> ResponseReturnValue:
+    """The script behind the opt-in card."""
+    return _script("push-subscribe.js")
+
+
+@blueprint.get("/manifest.webmanifest")
+def manifest() -> ResponseReturnValue:
+    """What makes the dashboard installable; iPhones and iPads give push to installed apps only."""
+    response = jsonify(
+        name="Feedback Push",
+        short_name="Feedback",
+        id=url_for("admin.inbox"),
+        start_url=url_for("admin.inbox"),
+        scope=url_for("admin.inbox"),
+        display="standalone",
+        background_color="#f4f7f6",
+        theme_color="#f4f7f6",
+        icons=[_icon("icon-192.png", 192), _icon("icon-512.png", 512), _icon("icon-maskable-512.png", 512, "maskable")],
+    )
+    response.mimetype = "application/manifest+json"
+    return response
+
+
+def _icon(name: str, size: int, purpose: str = "any") -> dict[str, str]:
+    address = url_for("static", filename=f"icons/{name}")
+    return {"src": address, "sizes": f"{size}x{size}", "type": "image/png", "purpose": purpose}
+
+
+def _script(name: str) -> Response:
+    response = send_from_directory(_SCRIPTS, name, mimetype="text/javascript")
+    response.headers["Cache-Control"] = "no-cache"
+    return response

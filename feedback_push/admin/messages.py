@@ -1,0 +1,34 @@
+"""The inbox and the page of one message."""
+
+from flask import abort, request
+from flask.typing import ResponseReturnValue
+
+from feedback_push.admin import words
+from feedback_push.admin.pages import ID, blueprint, page
+from feedback_push.database import db
+from feedback_push.feedback import inbox
+from feedback_push.push import deliveries
+
+
+@blueprint.get("/", endpoint="inbox")
+def show_inbox() -> ResponseReturnValue:
+    """The newest messages, or those before the cursor in `before`."""
+    before = request.args.get("before", type=_cursor)
+    return page("admin/inbox.html", page=inbox.page(before), unread=inbox.unread())
+
+
+@blueprint.get(f"/messages/<{ID}:message_id>", endpoint="message")
+def show_message(message_id: int) -> ResponseReturnValue:
+    """One message with its delivery ledger: what a notification opens. Opening it marks it read."""
+    message = inbox.find(message_id) or abort(404)
+    inbox.mark_read(message)
+    db.session.commit()
+    ledger = [(delivery, words.reason(delivery)) for delivery in deliveries.of(message.outbox_id)]
+    return page("admin/message.html", message=message, ledger=ledger)
+
+
+def _cursor(value: str) -> int:
+    number = int(value)
+    if not 0 <= number < 2**63:  # what an id can be; anything else counts as no cursor
+        raise ValueError
+    return number

@@ -1,0 +1,32 @@
+"""What all pages of the dashboard share: their blueprint, who may see them, and what each of them shows of push."""
+
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from feedback_push import language, security
+from feedback_push.admin import push_status
+
+blueprint = Blueprint("admin", __name__)
+blueprint.after_request(security.no_store)
+ID = "int(max=9223372036854775807)"  # in a route: what an id can be
+_PUBLIC = {"admin.service_worker", "admin.subscribe_script", "admin.manifest"}
+
+
+@blueprint.before_request
+def _only_for_administrators() -> ResponseReturnValue | None:
+    if request.endpoint in _PUBLIC:
+        return None
+    if current_user.is_authenticated:
+        language.speak(current_user.language, current_user.time_zone)
+        return None
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+    return redirect(url_for("auth.login", next=wanted))
+
+
+def page(template: str, **context: Any) -> str:
+    """Render a page of the dashboard."""
+    # Not a context processor: that would ask the database for error pages too.
+    return render_template(template, push=push_status.current(), **context)
