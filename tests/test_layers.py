@@ -15,6 +15,7 @@ LAYERS = [
     {"config"},
     {"database"},
     {
+        "browser_name",
         "email_address",
         "typed_text",
         "extensions",
@@ -24,6 +25,7 @@ LAYERS = [
         "health",
         "language",
         "logs",
+        "network_address",
         "migrations",
     },
     {"auth"},

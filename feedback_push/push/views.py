@@ -5,10 +5,10 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 
-from feedback_push import language, security
+from feedback_push import browser_name, language, security
 from feedback_push.database import db
 from feedback_push.extensions import csrf
-from feedback_push.push import browser_name, subscriptions
+from feedback_push.push import subscriptions
 from feedback_push.push.endpoints import EndpointPolicy
 from feedback_push.push.subscriptions import BrowserSubscription, SubscriptionRefused
 

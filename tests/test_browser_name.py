@@ -2,7 +2,7 @@
 
 import pytest
 
-from feedback_push.push import browser_name
+from feedback_push import browser_name
 
 _WINDOWS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"

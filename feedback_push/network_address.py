@@ -1,0 +1,29 @@
+"""Network addresses of people, kept only as keyed hashes: enough to count by, of no use without SECRET_KEY."""
+
+import hmac
+from ipaddress import IPv6Address, ip_address
+
+from flask import current_app, request
+
+_PURPOSE = b"feedback_push: network addresses"
+
+
+def keyed_hash(address: str | None) -> str:
+    """32 hexadecimal digits for an address; for IPv6 those of its /64, of which one connection has all addresses."""
+    key = hmac.digest(current_app.config["SECRET_KEY"].encode(), _PURPOSE, "sha256")
+    return hmac.digest(key, _counted(address or "").encode(), "sha256").hex()[:32]
+
+
+def of_request() -> str:
+    """The keyed hash of the address that this request came from."""
+    return keyed_hash(request.remote_addr)
+
+
+def _counted(address: str) -> str:
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address  # a server on a unix socket knows none
+    if not isinstance(ip, IPv6Address):
+        return str(ip)
+    return str(ip.ipv4_mapped or f"{int(ip) >> 64:x}/64")
