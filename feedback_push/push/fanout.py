@@ -1,4 +1,4 @@
-"""Fan-out: one outbox entry becomes one Delivery for each device, set by set, and never two."""
+"""Fan-out: one outbox entry becomes one Delivery for each device it is for, set by set, and never two."""
 
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ def next_set(entry_id: int, vapid_public_key: str) -> int:
     entry = _hold(entry_id, now)
     if entry is None:
         return 0
-    count, last = _next_devices(entry.last_subscription_id)
+    count, last = _next_devices(entry)
     if count:
         _add_deliveries(entry, last, vapid_public_key, now)
         entry.last_subscription_id = last
@@ -35,9 +35,9 @@ def _hold(entry_id: int, now: datetime) -> OutboxEntry | None:
     return db.session.scalar(select(OutboxEntry).where(*still_open).with_for_update(skip_locked=True))
 
 
-def _next_devices(after: int) -> tuple[int, int]:
-    devices = _recipients(Subscription.id).where(Subscription.id > after).order_by(Subscription.id).limit(SET_SIZE)
-    ids = devices.subquery()
+def _next_devices(entry: OutboxEntry) -> tuple[int, int]:
+    after = entry.last_subscription_id
+    ids = _recipients(entry, Subscription.id).order_by(Subscription.id).limit(SET_SIZE).subquery()
     count, last = db.session.execute(select(func.count(), func.max(ids.c.id)).select_from(ids)).one()
     return count, last or after
 
@@ -45,6 +45,7 @@ def _next_devices(after: int) -> tuple[int, int]:
 def _add_deliveries(entry: OutboxEntry, last: int, vapid_public_key: str, now: datetime) -> None:
     sendable = (Subscription.state == DeviceState.LIVE) & (Subscription.vapid_public_key == vapid_public_key)
     rows = _recipients(
+        entry,
         literal(entry.id),
         Subscription.id,
         case((sendable, DeliveryState.WAITING), else_=DeliveryState.FAILED),
@@ -52,11 +53,20 @@ def _add_deliveries(entry: OutboxEntry, last: int, vapid_public_key: str, now: d
         case((sendable, null()), else_=KeyMismatch.code),
         literal(0),
         literal(False),
-    ).where(Subscription.id > entry.last_subscription_id, Subscription.id <= last)
+    ).where(Subscription.id <= last)
     columns = ["outbox_id", "subscription_id", "state", "due_at", "error", "attempts", "reduced"]
     db.session.execute(insert(Delivery).from_select(columns, rows).on_conflict_do_nothing())
 
 
-def _recipients(*columns: Any) -> Select[Any]:
-    # Every administrator's every browser; one that must re-subscribe gets a delivery that says so.
-    return select(*columns).select_from(Subscription).where(Subscription.state != DeviceState.GONE)
+def _recipients(entry: OutboxEntry, *columns: Any) -> Select[Any]:
+    """The devices that the fan-out has not come to; one that must re-subscribe gets a delivery that says so."""
+    devices = (
+        select(*columns)
+        .select_from(Subscription)
+        .where(Subscription.state != DeviceState.GONE, Subscription.id > entry.last_subscription_id)
+    )
+    if entry.subscription_id is not None:
+        return devices.where(Subscription.id == entry.subscription_id)  # even a paused one: somebody asked for it
+    if entry.user_id is not None:
+        devices = devices.where(Subscription.user_id == entry.user_id)
+    return devices.where(Subscription.paused_at.is_(None))

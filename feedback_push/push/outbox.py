@@ -10,14 +10,28 @@ from feedback_push.push import doorbell
 from feedback_push.push.models import OutboxEntry
 from feedback_push.push.notification import Notification
 
+FEEDBACK = "feedback"
 
-def enqueue(notification: Notification) -> OutboxEntry:
-    """Add a notification to the session: it exists if and only if the caller's transaction commits."""
+
+def enqueue(
+    notification: Notification,
+    *,
+    kind: str = FEEDBACK,
+    user_id: int | None = None,
+    subscription_id: int | None = None,
+) -> OutboxEntry:
+    """Add a notification to the session: it exists if and only if the caller's transaction commits.
+
+    It is for all administrators, or for one of them, or for one device.
+    """
     now = utcnow()
     entry = OutboxEntry(
         payload=notification.to_json(),
         topic=notification.topic,
         urgency=notification.urgency,
+        kind=kind,
+        user_id=user_id,
+        subscription_id=subscription_id,
         created_at=now,
         expires_at=now + timedelta(seconds=current_app.extensions["settings"].push_ttl),
     )

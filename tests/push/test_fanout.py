@@ -36,6 +36,12 @@ def _next_set(entry_id: int) -> bool:
     return more
 
 
+def _enqueued(**audience: int) -> int:
+    entry = outbox.enqueue(NOTE, kind="test", **audience)
+    db.session.commit()
+    return entry.id
+
+
 def _reached() -> list[int]:
     db.session.rollback()
     return sorted(delivery.subscription_id for delivery in db.session.query(Delivery))
@@ -50,6 +56,33 @@ def test_every_administrators_every_device_gets_a_delivery_that_is_due_at_once(u
         assert (delivery.attempts, delivery.reduced, delivery.error) == (0, False, None)
         assert delivery.due_at is not None
         assert delivery.due_at <= utcnow()
+
+
+@ON_SQLITE
+def test_an_entry_for_one_administrator_reaches_their_devices_only(user: User) -> None:
+    nowhere(owner("other@example.org"), 2)
+    ids = nowhere(user, 2)
+    fan_out(_enqueued(user_id=user.id))
+    assert _reached() == ids
+
+
+@ON_SQLITE
+def test_an_entry_for_one_device_reaches_that_one_only(user: User) -> None:
+    ids = nowhere(user, 3)
+    fan_out(_enqueued(subscription_id=ids[1]))
+    assert _reached() == [ids[1]]
+
+
+@ON_SQLITE
+def test_a_paused_device_gets_only_what_is_for_it_alone(user: User, entry_id: int) -> None:
+    paused, other = nowhere(user, 2)
+    db.session.get_one(Subscription, paused).paused_at = utcnow()
+    db.session.commit()
+    fan_out(entry_id)
+    fan_out(_enqueued(user_id=user.id))
+    assert _reached() == [other, other]
+    fan_out(_enqueued(subscription_id=paused))
+    assert _reached() == [paused, other, other]
 
 
 @ON_SQLITE

@@ -7,6 +7,7 @@ from flask import Flask
 from feedback_push.database import db, utcnow
 from feedback_push.push import outbox
 from feedback_push.push.models import OutboxEntry
+from tests.push.devices import nowhere, owner
 from tests.push.knocks import Knocks
 from tests.push.notes import NOTE, time_passes
 
@@ -25,6 +26,17 @@ def test_an_entry_carries_the_finished_notification(any_app: Flask) -> None:
     ttl = any_app.extensions["settings"].push_ttl
     assert entry.expires_at - entry.created_at == timedelta(seconds=ttl)
     assert (entry.fanned_out_at, entry.last_subscription_id) == (None, 0)
+    assert (entry.kind, entry.user_id, entry.subscription_id) == ("feedback", None, None)
+
+
+def test_an_entry_can_be_of_another_kind_and_for_one_administrator_or_one_device(any_app: Flask) -> None:
+    user = owner()
+    [device_id] = nowhere(user, 1)
+    for_user = outbox.enqueue(NOTE, kind="summary", user_id=user.id)
+    for_device = outbox.enqueue(NOTE, kind="test", subscription_id=device_id)
+    db.session.commit()
+    assert (for_user.kind, for_user.user_id, for_user.subscription_id) == ("summary", user.id, None)
+    assert (for_device.kind, for_device.user_id, for_device.subscription_id) == ("test", None, device_id)
 
 
 def test_an_entry_exists_only_when_its_caller_commits(any_app: Flask) -> None:
