@@ -1,0 +1,56 @@
+"""What there is to see on the pages: something of every kind that a page can show."""
+
+from datetime import timedelta
+
+from sqlalchemy import update
+
+from feedback_push.auth.models import User
+from feedback_push.database import db, utcnow
+from feedback_push.feedback.models import Message, MessageState
+from feedback_push.push.models import DeliveryState, DeviceState
+from tests.admin.rows import delivery, device
+from tests.conftest import make_user
+from tests.feedback.messages import receive
+from tests.site import Site
+
+STAFF = "staff@example.org"
+MOST_TOLD = 1  # the id of the message whose ledger has something of every kind
+_LONG = "Words upon words, and none of them is too many to be read by somebody with time. " * 12
+_WRITTEN = (
+    ("Ada Lovelace", "ada@example.org", "The export button does nothing in Firefox.\n\nIt works in Chrome."),
+    ("شيرين", "", "مرحبا، هذه رسالة طويلة من اليمين إلى اليسار."),
+    ("A name of a considerable length that somebody might yet have, with a title", "", "Short."),
+    ("Zoë 👩‍👩‍👧‍👦", "zoe@example.org", "I love it! 🎉🎉🎉"),
+    ("Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft", "", "Wort" * 60),
+    ("Bob", "bob@example.org", _LONG),
+)
+
+
+def fill(site: Site) -> None:
+    """Put it all into the site's database."""
+    with site.database():
+        staff = make_user(STAFF)
+        messages = [receive(submitter_name=name, submitter_email=email, content=text) for name, email, text in _WRITTEN]
+        for number in range(60):
+            receive(submitter_name=f"Visitor {number}", content="Hello " * (number + 1))
+        _sort_away(messages)
+        _tell(messages[MOST_TOLD - 1], staff)
+
+
+def _sort_away(messages: list[Message]) -> None:
+    for message, state in zip(messages[2:], MessageState, strict=False):
+        db.session.execute(update(Message).where(Message.id == message.id).values(state=state))
+    db.session.commit()
+
+
+def _tell(message: Message, staff: User) -> None:
+    now = utcnow()
+    firefox = device(staff, name="Firefox on Linux", last_accepted_at=now - timedelta(hours=3))
+    phone = device(staff, name="Safari on iPhone", failures=4)
+    stale = device(staff, name="Edge on Windows", state=DeviceState.STALE)
+    gone = device(staff, name="Opera on Mac", state=DeviceState.GONE, gone_at=now)
+    later, why = now + timedelta(hours=1), {"error": "throttled", "status": 429, "detail": "Too many requests"}
+    delivery(message, firefox, state=DeliveryState.ACCEPTED, attempts=1, accepted_at=now, status=201)
+    delivery(message, phone, state=DeliveryState.WAITING, attempts=3, due_at=later, **why)
+    delivery(message, stale, state=DeliveryState.FAILED, error="key-mismatch", status=403)
+    delivery(message, gone, state=DeliveryState.FAILED, error="gone", status=410, detail="subscription has expired")
