@@ -1,13 +1,13 @@
 """The sign-in form."""
 
-from flask_wtf import FlaskForm
 from wtforms import BooleanField, EmailField, PasswordField
 from wtforms.validators import InputRequired, Length
 
 from feedback_push import typed_text
+from feedback_push.typed_text import TypedForm
 
 
-class LoginForm(FlaskForm):  # type: ignore[misc]
+class LoginForm(TypedForm):
     """E-mail, password, and whether to stay signed in for 14 days on this device."""
 
     email = EmailField(

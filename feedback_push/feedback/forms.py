@@ -1,10 +1,10 @@
 """The feedback form."""
 
-from flask_wtf import FlaskForm
 from wtforms import EmailField, Field, Form, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, Optional, ValidationError
 
 from feedback_push import email_address, typed_text
+from feedback_push.typed_text import TypedForm
 
 LONGEST_CONTENT = 200_000
 
@@ -14,7 +14,7 @@ def _email(_: Form, field: Field) -> None:
         raise ValidationError("This does not look like an e-mail address.")
 
 
-class FeedbackForm(FlaskForm):  # type: ignore[misc]
+class FeedbackForm(TypedForm):
     """A message and its sender; the e-mail address may be left out."""
 
     content = TextAreaField(

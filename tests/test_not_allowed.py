@@ -1,0 +1,271 @@
+"""What if I am not allowed to? Each endpoint has its line in LINES, and is asked by everybody who may not.
+
+A stranger, another administrator, somebody whose session was ended; a wrong CSRF token, method, type or id.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from feedback_push.auth import accounts
+from feedback_push.auth.models import User
+from feedback_push.database import db
+from tests.admin.rows import device
+from tests.conftest import PASSWORD, make_user
+from tests.feedback.messages import receive
+from tests.push.malformed import GOOD
+from tests.visits import Visitor
+
+MARK = "only-for-administrators"  # stands in what is stored, and so in what a stranger must not see
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
+
+
+class For(Enum):
+    """Whom an endpoint answers, and how it turns others away."""
+
+    EVERYBODY = "everybody"
+    DASHBOARD = "administrators; others are led to the sign-in page"
+    SCRIPT = "administrators; others get 401 in JSON"
+
+
+@dataclass(frozen=True)
+class Line:
+    """How an endpoint is called so that it works. `{message}` and the like stand for ids of what `staff` has.
+
+    `own`: what another administrator must neither see nor change. `changes`: whether the call, made by somebody who
+    is allowed to, leaves a trace in the database.
+    """
+
+    address: str
+    whom: For
+    form: dict[str, str] | None = None
+    json: dict[str, Any] | None = None
+    own: bool = False
+    changes: bool = True
+    works: set[int] = field(default_factory=lambda: {200, 302, 303})
+
+
+LINES = {
+    "GET static": Line("/static/site.css", For.EVERYBODY),
+    "GET health.healthz": Line("/healthz", For.EVERYBODY),
+    "GET health.readyz": Line("/readyz", For.EVERYBODY, works={503}),  # there is no worker here
+    "GET feedback.home": Line("/", For.EVERYBODY),
+    "GET feedback.form": Line("/feedback/", For.EVERYBODY),
+    "POST feedback.form": Line("/feedback/", For.EVERYBODY, form={"content": "Hello", "submitter_name": "Ada"}),
+    "GET feedback.complete": Line("/feedback/complete/", For.EVERYBODY),
+    "GET auth.login": Line("/login", For.EVERYBODY),
+    "POST auth.login": Line(
+        "/login", For.EVERYBODY, form={"email": "staff@example.org", "password": PASSWORD}, changes=False
+    ),
+    "POST auth.logout": Line("/logout", For.EVERYBODY, form={}, changes=False),
+    "GET push.key": Line("/push/key", For.SCRIPT),
+    "POST push.subscribe": Line("/push/subscribe", For.SCRIPT, json=GOOD),
+    "POST push.unsubscribe": Line("/push/unsubscribe", For.SCRIPT, json={"endpoint": "{endpoint}"}, own=True),
+    "GET admin.service_worker": Line("/admin/sw.js", For.EVERYBODY),
+    "GET admin.subscribe_script": Line("/admin/push-subscribe.js", For.EVERYBODY),
+    "GET admin.manifest": Line("/admin/manifest.webmanifest", For.EVERYBODY),
+    "GET admin.inbox": Line("/admin/", For.DASHBOARD),
+    "GET admin.message": Line("/admin/messages/{message}", For.DASHBOARD),
+    "GET admin.devices": Line("/admin/devices", For.DASHBOARD, own=True),
+    "POST admin.remove_device": Line("/admin/devices/{device}/remove", For.DASHBOARD, form={}, own=True),
+}
+CLOSED = [name for name, line in LINES.items() if line.whom != For.EVERYBODY]
+SENDING = [name for name in LINES if not name.startswith("GET ")]
+
+
+@dataclass
+class Place:
+    """A site with what `staff` has there."""
+
+    app: Flask
+    staff: User
+    ids: dict[str, str]
+
+    def fill(self, template: str) -> str:
+        return PLACEHOLDER.sub(lambda match: self.ids[match[1]], template)
+
+
+class Caller(Visitor):
+    """Calls endpoints with any headers, bodies and methods."""
+
+    def token(self) -> str:
+        return self.read("/feedback/").fields["csrf_token"]
+
+    def call(self, place: Place, name: str, *, token: str | None = "", **more: Any) -> TestResponse:
+        """Call an endpoint as its line says, with a token of this session unless another is given, or none."""
+        method, line = name.split(" ", 1)[0], LINES[name]
+        if method == "GET":
+            return self.get(place.fill(line.address), **more)
+        if token == "":
+            token = self.token()
+        headers = {"Referer": self.site, **({"X-CSRFToken": token} if token is not None else {})}
+        if not more:
+            more = {"json": json.loads(place.fill(json.dumps(line.json)))} if line.json else {"data": line.form}
+        return self.open(place.fill(line.address), method=method, headers=headers, **more)
+
+
+@pytest.fixture
+def place(app: Flask, staff: User) -> Place:
+    message = receive(content=f"{MARK} content", submitter_name="Ada")
+    phone = device(staff, endpoint=f"https://fcm.googleapis.com/fcm/send/{MARK}")
+    ids = {"message": message.id, "device": phone.id, "endpoint": phone.endpoint}
+    return Place(app, staff, {name: str(value) for name, value in ids.items()})
+
+
+@pytest.fixture
+def stranger(app: Flask) -> Caller:
+    return Caller(app)
+
+
+@pytest.fixture
+def owner(app: Flask, place: Place) -> Caller:
+    return signed_in(app, place.staff.email)
+
+
+@pytest.fixture
+def colleague(app: Flask, place: Place) -> Caller:
+    return signed_in(app, make_user("colleague@example.org").email)
+
+
+def signed_in(app: Flask, email: str) -> Caller:
+    caller = Caller(app)
+    assert caller.sign_in(email, PASSWORD).status_code == 303
+    return caller
+
+
+def stored() -> dict[str, list[Any]]:
+    """All that the database holds."""
+    db.session.rollback()
+    return {table.name: list(db.session.execute(table.select())) for table in db.metadata.sorted_tables}
+
+
+def endpoints(app: Flask) -> Iterator[str]:
+    for rule in app.url_map.iter_rules():
+        yield from (f"{method} {rule.endpoint}" for method in sorted((rule.methods or set()) & METHODS))
+
+
+def turned_away(name: str, answer: TestResponse) -> None:
+    assert MARK not in answer.text
+    if LINES[name].whom == For.SCRIPT:
+        assert (answer.status_code, list(answer.get_json())) == (401, ["error"])
+    else:
+        assert answer.status_code in (302, 303)
+        assert answer.location.startswith("/login")
+
+
+def test_every_endpoint_says_here_whom_it_is_for(app: Flask) -> None:
+    assert sorted(set(endpoints(app)) ^ set(LINES)) == []
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_whoever_is_allowed_to_can(place: Place, owner: Caller, stranger: Caller, name: str) -> None:
+    caller = owner if LINES[name].whom != For.EVERYBODY or name == "POST auth.logout" else stranger
+    before = stored()
+    answer = caller.call(place, name)
+    assert answer.status_code in LINES[name].works
+    assert not (answer.location or "").startswith("/login") or name == "POST auth.logout"
+    if name in SENDING:
+        assert (stored() != before) is LINES[name].changes
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_stranger_sees_and_changes_nothing(place: Place, stranger: Caller, name: str) -> None:
+    before = stored()
+    answer = stranger.call(place, name)
+    assert MARK not in answer.text
+    if name in CLOSED:
+        turned_away(name, answer)
+        assert stored() == before
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_an_ended_session_is_no_session(place: Place, owner: Caller, name: str) -> None:
+    token = owner.token()
+    accounts.set_password(place.staff, "another good password")
+    db.session.commit()
+    before = stored()
+    turned_away(name, owner.call(place, name, token=token))
+    assert stored() == before
+
+
+@pytest.mark.parametrize("name", [name for name in CLOSED if LINES[name].own])
+def test_what_is_somebodys_own_is_not_another_administrators(place: Place, colleague: Caller, name: str) -> None:
+    before = stored()
+    answer = colleague.call(place, name)
+    assert answer.status_code < 500
+    assert MARK not in answer.text
+    assert stored() == before
+
+
+@pytest.mark.parametrize("name", [name for name in CLOSED if not LINES[name].own])
+def test_what_is_for_all_administrators_is_for_each(place: Place, colleague: Caller, name: str) -> None:
+    assert colleague.call(place, name).status_code in LINES[name].works
+
+
+@pytest.mark.parametrize("name", SENDING)
+def test_without_a_token_of_this_very_session_nothing_happens(
+    place: Place, owner: Caller, colleague: Caller, name: str
+) -> None:
+    owner.token()
+    before = stored()
+    for token in (None, "made up", colleague.token()):
+        answer = owner.call(place, name, token=token)
+        assert answer.status_code == 400, token
+        assert MARK not in answer.text
+    assert stored() == before
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_another_method_is_refused(place: Place, owner: Caller, name: str) -> None:
+    address = LINES[name].address
+    allowed = {other.split(" ", 1)[0] for other, line in LINES.items() if line.address == address}
+    headers = {"X-CSRFToken": owner.token(), "Referer": owner.site}
+    before = stored()
+    for method in sorted(METHODS - allowed):
+        answer = owner.open(place.fill(address), method=method, headers=headers)
+        assert answer.status_code == 405, method
+    assert stored() == before
+
+
+WRONG_BODIES: dict[str, dict[str, Any]] = {
+    "text": {"data": "content", "content_type": "text/plain"},
+    "XML": {"data": "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><x>&e;</x>", "content_type": "text/xml"},
+    "bytes": {"data": b"\xff\x00", "content_type": "application/octet-stream"},
+    "broken multipart": {"data": b"--x\r\nnonsense", "content_type": "multipart/form-data; boundary=x"},
+    "JSON": {"json": {"content": ["a list"], "endpoint": {"an": "object"}, "email": 7}},
+    "null": {"data": "null", "content_type": "application/json"},
+    "a number": {"data": "1e999", "content_type": "application/json"},
+    "form": {"data": {"endpoint": "x", "content": "", "email": ""}},
+    "files": {
+        "data": b'--x\r\nContent-Disposition: form-data; name="content"; filename="x"\r\n\r\nx\r\n--x--\r\n',
+        "content_type": "multipart/form-data; boundary=x",
+    },
+}
+
+
+@pytest.mark.parametrize("name", [name for name in SENDING if LINES[name].form != {}])
+@pytest.mark.parametrize("body", WRONG_BODIES)
+def test_a_body_of_another_type_is_refused(place: Place, owner: Caller, stranger: Caller, name: str, body: str) -> None:
+    caller = owner if name in CLOSED else stranger
+    before = stored()
+    answer = caller.call(place, name, **WRONG_BODIES[body])
+    assert 400 <= answer.status_code < 500
+    assert stored() == before
+
+
+@pytest.mark.parametrize("name", [name for name in CLOSED if PLACEHOLDER.search(LINES[name].address)])
+@pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "1e3", "9" * 19, "9" * 40, "%00", "..%2f1", "%"])
+def test_an_id_that_is_none_finds_nothing(place: Place, owner: Caller, name: str, value: str) -> None:
+    ids = dict.fromkeys(place.ids, value)
+    before = stored()
+    answer = owner.call(Place(place.app, place.staff, ids), name)
+    assert answer.status_code in (404, 303, 302)
+    assert stored() == before
