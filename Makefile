@@ -7,7 +7,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-emi
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format bench lock clean
+.PHONY: help run test check format bench audit lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ format: $(VENV)/.dev-installed ## put the code into its one format
 
 bench: $(VENV)/.dev-installed ## the benchmarks, with peers, as one table
 	@$(BIN)/python -m benchmarks
+
+audit: $(VENV)/.dev-installed ## Lighthouse on a running site (needs Node and Chromium)
+	@$(BIN)/python -m tests.audit
 
 lock: ## write requirements/ anew from pyproject.toml (needs uv)
 	$(UV) pip compile pyproject.toml $(LOCK) -o requirements/run.txt

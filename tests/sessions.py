@@ -47,6 +47,11 @@ class Visitor:
         """Leave a message."""
         return self.send("/feedback/", content=content, submitter_name=name, submitter_email=email)
 
+    @property
+    def cookies(self) -> dict[str, str]:
+        """By name, as a browser sends them."""
+        return {cookie.name: cookie.value or "" for cookie in self._http.cookies}
+
     def forget_cookies(self) -> None:
         """Be a stranger again."""
         self._http.cookies.clear()

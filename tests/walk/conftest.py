@@ -13,7 +13,7 @@ from tests.conftest import make_settings
 from tests.site import Site
 from tests.walk import sights
 
-_FLAGS = [
+FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--no-first-run"),
 ]
@@ -31,7 +31,7 @@ def chromium() -> Iterator[Browser]:
     if not executable():
         pytest.skip("Chromium is not installed")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
         yield browser
         browser.close()
 
