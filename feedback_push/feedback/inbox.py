@@ -1,6 +1,6 @@
 """The inbox: receiving messages, and reading them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from flask import current_app
 from sqlalchemy import Row, func, select, text
 from sqlalchemy.orm import joinedload
 
-from feedback_push.database import db, utcnow
+from feedback_push.database import among, db, utcnow
 from feedback_push.feedback.models import LISTS, Message, MessageState
 from feedback_push.push import notification, outbox
 from feedback_push.push.notification import Notification
@@ -40,6 +40,19 @@ def receive(message: Message) -> int:
     message.outbox_entry = entry = outbox.enqueue(_notification(message))
     db.session.flush()
     return entry.id
+
+
+def release(message_ids: Iterable[int]) -> list[int]:
+    """Bring messages back from spam, each with the notification that it has not had; the ids of the new entries."""
+    held = select(Message).where(among(Message.id, message_ids), text(LISTS["spam"])).order_by(Message.id)
+    entries = []
+    for message in db.session.scalars(held.with_for_update()).all():
+        message.state, message.spam_reason = MessageState.NEW, None
+        if message.outbox_id is None:
+            message.outbox_entry = outbox.enqueue(_notification(message))
+            entries.append(message.outbox_entry)
+    db.session.flush()
+    return [entry.id for entry in entries]
 
 
 def page(before: int | None) -> Page:
@@ -75,4 +88,5 @@ def _notification(message: Message) -> Notification:
         body=notification.excerpt(notification.printable(message.content)),
         navigate=f"{settings.site_url}{settings.admin_url}messages/{message.id}",
         tag=f"message-{message.id}",
+        app_badge=unread(),
     )

@@ -15,13 +15,17 @@ _CLUSTER = regex.compile(r"\X")
 
 @dataclass(frozen=True)
 class Notification:
-    """What a browser shows; `navigate` is the absolute address that a click opens, `tag` replaces its like."""
+    """What a browser shows; `navigate` is the absolute address that a click opens, `tag` replaces its like.
+
+    `app_badge` is the number on the icon of an installed dashboard; without one the icon stays as it is.
+    """
 
     title: str
     body: str
     navigate: str
     tag: str
     urgency: str = "high"
+    app_badge: int | None = None
 
     @property
     def topic(self) -> str:
@@ -64,6 +68,7 @@ def printable(text: str) -> str:
 
 
 def _encode(notification: Notification) -> str:
+    badge = {} if notification.app_badge is None else {"app_badge": notification.app_badge}
     message = {
         "web_push": 8030,
         "notification": {
@@ -72,6 +77,8 @@ def _encode(notification: Notification) -> str:
             "navigate": notification.navigate,
             "tag": notification.tag,
             "dir": "auto",
+            **badge,
         },
+        **badge,  # where the specification has it; Safari's first versions looked inside
     }
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))

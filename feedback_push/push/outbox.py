@@ -1,11 +1,12 @@
 """The outbox: a notification is stored in its caller's transaction, and a knock follows the commit."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
-from feedback_push.database import db, utcnow
+from feedback_push.database import among, db, utcnow
 from feedback_push.push import doorbell
 from feedback_push.push.models import OutboxEntry
 from feedback_push.push.notification import Notification
@@ -48,3 +49,8 @@ def due(now: datetime) -> list[int]:
     """The oldest entries whose fan-out is not finished and whose time has not run out; at most 100."""
     still_open = (OutboxEntry.fanned_out_at.is_(None), OutboxEntry.expires_at > now)
     return list(db.session.scalars(select(OutboxEntry.id).where(*still_open).order_by(OutboxEntry.id).limit(100)))
+
+
+def remove(entry_ids: Iterable[int]) -> None:
+    """Remove entries with their deliveries, sent or not; the caller commits."""
+    db.session.execute(delete(OutboxEntry).where(among(OutboxEntry.id, entry_ids)))

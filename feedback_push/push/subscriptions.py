@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, insert, utcnow
+from feedback_push.push import chores
 from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
 from feedback_push.push.models import DeviceState, Subscription
 
@@ -83,6 +84,7 @@ def count(state: DeviceState, vapid_public_key: str) -> int:
     return db.session.scalar(select(func.count()).select_from(Subscription).where(*these)) or 0
 
 
+@chores.every_sweep
 def forget_gone(now: datetime) -> None:
     """Remove the browsers that went more than 30 days ago and have not come back."""
     db.session.execute(

@@ -6,7 +6,7 @@ from celery import shared_task
 from flask import current_app
 
 from feedback_push.database import db, utcnow
-from feedback_push.push import claims, delivery, doorbell, fanout, outbox, subscriptions
+from feedback_push.push import chores, claims, delivery, doorbell, fanout, outbox
 
 _log = logging.getLogger(__name__)
 
@@ -37,12 +37,12 @@ def deliver() -> None:
 
 @shared_task(name="push.sweep")
 def sweep() -> None:
-    """Knock again for whatever is due: a lost knock, a retry, or the claim of a worker that died."""
+    """Knock for whatever is due: a lost knock, a retry, or the claim of a worker that died. Then do the chores."""
     now = utcnow()
     if current_app.extensions["settings"].push_enabled:
         for entry_id in outbox.due(now):
             doorbell.ring("push.fan_out", entry_id)
         if claims.any_due(now):
             doorbell.ring("push.deliver")
-    subscriptions.forget_gone(now)
-    db.session.commit()
+    db.session.rollback()
+    chores.do_all()

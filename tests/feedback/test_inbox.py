@@ -48,6 +48,31 @@ def test_a_message_is_stored_with_the_notification_about_it(any_app: Flask) -> N
 
 
 @pytest.mark.usefixtures("any_app")
+def test_the_notification_says_how_many_are_unread() -> None:
+    receive(state=MessageState.READ)
+    receive()
+    stored = receive()
+    assert stored.outbox_entry
+    assert json.loads(stored.outbox_entry.payload)["app_badge"] == 2
+
+
+@pytest.mark.usefixtures("any_app")
+def test_what_is_no_spam_comes_back_as_new_and_is_told_of_once() -> None:
+    told, untold = receive(state=MessageState.SPAM), message(state=MessageState.SPAM, spam_reason="links")
+    deleted, archived = receive(state=MessageState.SPAM, deleted_at=utcnow()), receive(state=MessageState.ARCHIVED)
+    db.session.add(untold)
+    db.session.commit()
+    ids = [told.id, untold.id, deleted.id, archived.id, 4711]
+    new_entries = inbox.release(ids)
+    db.session.commit()
+    assert [untold.outbox_id] == new_entries
+    assert notification_of(untold)["tag"] == f"message-{untold.id}"
+    assert (untold.state, untold.spam_reason, told.state) == (MessageState.NEW, None, MessageState.NEW)
+    assert (deleted.state, archived.state) == (MessageState.SPAM, MessageState.ARCHIVED)
+    assert inbox.release(ids) == []
+
+
+@pytest.mark.usefixtures("any_app")
 def test_both_are_there_or_neither_when_the_caller_gives_up() -> None:
     inbox.receive(message())
     db.session.rollback()

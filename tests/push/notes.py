@@ -19,7 +19,7 @@ _TIMES: dict[Any, tuple[str, ...]] = {
 }
 
 
-def note(**fields: str) -> Notification:
+def note(**fields: Any) -> Notification:
     """Another note than NOTE."""
     return replace(NOTE, **fields)
 

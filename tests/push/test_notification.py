@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from typing import Any
 
 import pytest
 import regex
@@ -30,7 +31,7 @@ CLUSTERS = [FAMILY, FLAG, ENGLAND, THUMB, ACCENTED, HANGUL, DEVANAGARI, KEYCAP, 
 _TYPED = st.text() | st.lists(st.sampled_from([*CLUSTERS, "a", " ", "\n", '"', "\\", "\x00", "\x1b", "é"])).map("".join)
 
 
-def note(**fields: str) -> Notification:
+def note(**fields: Any) -> Notification:
     usual = {
         "title": "Ada:",
         "body": "Hello",
@@ -51,6 +52,12 @@ def test_the_payload_is_declarative_web_push() -> None:
             "dir": "auto",
         },
     }
+
+
+def test_the_number_for_the_icon_stands_where_every_browser_looks() -> None:
+    payload = json.loads(note(app_badge=0).to_json())
+    assert (payload["app_badge"], payload["notification"]["app_badge"]) == (0, 0)
+    assert len(note(app_badge=1000, body="x" * 5000).to_json().encode()) <= LARGEST_PAYLOAD
 
 
 def test_text_of_any_script_travels_as_it_is() -> None:
