@@ -9,10 +9,12 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from feedback_push import security
 from feedback_push.database import db
 from feedback_push.security import talisman
 
 blueprint = Blueprint("health", __name__)
+blueprint.after_request(security.no_store)
 _TIMEOUT = 2.0  # seconds for each question
 
 

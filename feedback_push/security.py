@@ -16,20 +16,34 @@ from feedback_push.setting_rules import is_loopback
 
 # The longest message, in a script whose every character takes twelve bytes in a form.
 _LARGEST_BODY = 3 * 1024 * 1024
+_YEAR = 365 * 86400
+# Nothing at all, and then what our pages need. Scripts need the nonce of their page, wherever they come from.
 _CONTENT_SECURITY_POLICY = {
-    "default-src": "'self'",
-    "script-src": "'self'",
+    "default-src": "'none'",
+    "script-src": "",
     "style-src": "'self'",
-    "img-src": "'self' data:",
+    "img-src": "'self' data:",  # data: for the pictures inside Pico's style sheet
     "worker-src": "'self'",
     "connect-src": "'self'",
     "manifest-src": "'self'",
-    "object-src": "'none'",
     "base-uri": "'none'",
     "form-action": "'self'",
     "frame-ancestors": "'none'",
+    "require-trusted-types-for": "'script'",
+    "trusted-types": "feedback-push",  # the name in admin/push-subscribe.js, for the worker's address
 }
-_PERMISSIONS_POLICY = {"camera": "()", "geolocation": "()", "microphone": "()", "payment": "()"}
+# All that a browser can be told to keep from a page, but for what the dashboard may want: the clipboard to copy to.
+_NOT_USED = """
+    accelerometer aria-notify autoplay bluetooth browsing-topics camera captured-surface-control clipboard-read
+    compute-pressure cross-origin-isolated digital-credentials-create digital-credentials-get display-capture
+    encrypted-media fullscreen gamepad geolocation gyroscope hid identity-credentials-get idle-detection keyboard-map
+    language-detector language-model local-fonts local-network local-network-access loopback-network magnetometer
+    microphone midi on-device-speech-recognition otp-credentials payment picture-in-picture
+    private-state-token-issuance private-state-token-redemption publickey-credentials-create publickey-credentials-get
+    screen-wake-lock serial speaker-selection storage-access summarizer sync-xhr translator usb window-management
+    xr-spatial-tracking
+"""
+_PERMISSIONS_POLICY = dict.fromkeys(_NOT_USED.split(), "()")
 
 talisman = Talisman()
 
@@ -54,10 +68,14 @@ def init_app(app: Flask) -> None:
         # Without a known number of proxies anyone could claim to have come by https.
         force_https=settings.https and settings.trusted_proxies > 0,
         strict_transport_security=settings.https,
+        strict_transport_security_max_age=_YEAR,
+        # What else its operator serves under this name is not ours to know, and might have no certificate.
+        strict_transport_security_include_subdomains=False,
         session_cookie_secure=settings.https,
         session_cookie_samesite="Lax",
+        frame_options="DENY",
         permissions_policy=_PERMISSIONS_POLICY,
-        referrer_policy="strict-origin-when-cross-origin",
+        referrer_policy="same-origin",  # no-referrer would fail CSRF's own check of where a form was sent from
     )
     app.after_request(_isolate)
     if hops := settings.trusted_proxies:
@@ -67,6 +85,12 @@ def init_app(app: Flask) -> None:
 def no_store(response: Response) -> Response:
     """Keep a page with private content out of every cache; for a blueprint's after_request."""
     response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def private(response: Response) -> Response:
+    """Keep a page that carries somebody's token to their own browser, which may show it again when they go back."""
+    response.headers.setdefault("Cache-Control", "private, no-cache")
     return response
 
 

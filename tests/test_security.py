@@ -8,7 +8,8 @@ from flask import request
 from feedback_push.auth.models import User
 from feedback_push.security import path_within_site
 from tests.conftest import PASSWORD
-from tests.visits import Visit, Visitor
+from tests.servers import CHECKOUT
+from tests.visits import Page, Visit, Visitor
 
 HTTPS = "https://feedback.example.org"
 PAGES = ["/feedback/", "/feedback/complete/", "/login", "/admin/", "/admin/devices", "/nowhere"]
@@ -37,21 +38,70 @@ def policy(response_headers: dict[str, str]) -> dict[str, str]:
 def test_every_answer_restricts_what_the_browser_may_do(client: Visitor, address: str) -> None:
     headers = dict(client.get(address).headers)
     allowed = policy(headers)
-    assert allowed["default-src"] == "'self'"
-    assert allowed["style-src"] == "'self'"
-    assert allowed["object-src"] == allowed["base-uri"] == allowed["frame-ancestors"] == "'none'"
-    assert allowed["form-action"] == "'self'"
-    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert NONCE.fullmatch(allowed.pop("script-src").strip())
+    assert allowed == {
+        "default-src": "'none'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "worker-src": "'self'",
+        "connect-src": "'self'",
+        "manifest-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "feedback-push",
+    }
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["X-Frame-Options"] == "SAMEORIGIN"
-    assert headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "same-origin"
     assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert "camera=()" in headers["Permissions-Policy"]
 
 
-def test_scripts_of_a_page_need_a_nonce_that_is_used_once(client: Visitor) -> None:
-    nonces = {NONCE.findall(policy(dict(client.get(address).headers))["script-src"])[0] for address in ANSWERS * 2}
-    assert len(nonces) == 2 * len(ANSWERS)
+def test_what_the_site_does_not_use_is_kept_from_its_own_pages_too(client: Visitor) -> None:
+    kept = dict(part.split("=") for part in client.get("/feedback/").headers["Permissions-Policy"].split(", "))
+    assert set(kept.values()) == {"()"}
+    assert kept.keys() >= {
+        "camera",
+        "microphone",
+        "geolocation",
+        "payment",
+        "usb",
+        "display-capture",
+        "browsing-topics",
+    }
+    assert not kept.keys() & {"notifications", "push"}
+
+
+def test_the_scripts_may_make_the_addresses_of_workers_and_nothing_else() -> None:
+    made = {
+        (name, kind)
+        for path in (CHECKOUT / "static").rglob("*.js")
+        for name, kinds in re.findall(r"createPolicy\(\s*\"([\w-]+)\",\s*\{([^}]*)\}", path.read_text())
+        for kind in re.findall(r"\b(create\w+)", kinds)
+    }
+    assert made == {("feedback-push", "createScriptURL")}
+
+
+def test_a_nonce_is_used_once_and_every_script_of_a_page_has_it(client: Visitor, staff: User) -> None:
+    client.sign_in(staff.email, PASSWORD)
+    answers = [client.get(address) for address in ANSWERS * 2]
+    nonces = {NONCE.findall(policy(dict(answer.headers))["script-src"])[0] for answer in answers}
+    assert len(nonces) == len(answers)
+    scripts = [(answer, script) for answer in answers for script in Page(answer).all("script")]
+    assert scripts
+    for answer, script in scripts:
+        assert script.attributes["nonce"] in answer.headers["Content-Security-Policy"]
+
+
+def test_every_script_element_of_every_template_has_the_nonce() -> None:
+    elements = [
+        (path.name, element)
+        for path in (CHECKOUT / "templates").rglob("*.html")
+        for element in re.findall(r"<script\b[^>]*>", path.read_text())
+    ]
+    assert elements
+    assert [place for place in elements if 'nonce="{{ csp_nonce() }}"' not in place[1]] == []
 
 
 def test_no_page_holds_an_inline_script_or_style(client: Visitor, staff: User) -> None:
@@ -66,7 +116,7 @@ def test_no_page_holds_an_inline_script_or_style(client: Visitor, staff: User) -
 @pytest.mark.parametrize(("site_url", "sent"), [(HTTPS, True), ("http://feedback.example.org", False)])
 def test_only_an_https_site_insists_on_https(site: Visit, site_url: str, sent: bool) -> None:
     answer = site(site_url=site_url).get("/feedback/", headers={"X-Forwarded-Proto": "https"})
-    assert ("Strict-Transport-Security" in answer.headers) is sent
+    assert answer.headers.get("Strict-Transport-Security") == ("max-age=31536000" if sent else None)
 
 
 @pytest.mark.parametrize(("site_url", "flag"), [(HTTPS, True), ("http://feedback.example.org", False)])
@@ -176,6 +226,15 @@ def test_private_pages_are_kept_in_no_cache(client: Visitor, staff: User) -> Non
     answers += [client.sign_in(staff.email, PASSWORD)]
     answers += [client.get(address) for address in private]
     assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}
+
+
+def test_a_form_with_its_token_stays_in_the_browser_it_was_made_for(client: Visitor) -> None:
+    answers = [client.get("/feedback/"), client.send("/feedback/", content=""), client.get("/feedback/complete/")]
+    assert {answer.headers["Cache-Control"] for answer in answers} == {"private, no-cache"}
+
+
+def test_a_cache_does_not_answer_for_the_site_how_it_is(client: Visitor) -> None:
+    assert {client.get(address).headers["Cache-Control"] for address in ("/healthz", "/readyz")} == {"no-store"}
 
 
 def test_a_request_may_not_be_endless(client: Visitor) -> None:

@@ -8,6 +8,7 @@ from flask_limiter import RateLimitExceeded
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 
+from feedback_push import security
 from feedback_push.database import UNAVAILABLE, db
 from feedback_push.extensions import limiter
 from feedback_push.feedback import inbox
@@ -18,6 +19,7 @@ from feedback_push.push import outbox
 _log = logging.getLogger(__name__)
 
 blueprint = Blueprint("feedback", __name__)
+blueprint.after_request(security.private)
 
 
 @blueprint.get("/")
