@@ -16,6 +16,7 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
     from feedback_push import (
         admin,
         auth,
+        branding,
         celery,
         cli,
         database,
@@ -39,7 +40,9 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
     celery.init_app(app)
     errors.init_app(app)
     language.init_app(app)
+    branding.init_app(app)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(branding.blueprint)
     app.register_blueprint(auth.blueprint)
     app.register_blueprint(push.blueprint)
     app.register_blueprint(feedback.blueprint)

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from environs import Env, EnvValidationError, validate
 
+from feedback_push import branding_rules
 from feedback_push import setting_rules as rules
 
 __all__ = ["ROOT", "ConfigError", "Settings", "instance_dir", "load", "source"]
@@ -50,6 +51,12 @@ class Settings:
     ratelimit_enabled: bool = True
     form_defence: bool = True
     time_zone: str = "UTC"
+    site_name: str = "Feedback Push"
+    site_logo: str = ""  # empty: our own
+    site_accent: str = "#0b6b57"
+    form_title: str = ""  # empty, like the next two: our own words, which are translated
+    form_intro: str = ""
+    form_thanks: str = ""
     host: str = "127.0.0.1"
     port: int = 8000
 
@@ -108,6 +115,10 @@ def source() -> Env:
         rules.vapid_public_key,
         rules.vapid_subject,
         rules.time_zone,
+        branding_rules.site_name,
+        branding_rules.site_logo,
+        branding_rules.site_accent,
+        branding_rules.form_text,
     ):
         env.add_parser(parse.__name__, parse)
     env.read_env(".env", recurse=False)
@@ -158,6 +169,12 @@ def _read(env: Env) -> Settings:
         ratelimit_enabled=env.bool("RATELIMIT_ENABLED", True),
         form_defence=env.bool("FORM_DEFENCE", True),
         time_zone=env.time_zone("TIME_ZONE", "UTC"),
+        site_name=env.site_name("SITE_NAME", "Feedback Push"),
+        site_logo=env.site_logo("SITE_LOGO", ""),
+        site_accent=env.site_accent("SITE_ACCENT", "#0b6b57"),
+        form_title=env.form_text("FORM_TITLE", ""),
+        form_intro=env.form_text("FORM_INTRO", ""),
+        form_thanks=env.form_text("FORM_THANKS", ""),
         host=host,
         port=port,
     )

@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from environs import ValidationError
 
 LONGEST_TTL = 28 * 86400  # FCM refuses more
-_RESERVED_URLS = ("/feedback/", "/push/", "/static/", "/login/", "/logout/", "/healthz/", "/readyz/")
+_RESERVED_URLS = (
+    *("/feedback/", "/push/", "/static/", "/login/", "/logout/", "/healthz/", "/readyz/", "/logo/", "/theme.css/"),
+)
 # Apple answers 403 BadJwtToken to a contact under one of these.
 _UNREAL_TLDS = {"local", "localhost", "invalid", "example", "test", "internal", "lan"}
 _SITE = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^\s\[\]/?#@:\\]+)(:[0-9]+)?/?", re.IGNORECASE)

@@ -37,6 +37,12 @@ EVERYTHING = {
     "TRUSTED_PROXIES": "2",
     "INSTANCE_DIR": "/srv/feedback",
     "RATELIMIT_ENABLED": "false",
+    "SITE_NAME": "Blue Café",
+    "SITE_LOGO": str(config.ROOT / "static/icons/icon.svg"),
+    "SITE_ACCENT": "#8B1E3F",
+    "FORM_TITLE": "Say it",
+    "FORM_INTRO": "All of it.",
+    "FORM_THANKS": "Thanks!",
     "HOST": "192.0.2.7",
     "PORT": "8080",
 }
@@ -56,6 +62,12 @@ READ = Settings(
     trusted_proxies=2,
     instance_dir=Path("/srv/feedback"),
     ratelimit_enabled=False,
+    site_name="Blue Café",
+    site_logo=str(config.ROOT / "static/icons/icon.svg"),
+    site_accent="#8b1e3f",
+    form_title="Say it",
+    form_intro="All of it.",
+    form_thanks="Thanks!",
     host="192.0.2.7",
     port=8080,
 )
@@ -72,6 +84,12 @@ UNUSABLE = {
     "ADMIN_URL": "bad-path",
     "TRUSTED_PROXIES": "bad-count",
     "RATELIMIT_ENABLED": "bad-choice",
+    "SITE_NAME": "bad-name" * 10,
+    "SITE_LOGO": "bad-logo",
+    "SITE_ACCENT": "bad-colour",
+    "FORM_TITLE": "bad-\x1b",
+    "FORM_INTRO": "bad-\x1b",
+    "FORM_THANKS": "bad-\x1b",
     "PORT": "bad-port",
 }
 

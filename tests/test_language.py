@@ -36,7 +36,7 @@ def test_without_a_setting_the_browser_and_the_site_decide(app: Flask) -> None:
 
 
 def test_a_page_says_in_which_language_it_is(app: Flask) -> None:
-    assert '<html lang="de">' in app.test_client().get("/feedback/", headers={"Accept-Language": "de"}).text
+    assert '<html lang="de" dir="ltr">' in app.test_client().get("/feedback/", headers={"Accept-Language": "de"}).text
 
 
 def test_the_zones_to_choose_from_are_the_worlds() -> None:

@@ -11,11 +11,13 @@ from tests.servers import CHECKOUT
 
 PACKAGE = "feedback_push"
 LAYERS = [
-    {"setting_rules"},
+    {"setting_rules", "branding_rules"},
     {"config"},
     {"database"},
     {
         "browser_name",
+        "accent",
+        "branding",
         "email_address",
         "typed_text",
         "extensions",

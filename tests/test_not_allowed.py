@@ -57,6 +57,8 @@ LINES = {
     "GET static": Line("/static/site.css", For.EVERYBODY),
     "GET health.healthz": Line("/healthz", For.EVERYBODY),
     "GET health.readyz": Line("/readyz", For.EVERYBODY, works={503}),  # there is no worker here
+    "GET branding.theme": Line("/theme.css", For.EVERYBODY),
+    "GET branding.logo": Line("/logo", For.EVERYBODY),
     "GET feedback.home": Line("/", For.EVERYBODY),
     "GET feedback.form": Line("/feedback/", For.EVERYBODY),
     "POST feedback.form": Line("/feedback/", For.EVERYBODY, form={"content": "Hello", "submitter_name": "Ada"}),

@@ -105,6 +105,8 @@ def test_an_admin_path_starts_and_ends_with_a_slash_and_is_plain(value: str) -> 
         "/logout/",
         "/healthz/",
         "/readyz/",
+        "/logo/",
+        "/theme.css/",
     ],
 )
 def test_an_admin_path_takes_no_other_pages_place(value: str) -> None:

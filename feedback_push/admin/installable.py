@@ -4,7 +4,7 @@ from flask import jsonify, send_from_directory, url_for
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
 
-from feedback_push import config
+from feedback_push import branding, config
 from feedback_push.admin.pages import blueprint
 
 _SCRIPTS = config.ROOT / "static" / "admin"
@@ -26,8 +26,8 @@ def subscribe_script() -> ResponseReturnValue:
 def manifest() -> ResponseReturnValue:
     """What makes the dashboard installable; iPhones and iPads give push to installed apps only."""
     response = jsonify(
-        name="Feedback Push",
-        short_name="Feedback",
+        name=branding.face().name,
+        short_name=branding.face().name,
         id=url_for("admin.inbox"),
         start_url=url_for("admin.inbox"),
         scope=url_for("admin.inbox"),

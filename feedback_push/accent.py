@@ -1,0 +1,91 @@
+"""The shades of an accent colour: readable in light and dark, whatever the colour."""
+
+import colorsys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+# What the accent stands on: page, card and form field of site.css in light and dark.
+_LIGHT = ("#f4f7f6", "#ffffff")
+_DARK = ("#0e1413", "#161e1c", "#111816")
+# Contrast ratios. WCAG 2.2 asks for 4.5 for words (1.4.3) and 3 for shapes (1.4.11); more is easier to read on dark.
+_LIGHT_WORDS = 4.5
+_DARK_WORDS = 7.0
+_SHAPE = 3.0
+_STEP = 1 / 256  # of the way from black to white
+
+
+@dataclass(frozen=True)
+class Shades:
+    """All that a colour scheme needs of the accent, as #rrggbb; `button_words` are readable on both button colours."""
+
+    words: str
+    hover_words: str
+    button: str
+    hover_button: str
+    button_words: str
+    tint: str
+
+
+def light(accent: str) -> Shades:
+    """The shades on a light page."""
+    return _shades(accent, _LIGHT, _LIGHT_WORDS, tinted=0.12)
+
+
+def dark(accent: str) -> Shades:
+    """The shades on a dark page."""
+    return _shades(accent, _DARK, _DARK_WORDS, tinted=0.2)
+
+
+def contrast(one: str, other: str) -> float:
+    """The WCAG contrast ratio of two colours, from 1 to 21."""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _shades(accent: str, backgrounds: Sequence[str], words_ratio: float, tinted: float) -> Shades:
+    away = -1 if _luminance(backgrounds[0]) > 0.5 else 1
+    tint = _mixed(accent, backgrounds[1], tinted)
+    words = _readable(accent, away, (*backgrounds, tint), words_ratio)
+    button = _readable(accent, away, backgrounds, _SHAPE)
+    # One of the two always reaches 4.58, because their own contrast is 21.
+    button_words = max("#ffffff", "#000000", key=lambda colour: contrast(colour, button))
+    return Shades(
+        words=words,
+        hover_words=_moved(words, 20 * away),
+        button=button,
+        hover_button=_moved(button, -16 if button_words == "#ffffff" else 16),
+        button_words=button_words,
+        tint=tint,
+    )
+
+
+def _readable(colour: str, away: int, backgrounds: Sequence[str], ratio: float) -> str:
+    """The colour, as much darker (-1) or lighter (1) as it takes to reach this contrast to all of the backgrounds."""
+    shades = (_moved(colour, away * steps) for steps in range(round(1 / _STEP) + 1))
+    return next(shade for shade in shades if min(contrast(shade, ground) for ground in backgrounds) >= ratio)
+
+
+def _moved(colour: str, steps: int) -> str:
+    """The same hue, lighter or darker."""
+    if not steps:
+        return colour
+    hue, lightness, saturation = colorsys.rgb_to_hls(*_channels(colour))
+    return _hex(colorsys.hls_to_rgb(hue, min(1.0, max(0.0, lightness + steps * _STEP)), saturation))
+
+
+def _mixed(colour: str, ground: str, share: float) -> str:
+    pairs = zip(_channels(colour), _channels(ground), strict=True)
+    return _hex(share * over + (1 - share) * under for over, under in pairs)
+
+
+def _luminance(colour: str) -> float:
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in _channels(colour))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _channels(colour: str) -> Iterator[float]:
+    return (part / 255 for part in bytes.fromhex(colour[1:]))
+
+
+def _hex(channels: Iterable[float]) -> str:
+    return "#" + bytes(round(255 * channel) for channel in channels).hex()

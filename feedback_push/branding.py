@@ -1,0 +1,119 @@
+"""The face of the site: its name and texts for the templates, its logo and the stylesheet with its accent colour."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, current_app, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from feedback_push import accent, branding_rules, config, security
+
+_OWN_ICON = config.ROOT / "static" / "icons" / "icon.svg"
+_OWN_ACCENT = "#0b6b57"
+# An SVG opened by itself is a document: it may style itself and do nothing else.
+_PICTURE_POLICY = {"default-src": "'none'", "style-src": "'unsafe-inline'", "img-src": "data:", "sandbox": ""}
+
+blueprint = Blueprint("branding", __name__)
+
+
+@dataclass(frozen=True)
+class Logo:
+    """A picture with its media type."""
+
+    content: bytes
+    media_type: str
+
+    @property
+    def version(self) -> str:
+        """Changes with the picture."""
+        return sha256(self.content).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Face:
+    """What the templates know as `site`; an empty text stands for our own, which is translated."""
+
+    name: str
+    accent: str
+    title: str
+    intro: str
+    thanks: str
+    logo: Logo
+    has_own_logo: bool
+
+    @property
+    def logo_url(self) -> str:
+        """The picture's address, a new one for every picture."""
+        return url_for("branding.logo", v=self.logo.version)
+
+    @property
+    def logo_width(self) -> int:
+        """The box that the picture has on a page of visitors, 56 pixels high: a lettering needs more than an icon."""
+        return 224 if self.has_own_logo else 56
+
+    @property
+    def touch_icon_url(self) -> str:
+        """What an iPhone shows on its Home Screen: it takes neither SVG nor WebP."""
+        if self.has_own_logo and self.logo.media_type in ("image/png", "image/jpeg"):
+            return self.logo_url
+        return url_for("static", filename="icons/apple-touch-icon.png")
+
+    @property
+    def theme_url(self) -> str:
+        """The stylesheet's address, a new one for every colour."""
+        return url_for("branding.theme", v=self.accent[1:])
+
+
+def init_app(app: Flask) -> None:
+    """Read the logo once, and let every template use `site`."""
+    settings: config.Settings = app.extensions["settings"]
+    face = Face(
+        name=settings.site_name,
+        accent=settings.site_accent,
+        title=settings.form_title,
+        intro=settings.form_intro,
+        thanks=settings.form_thanks,
+        logo=_logo(settings),
+        has_own_logo=bool(settings.site_logo),
+    )
+    app.extensions["branding"] = app.jinja_env.globals["site"] = face
+
+
+def face() -> Face:
+    """The face of this site."""
+    current: Face = current_app.extensions["branding"]
+    return current
+
+
+@blueprint.get("/theme.css")
+def theme() -> ResponseReturnValue:
+    """The accent colour's shades for site.css."""
+    colour = face().accent
+    css = render_template("theme.css", light=accent.light(colour), dark=accent.dark(colour))
+    return _cached(Response(css, mimetype="text/css"), current=colour[1:])
+
+
+@blueprint.get("/logo")
+@security.talisman(content_security_policy=_PICTURE_POLICY, content_security_policy_nonce_in=[])  # type: ignore[untyped-decorator]
+def logo() -> ResponseReturnValue:
+    """The site's logo."""
+    picture = face().logo
+    return _cached(Response(picture.content, mimetype=picture.media_type), current=picture.version)
+
+
+def _cached(response: Response, current: str) -> Response:
+    # Without its version, or with an earlier one, the address may mean something else tomorrow.
+    is_current = request.args.get("v") == current
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if is_current else "no-cache"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def _logo(settings: config.Settings) -> Logo:
+    if not settings.site_logo:
+        colour = accent.light(settings.site_accent).button
+        return Logo(_OWN_ICON.read_bytes().replace(_OWN_ACCENT.encode(), colour.encode()), "image/svg+xml")
+    content = Path(settings.site_logo).read_bytes()
+    return Logo(content, branding_rules.picture_type(content))
