@@ -4,6 +4,7 @@ import logging
 
 from flask import Flask, jsonify, render_template
 from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext as _
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError, ServiceUnavailable
@@ -12,13 +13,20 @@ from feedback_push.database import UNAVAILABLE, db
 from feedback_push.security import wants_json
 
 _log = logging.getLogger(__name__)
+_NOT_UNDERSTOOD = _("That did not work")
+_OURS = (_("Something went wrong"), _("The fault is ours and has been logged."))
+_THEIRS = (_NOT_UNDERSTOOD, _("This site cannot do what was asked of it."))
 _WORDS = {
-    400: ("That did not work", "The page you came from was too old or incomplete. Open it again and try once more."),
-    404: ("Nothing here", "There is no page at this address."),
-    405: ("That did not work", "This address does not take that kind of request."),
-    413: ("Too long", "That is more than this site takes at once. Please shorten it."),
-    429: ("A moment, please", "That was too often in a short time. Please try again in a few minutes."),
-    503: ("Back in a moment", "The site cannot reach its database right now. Please try again shortly."),
+    400: (
+        _NOT_UNDERSTOOD,
+        _("The page you came from was too old or incomplete. Open it again and try once more."),
+    ),
+    403: (_("Not allowed"), _("You may not see or do this here.")),
+    404: (_("Nothing here"), _("There is no page at this address.")),
+    405: (_NOT_UNDERSTOOD, _("This address does not take that kind of request.")),
+    413: (_("Too long"), _("That is more than this site takes at once. Please shorten it.")),
+    429: (_("A moment, please"), _("That was too often in a short time. Please try again in a few minutes.")),
+    503: (_("Back in a moment"), _("The site cannot reach its database right now. Please try again shortly.")),
 }
 
 
@@ -34,15 +42,13 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None:
         return error.response
     code = error.code or 500
-    title, text = _WORDS.get(code, (error.name, error.description or ""))
-    if code >= 500 and code not in _WORDS:
-        title, text = "Something went wrong", "The fault is ours and has been logged."
+    title, text = _WORDS.get(code, _OURS if code >= 500 else _THEIRS)
     if wants_json():
-        return jsonify(error=error.description if code < 500 else text), code, _kept_headers(error)
+        return jsonify(error=error.description if code < 500 else str(text)), code, _kept_headers(error)
     return render_template("errors/error.html", code=code, title=title, text=text), code, _kept_headers(error)
 
 
-def _wrong_host(_: SecurityError) -> ResponseReturnValue:
+def _wrong_host(_error: SecurityError) -> ResponseReturnValue:
     # Without a host that we know there are no addresses, and so no page.
     return "This site does not answer under that name.\n", 400, {"Content-Type": "text/plain"}
 

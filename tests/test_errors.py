@@ -37,8 +37,8 @@ def without_database(visit: Visit) -> Visitor:
 
 @pytest.mark.parametrize(
     ("code", "title"),
-    [(400, "That did not work"), (403, "Forbidden"), (404, "Nothing here"), (413, "Too long"),
-     (429, "A moment, please"), (500, "Something went wrong"),
+    [(400, "That did not work"), (403, "Not allowed"), (404, "Nothing here"), (413, "Too long"),
+     (418, "That did not work"), (429, "A moment, please"), (500, "Something went wrong"),
      (502, "Something went wrong"), (503, "Back in a moment")],
 )  # fmt: skip
 def test_people_get_a_page_that_says_what_to_do(broken: Visitor, code: int, title: str) -> None:

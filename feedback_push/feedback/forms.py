@@ -1,5 +1,6 @@
 """The feedback form."""
 
+from flask_babel import lazy_gettext as _
 from wtforms import EmailField, Field, Form, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, Optional, ValidationError
 
@@ -7,31 +8,29 @@ from feedback_push import email_address, typed_text
 from feedback_push.typed_text import TypedForm
 
 LONGEST_CONTENT = 200_000
+_TOO_LONG = _("Please use at most %(max)d characters.")
 
 
-def _email(_: Form, field: Field) -> None:
+def _email(_form: Form, field: Field) -> None:
     if email_address.problem(field.data):
-        raise ValidationError("This does not look like an e-mail address.")
+        raise ValidationError(_("This does not look like an e-mail address."))
 
 
 class FeedbackForm(TypedForm):
     """A message and its sender; the e-mail address may be left out."""
 
     content = TextAreaField(
-        "Your message",
-        [
-            DataRequired("Please write a message."),
-            Length(max=LONGEST_CONTENT, message="Please use at most %(max)d characters."),
-        ],
+        _("Your message"),
+        [DataRequired(_("Please write a message.")), Length(max=LONGEST_CONTENT, message=_TOO_LONG)],
         filters=[typed_text.storable],
     )
     submitter_name = StringField(
-        "Your name",
-        [DataRequired("Please give your name."), Length(max=200, message="Please use at most %(max)d characters.")],
+        _("Your name"),
+        [DataRequired(_("Please give your name.")), Length(max=200, message=_TOO_LONG)],
         filters=[typed_text.storable],
     )
     submitter_email = EmailField(
-        "Your e-mail address",
-        [Optional(), Length(max=320, message="Please use at most %(max)d characters."), _email],
+        _("Your e-mail address"),
+        [Optional(), Length(max=320, message=_TOO_LONG), _email],
         filters=[typed_text.storable],
     )

@@ -4,6 +4,7 @@ import logging
 
 from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_limiter import RateLimitExceeded
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
@@ -42,7 +43,7 @@ def form() -> ResponseReturnValue:
         db.session.rollback()
         _log.exception("a message could not be stored")
         return _page(
-            feedback, 503, "We cannot store your message right now. It is still here: please try again shortly."
+            feedback, 503, _("We cannot store your message right now. It is still here: please try again shortly.")
         )
     outbox.wake(entry_id)
     return redirect(url_for("feedback.complete"), 303)
@@ -55,15 +56,17 @@ def complete() -> ResponseReturnValue:
 
 
 @blueprint.errorhandler(CSRFError)
-def _page_too_old(_: CSRFError) -> ResponseReturnValue:
+def _page_too_old(_error: CSRFError) -> ResponseReturnValue:
     return _page(
-        FeedbackForm(), 400, "This page had been open for too long. Nothing is lost: please send it once more."
+        FeedbackForm(), 400, _("This page had been open for too long. Nothing is lost: please send it once more.")
     )
 
 
 @blueprint.errorhandler(RateLimitExceeded)
-def _too_often(_: RateLimitExceeded) -> ResponseReturnValue:
-    return _page(FeedbackForm(), 429, "That was a lot in a short time. Nothing is lost: please try again in a minute.")
+def _too_often(_error: RateLimitExceeded) -> ResponseReturnValue:
+    return _page(
+        FeedbackForm(), 429, _("That was a lot in a short time. Nothing is lost: please try again in a minute.")
+    )
 
 
 def _page(feedback: FeedbackForm, status: int, notice: str | None = None) -> ResponseReturnValue:
