@@ -53,6 +53,8 @@ def init_app(app: Flask) -> None:
     settings: Settings = app.extensions["settings"]
     app.config.update(
         SECRET_KEY=settings.secret_key,
+        SESSION_COOKIE_NAME=cookie_name(settings, "session"),
+        REMEMBER_COOKIE_NAME=cookie_name(settings, "remember_token"),
         MAX_CONTENT_LENGTH=_LARGEST_BODY,
         MAX_FORM_MEMORY_SIZE=_LARGEST_BODY,
         REMEMBER_COOKIE_DURATION=timedelta(days=14),
@@ -80,6 +82,11 @@ def init_app(app: Flask) -> None:
     app.after_request(_isolate)
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+
+
+def cookie_name(settings: Settings, name: str) -> str:
+    """The name under which a browser takes the cookie from this very host over https only, where the site has https."""
+    return f"__Host-{name}" if settings.https else name
 
 
 def no_store(response: Response) -> Response:

@@ -119,10 +119,14 @@ def test_only_an_https_site_insists_on_https(site: Visit, site_url: str, sent: b
     assert answer.headers.get("Strict-Transport-Security") == ("max-age=31536000" if sent else None)
 
 
-@pytest.mark.parametrize(("site_url", "flag"), [(HTTPS, True), ("http://feedback.example.org", False)])
-def test_the_session_cookie_keeps_to_the_site(site: Visit, site_url: str, flag: bool) -> None:
+@pytest.mark.parametrize(
+    ("site_url", "name", "flag"),
+    [(HTTPS, "__Host-session", True), ("http://feedback.example.org", "session", False)],
+)
+def test_the_session_cookie_keeps_to_the_site(site: Visit, site_url: str, name: str, flag: bool) -> None:
     visitor = site(site_url=site_url)
-    cookie = visitor.cookie_line(visitor.get("/feedback/"), "session").split("; ")
+    cookie = visitor.cookie_line(visitor.get("/feedback/"), name).split("; ")
+    assert not [part for part in cookie if part.startswith("Domain")]
     assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie)
     assert ("Secure" in cookie) is flag
 

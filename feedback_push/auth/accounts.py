@@ -8,7 +8,8 @@ from argon2.exceptions import VerificationError
 from sqlalchemy import exists, select
 
 from feedback_push import email_address
-from feedback_push.auth.models import User
+from feedback_push.auth import audit, sessions
+from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db
 
 SHORTEST_PASSWORD = 8
@@ -26,23 +27,23 @@ def create(email: str, password: str) -> User:
         raise AccountError(f"Not an e-mail address: {problem}")
     if find(address):
         raise AccountError(f"There is already an account for {address}.")
-    user = User(email=address)
-    set_password(user, password)
+    user = User(email=address, password_hash=_hash(password))
     db.session.add(user)
+    db.session.flush()
+    audit.note(AuditEvent.ACCOUNT_CREATED, user)
     return user
 
 
 def set_password(user: User, password: str) -> None:
     """Change the password and sign the user out everywhere."""
-    if len(password) < SHORTEST_PASSWORD:
-        raise AccountError(f"A password needs at least {SHORTEST_PASSWORD} characters.")
-    user.password_hash = _hasher.hash(password)
-    user.session_token = secrets.token_urlsafe(32)
+    user.password_hash = _hash(password)
+    sessions.end_all(user)
+    audit.note(AuditEvent.PASSWORD_CHANGED, user)
 
 
 def authenticate(email: str, password: str) -> User | None:
     """The user whose e-mail and password these are; an unknown e-mail takes as long as a wrong password."""
-    user = find(email.strip().lower())
+    user = find(email)
     try:
         _hasher.verify(user.password_hash if user else _nobodys_hash(), password)
     except VerificationError:
@@ -54,12 +55,7 @@ def authenticate(email: str, password: str) -> User | None:
 
 def find(email: str) -> User | None:
     """The account with this e-mail address, which is kept in lower case."""
-    return db.session.scalar(select(User).where(User.email == email.lower()))
-
-
-def by_session_token(token: str) -> User | None:
-    """The account that a session or remember cookie belongs to."""
-    return db.session.scalar(select(User).where(User.session_token == token))
+    return db.session.scalar(select(User).where(User.email == email.strip().lower()))
 
 
 def every() -> list[User]:
@@ -70,6 +66,12 @@ def every() -> list[User]:
 def exist() -> bool:
     """Whether there is any account."""
     return bool(db.session.scalar(select(exists().where(User.id.is_not(None)))))
+
+
+def _hash(password: str) -> str:
+    if len(password) < SHORTEST_PASSWORD:
+        raise AccountError(f"A password needs at least {SHORTEST_PASSWORD} characters.")
+    return _hasher.hash(password)
 
 
 @cache

@@ -1,27 +1,90 @@
-"""A User: somebody who may read the inbox."""
+"""A User (somebody who may read the inbox), their Sessions, and the AuditEntry rows that say what happened."""
 
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 from flask_login import UserMixin
-from sqlalchemy import String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from feedback_push.database import Base, Id, utcnow
+from feedback_push.database import NO_ID_TWICE, Base, Id, partial_index, utcnow
 
 
 class User(UserMixin, Base):  # type: ignore[misc]
-    """An administrator; `session_token` is what their cookies carry, so replacing it signs them out everywhere."""
+    """An administrator; `token` is set while they are signed in, and stored only as a hash in their session's row."""
 
     __tablename__ = "auth_user"
 
     id: Mapped[Id]
     email: Mapped[str] = mapped_column(String(320), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
-    session_token: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     language: Mapped[str | None] = mapped_column(String(8))  # None: as the browser asks for
     time_zone: Mapped[str | None] = mapped_column(String(64))  # an IANA name; None: the site's
 
+    token = ""
+
     def get_id(self) -> str:
         """What Flask-Login keeps in the session and in the remember cookie."""
-        return self.session_token
+        return self.token
+
+
+class Session(Base):
+    """One browser that is signed in. Whoever reads this table cannot sign in with what stands there."""
+
+    __tablename__ = "auth_session"
+    __table_args__ = NO_ID_TWICE
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(ForeignKey("auth_user.id", ondelete="CASCADE"), index=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    browser: Mapped[str] = mapped_column(String(100))
+    remembered: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    last_seen_at: Mapped[datetime] = mapped_column(default=utcnow)
+    expires_at: Mapped[datetime]
+
+    user: Mapped[User] = relationship()
+
+
+class AuditEvent(StrEnum):
+    """What is written down; the words for people are in auth/audit.py."""
+
+    SIGNED_IN = "signed-in"
+    SIGN_IN_FAILED = "sign-in-failed"
+    SIGN_IN_DELAYED = "sign-in-delayed"
+    SIGNED_OUT = "signed-out"
+    PASSWORD_CHANGED = "password-changed"  # noqa: S105 - not one
+    SESSION_ENDED = "session-ended"
+    SESSIONS_ENDED = "sessions-ended"
+    ACCOUNT_CREATED = "account-created"
+    ACCOUNT_DELETED = "account-deleted"
+    DEVICE_ADDED = "device-added"
+    DEVICE_REMOVED = "device-removed"
+    DEVICE_RENAMED = "device-renamed"
+    KEY_ROTATED = "key-rotated"
+    KEY_RETIRED = "key-retired"
+    MESSAGES_EXPORTED = "messages-exported"
+    MESSAGES_DELETED = "messages-deleted"
+
+
+class AuditEntry(Base):
+    """One event, or `count` of a kind that a stranger could cause without end: `counted_as` names what is counted."""
+
+    __tablename__ = "auth_audit"
+    __table_args__ = (
+        partial_index("ix_auth_audit_user_id", "user_id", "id", where="user_id IS NOT NULL"),
+        NO_ID_TWICE,
+    )
+
+    id: Mapped[Id]
+    at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("auth_user.id", ondelete="SET NULL"))
+    email: Mapped[str] = mapped_column(String(320))  # stays when the account is deleted
+    event: Mapped[str] = mapped_column(String(30))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    address_hash: Mapped[str] = mapped_column(String(32))  # see network_address.py; empty for a command
+    browser: Mapped[str] = mapped_column(String(100))  # empty for a command
+    count: Mapped[int] = mapped_column(default=1)
+    counted_as: Mapped[str | None] = mapped_column(String(60), unique=True)

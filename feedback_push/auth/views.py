@@ -4,10 +4,10 @@ from flask import Blueprint, current_app, redirect, render_template, request, se
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
-from feedback_push import security
-from feedback_push.auth import accounts
+from feedback_push import browser_name, security
+from feedback_push.auth import accounts, audit, sessions
 from feedback_push.auth.forms import LoginForm
-from feedback_push.auth.models import User
+from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db
 from feedback_push.extensions import limiter, login_manager
 
@@ -16,8 +16,17 @@ blueprint.after_request(security.no_store)
 
 
 @login_manager.user_loader  # type: ignore[untyped-decorator]
-def _load_user(session_token: str) -> User | None:
-    return accounts.by_session_token(session_token)
+def _load_user(token: str) -> User | None:
+    # A commit below must not take anything with it that the request has begun to write.
+    alone = not db.session().in_transaction()
+    found = sessions.find(token)
+    if found is None:
+        return None
+    if alone and sessions.note_visit(found):
+        if found.remembered:
+            session["_remember"] = "set"  # Flask-Login then sends its cookie again, for 14 days from now
+        db.session.commit()
+    return found.user
 
 
 @blueprint.route("/login", methods=["GET", "POST"])
@@ -31,20 +40,33 @@ def login() -> ResponseReturnValue:
         return render_template("auth/login.html", form=form), 422 if form.is_submitted() else 200
     user = accounts.authenticate(form.email.data, form.password.data)
     if user is None:
+        audit.count(AuditEvent.SIGN_IN_FAILED, accounts.find(form.email.data))
+        db.session.commit()
         form.form_errors.append("This e-mail address and password do not belong together.")
         return render_template("auth/login.html", form=form), 422
-    db.session.commit()
-    session.clear()
-    login_user(user, remember=form.remember.data)
+    audit.note(AuditEvent.SIGNED_IN, user)
+    begin_session(user, remembered=form.remember.data)
     return redirect(_destination(), 303)
 
 
 @blueprint.post("/logout")
 def logout() -> ResponseReturnValue:
     """Sign out in this browser; the subscribe script has removed this device's subscription before."""
+    if current_user.is_authenticated:
+        sessions.end_current(current_user)
+        audit.note(AuditEvent.SIGNED_OUT, current_user)
+        db.session.commit()
     session.clear()  # first: logging out leaves a note in the session that deletes the remember cookie
     logout_user()
     return redirect(url_for("auth.login"), 303)
+
+
+def begin_session(user: User, *, remembered: bool) -> None:
+    """Sign the user in here, in a session that has nothing of an earlier one, and commit."""
+    sessions.begin(user, browser=browser_name.guess(request.user_agent.string), remembered=remembered)
+    db.session.commit()
+    session.clear()
+    login_user(user, remember=remembered)
 
 
 def _destination() -> str:

@@ -4,7 +4,7 @@ import argon2
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from feedback_push.auth import accounts
+from feedback_push.auth import accounts, sessions
 from feedback_push.auth.accounts import AccountError
 from feedback_push.auth.models import User
 from feedback_push.database import db
@@ -61,14 +61,14 @@ def test_a_password_is_kept_as_a_salted_argon2id_hash() -> None:
 @pytest.mark.usefixtures("app")
 def test_a_hash_with_other_parameters_than_todays_is_replaced_when_its_user_signs_in() -> None:
     user = make_user(EMAIL)
-    token = user.session_token
+    sessions.begin(user, browser="Firefox on Linux", remembered=False)
     user.password_hash = old = OTHER_HASHER.hash(PASSWORD)
     assert accounts.authenticate(EMAIL, "wrong password") is None
     assert user.password_hash == old
     assert accounts.authenticate(EMAIL, PASSWORD) is user
     assert user.password_hash != old
     assert accounts.authenticate(EMAIL, PASSWORD) is user
-    assert user.session_token == token
+    assert sessions.find(user.token)
 
 
 @pytest.mark.usefixtures("any_app")
@@ -84,7 +84,7 @@ def test_an_address_is_one_account_however_it_is_spelled() -> None:
 @pytest.mark.usefixtures("any_app")
 def test_the_database_too_keeps_an_address_to_one_account() -> None:
     make_user(EMAIL)
-    db.session.add(User(email=EMAIL, password_hash="", session_token="another"))
+    db.session.add(User(email=EMAIL, password_hash=""))
     with pytest.raises(IntegrityError):
         db.session.commit()
 
@@ -116,15 +116,16 @@ def test_a_password_may_be_long_and_in_any_script() -> None:
 
 
 @pytest.mark.usefixtures("any_app")
-def test_a_new_password_makes_the_earlier_sessions_nobodys() -> None:
-    user = make_user(EMAIL)
-    token = user.session_token
-    assert accounts.by_session_token(token) is user
+def test_a_new_password_is_the_only_one_and_ends_the_sessions_of_the_old_one() -> None:
+    user, other = make_user(EMAIL), make_user("bob@example.org")
+    for each in (user, other):
+        sessions.begin(each, browser="Firefox on Linux", remembered=True)
     accounts.set_password(user, "battery staple")
     db.session.commit()
-    assert accounts.by_session_token(token) is None
-    assert accounts.by_session_token(user.session_token) is user
+    assert sessions.find(user.token) is None
+    assert sessions.find(other.token)
     assert accounts.authenticate(EMAIL, PASSWORD) is None
+    assert accounts.authenticate(EMAIL, "battery staple") is user
 
 
 @pytest.mark.usefixtures("any_app")

@@ -7,11 +7,16 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
+from flask_login import current_user
+from sqlalchemy import select, update
 
-from feedback_push.auth import accounts
-from feedback_push.auth.models import User
-from feedback_push.database import db
+from feedback_push.auth import accounts, audit, sessions
+from feedback_push.auth.models import AuditEntry, Session, User
+from feedback_push.database import db, utcnow
+from feedback_push.feedback.models import Message
 from tests.conftest import PASSWORD, make_user
+from tests.feedback.messages import message
+from tests.push.statements import heard
 from tests.visits import Page, Visit, Visitor
 
 WRONG = "This e-mail address and password do not belong together."
@@ -99,17 +104,20 @@ def test_whoever_is_signed_in_needs_no_form(client: Visitor, staff: User) -> Non
 
 
 @pytest.mark.parametrize(
-    ("site_url", "secure"), [("https://feedback.example.org", True), ("http://127.0.0.1:8000", False)]
+    ("site_url", "prefix"), [("https://feedback.example.org", "__Host-"), ("http://127.0.0.1:8000", "")]
 )
 def test_cookies_are_out_of_reach_of_scripts_other_sites_and_plain_http(
-    visit: Visit, staff: User, site_url: str, secure: bool
+    visit: Visit, staff: User, site_url: str, prefix: str
 ) -> None:
     visitor = visit(site_url=site_url)
     answer = visitor.sign_in(staff.email, PASSWORD, remember="y")
-    for name in ("session", "remember_token"):
-        flags = set(visitor.cookie_line(answer, name).split("; ")[1:])
-        assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= flags
-        assert ("Secure" in flags) is secure
+    cookies = {line.partition("=")[0]: line.split("; ")[1:] for line in answer.headers.getlist("Set-Cookie")}
+    assert cookies.keys() == {f"{prefix}session", f"{prefix}remember_token"}
+    for flags in cookies.values():
+        assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(flags)
+        assert ("Secure" in flags) is bool(prefix)
+        assert not [flag for flag in flags if flag.startswith("Domain")]
+    assert visitor.signed_in()
 
 
 def test_a_session_ends_with_the_browser_unless_it_is_to_be_remembered(client: Visitor, staff: User) -> None:
@@ -155,6 +163,91 @@ def test_signing_out_ends_the_session_and_what_was_remembered(client: Visitor, s
     assert not client.signed_in()
     client.delete_cookie("session", domain="127.0.0.1")
     assert not client.signed_in()
+
+
+def test_cookies_kept_from_before_signing_out_are_worth_nothing(client: Visitor, app: Flask, staff: User) -> None:
+    client.sign_in(staff.email, PASSWORD, remember="y")
+    thief = Visitor(app)
+    for name in ("session", "remember_token"):
+        cookie = client.get_cookie(name, domain="127.0.0.1")
+        assert cookie
+        thief.set_cookie(name, cookie.value, domain="127.0.0.1")
+    assert thief.signed_in()
+    client.sign_out()
+    assert not thief.signed_in()
+
+
+def test_a_session_that_is_over_on_the_server_is_over_whatever_the_cookies_say(client: Visitor, staff: User) -> None:
+    client.sign_in(staff.email, PASSWORD, remember="y")
+    db.session.execute(update(Session).values(expires_at=utcnow()))
+    db.session.commit()
+    assert not client.signed_in()
+
+
+@pytest.mark.parametrize(("remember", "lasts"), [({"remember": "y"}, 14 * 24), ({}, 12)])
+def test_every_visit_lets_a_session_last_on_in_the_table_and_in_the_cookie(
+    any_app: Flask, remember: dict[str, str], lasts: int
+) -> None:
+    visitor, user = Visitor(any_app), make_user("staff@example.org")
+    visitor.sign_in(user.email, PASSWORD, **remember)
+    assert "remember_token" not in str(visitor.get("/admin/").headers)
+    earlier = utcnow() - timedelta(hours=11)
+    db.session.execute(update(Session).values(last_seen_at=earlier, expires_at=earlier + timedelta(hours=12)))
+    db.session.commit()
+    answer = visitor.get("/admin/")
+    assert ("remember_token" in str(answer.headers)) is bool(remember)
+    [session] = sessions.of(user)
+    assert abs(session.expires_at - utcnow() - timedelta(hours=lasts)) < timedelta(minutes=1)
+    assert abs(session.last_seen_at - utcnow()) < timedelta(minutes=1)
+
+
+def test_who_is_signed_in_is_one_question_to_the_database_and_nothing_is_written(client: Visitor, staff: User) -> None:
+    client.sign_in(staff.email, PASSWORD, remember="y")
+    with heard() as statements:
+        client.get("/admin/")
+    about_auth = [statement for statement in statements if "auth_" in statement]
+    assert len(about_auth) == 1
+    assert about_auth[0].startswith("SELECT")
+
+
+def test_noting_a_visit_takes_nothing_along_that_the_request_has_begun(
+    client: Visitor, app: Flask, staff: User
+) -> None:
+    def view() -> str:
+        db.session.add(message(content="half done"))
+        db.session.flush()
+        name = str(current_user.email)
+        db.session.rollback()
+        return name
+
+    app.add_url_rule("/half-done", view_func=view)
+    client.sign_in(staff.email, PASSWORD)
+    db.session.execute(update(Session).values(last_seen_at=utcnow() - timedelta(hours=1)))
+    db.session.commit()
+    assert client.get("/half-done").text == staff.email
+    assert db.session.scalars(select(Message)).all() == []
+
+
+def test_a_session_is_named_after_its_browser(client: Visitor, staff: User) -> None:
+    client.environ_base["HTTP_USER_AGENT"] = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0"
+    client.sign_in(staff.email, PASSWORD)
+    assert [(session.browser, session.remembered) for session in sessions.of(staff)] == [("Firefox on Linux", False)]
+
+
+def test_signing_in_and_out_is_written_down(client: Visitor, staff: User) -> None:
+    client.sign_in(staff.email, "wrong password")
+    client.sign_in(f" {staff.email.upper()} ", "another wrong password")
+    client.sign_in("nobody@example.org", "a wrong password")
+    client.sign_in(f" {staff.email.upper()}", PASSWORD)
+    client.sign_out()
+    assert [(entry.event, entry.email, entry.count) for entry in audit.page().entries] == [
+        ("signed-out", staff.email, 1),
+        ("signed-in", staff.email, 1),
+        ("sign-in-failed", "", 1),
+        ("sign-in-failed", staff.email, 2),
+        ("account-created", staff.email, 1),
+    ]
+    assert "nobody" not in str(db.session.execute(select(AuditEntry.__table__)).all())
 
 
 def test_signing_out_in_one_browser_leaves_the_others(app: Flask, staff: User) -> None:

@@ -14,7 +14,7 @@ from tests.doubles.push_device import Device
 
 def owner(email: str = "owner@example.org") -> User:
     """An administrator without a password, which would take time to hash, committed."""
-    user = User(email=email, password_hash="", session_token=secrets.token_urlsafe(32))
+    user = User(email=email, password_hash="")
     db.session.add(user)
     db.session.commit()
     return user

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from feedback_push import create_app
+from feedback_push.auth import sessions
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db
@@ -31,8 +32,10 @@ class Administrator(Visitor):
     @classmethod
     def of(cls, app: Flask, user: User) -> "Administrator":
         browser = cls(app)
+        sessions.begin(user, browser="Browser", remembered=False)
+        db.session.commit()
         with browser.session_transaction(base_url=browser.site) as session:
-            session.update(_user_id=user.session_token, _fresh=True)
+            session.update(_user_id=user.token, _fresh=True)
         return browser
 
     def token(self) -> str:

@@ -1,0 +1,106 @@
+"""The audit log: who did what, when and from where; it can be read, and nothing in the application changes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import has_request_context, request
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
+
+from feedback_push import browser_name, network_address
+from feedback_push.auth.models import AuditEntry, AuditEvent, User
+from feedback_push.database import db, insert, utcnow
+
+_PER_PAGE = 50
+_LONGEST_DETAIL = 200
+_WORDS = {
+    AuditEvent.SIGNED_IN: _l("Signed in"),
+    AuditEvent.SIGN_IN_FAILED: _l("A sign-in failed"),
+    AuditEvent.SIGN_IN_DELAYED: _l("Sign-ins had to wait after failed ones"),
+    AuditEvent.SIGNED_OUT: _l("Signed out"),
+    AuditEvent.PASSWORD_CHANGED: _l("The password was changed"),
+    AuditEvent.SESSION_ENDED: _l("Ended the session of %(browser)s"),
+    AuditEvent.SESSIONS_ENDED: _l("Ended sessions: %(sessions)s"),
+    AuditEvent.ACCOUNT_CREATED: _l("The account was made"),
+    AuditEvent.ACCOUNT_DELETED: _l("The account was deleted"),
+    AuditEvent.DEVICE_ADDED: _l("Turned notifications on: %(device)s"),
+    AuditEvent.DEVICE_REMOVED: _l("Turned notifications off: %(device)s"),
+    AuditEvent.DEVICE_RENAMED: _l("Renamed the device %(before)s to %(device)s"),
+    AuditEvent.KEY_ROTATED: _l("A new key signs notifications"),
+    AuditEvent.KEY_RETIRED: _l("The earlier key no longer signs notifications"),
+    AuditEvent.MESSAGES_EXPORTED: _l("Exported messages: %(messages)s"),
+    AuditEvent.MESSAGES_DELETED: _l("Deleted messages: %(messages)s"),
+}
+
+
+@dataclass(frozen=True)
+class AuditPage:
+    """Entries, the newest first; `older` is the cursor of the next page, or None."""
+
+    entries: list[AuditEntry]
+    older: int | None
+
+
+def note(event: AuditEvent, user: User | None = None, **detail: str | int) -> None:
+    """Add an entry to the caller's transaction; `detail` is shown to every administrator, so it holds no secret."""
+    # A row of its own rather than an object: an entry must never be the reason why a flush has another order.
+    db.session.execute(insert(AuditEntry).values(_row(event, user, detail)))
+
+
+def count(event: AuditEvent, user: User | None) -> None:
+    """Add one to this hour's entry of this kind about this account, or about all accounts that there are not.
+
+    For what a stranger can cause: however often they do, there is a row an hour for an account.
+    """
+    now = utcnow()
+    row = _row(event, user, {})
+    hour = f"{event} {user.id if user else '-'} {now:%Y-%m-%dT%H}"
+    newest = {name: row[name] for name in ("at", "address_hash", "browser")}
+    statement = insert(AuditEntry).values(**row, counted_as=hour)
+    db.session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[AuditEntry.counted_as], set_={**newest, "count": AuditEntry.count + 1}
+        )
+    )
+
+
+def page(before: int | None = None, about: User | None = None, size: int = _PER_PAGE) -> AuditPage:
+    """A page of the log, or of what it says about one account; `before` is the cursor of an earlier page."""
+    wanted = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(size + 1)
+    if before is not None:
+        wanted = wanted.where(AuditEntry.id < before)
+    if about is not None:
+        wanted = wanted.where(AuditEntry.user_id == about.id)
+    entries = list(db.session.scalars(wanted))
+    return AuditPage(entries[:size], entries[size - 1].id if len(entries) > size else None)
+
+
+def words(entry: AuditEntry) -> str:
+    """The event in the reader's language."""
+    text = _WORDS.get(AuditEvent(entry.event)) if entry.event in set(AuditEvent) else None
+    return str(text) % _Detail(entry.detail) if text else entry.event
+
+
+class _Detail(dict[str, Any]):
+    """What an older version did not write down must not keep the page from being shown."""
+
+    def __missing__(self, _: str) -> str:
+        return "?"
+
+
+def _row(event: AuditEvent, user: User | None, detail: Mapping[str, str | int]) -> dict[str, Any]:
+    return {
+        "at": utcnow(),
+        "user_id": user.id if user else None,
+        "email": user.email if user else "",
+        "event": event,
+        "detail": {name: _short(value) for name, value in detail.items()},
+        "address_hash": network_address.of_request() if has_request_context() else "",
+        "browser": browser_name.guess(request.user_agent.string) if has_request_context() else "",
+        "count": 1,
+    }
+
+
+def _short(value: str | int) -> str | int:
+    return value[:_LONGEST_DETAIL] if isinstance(value, str) else value

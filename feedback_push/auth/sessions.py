@@ -1,0 +1,96 @@
+"""Sessions: who is signed in where, until when, and how that ends."""
+
+import secrets
+from datetime import timedelta
+from hashlib import sha256
+
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.orm import joinedload
+
+from feedback_push.auth.models import Session, User
+from feedback_push.database import db, utcnow
+
+# Both are counted from the last visit. A browser that is not remembered forgets its cookie when it is closed; the
+# server does not rely on that.
+REMEMBERED = timedelta(days=14)
+NOT_REMEMBERED = timedelta(hours=12)
+_NOTED_EVERY = timedelta(minutes=5)
+
+
+def begin(user: User, *, browser: str, remembered: bool) -> None:
+    """Give the user a session; from now on `user.get_id()` is its token, which is nowhere else."""
+    now = utcnow()
+    db.session.execute(delete(Session).where(Session.user_id == user.id, Session.expires_at <= now))
+    user.token = secrets.token_urlsafe(32)
+    expires_at = now + _lifetime(remembered)
+    row = Session(token_hash=_hash(user.token), browser=browser, remembered=remembered, expires_at=expires_at)
+    row.user = user
+    db.session.add(row)
+
+
+def find(token: str) -> Session | None:
+    """The session that a cookie with this token belongs to, unless it has ended."""
+    mine = select(Session).where(Session.token_hash == _hash(token), Session.expires_at > utcnow())
+    session = db.session.scalar(mine.options(joinedload(Session.user, innerjoin=True)))
+    if session:
+        session.user.token = token
+    return session
+
+
+def note_visit(session: Session) -> bool:
+    """Write down that its user was here, unless that was done a moment ago; whether it was written."""
+    now = utcnow()
+    if now - session.last_seen_at < _NOTED_EVERY:
+        return False
+    seen = {"last_seen_at": now, "expires_at": now + _lifetime(session.remembered)}
+    # Not through the object: somebody else may be ending this session right now.
+    db.session.execute(
+        update(Session).where(Session.id == session.id).values(seen), execution_options={"synchronize_session": False}
+    )
+    return True
+
+
+def of(user: User) -> list[Session]:
+    """Where the user is signed in, the latest visit first."""
+    mine = select(Session).where(Session.user_id == user.id, Session.expires_at > utcnow())
+    return list(db.session.scalars(mine.order_by(Session.last_seen_at.desc(), Session.id.desc())))
+
+
+def is_current(session: Session, user: User) -> bool:
+    """Whether it is the one in which the user asks."""
+    return session.token_hash == _hash(user.token)
+
+
+def end_current(user: User) -> None:
+    """Sign the user out where they ask."""
+    db.session.execute(delete(Session).where(Session.token_hash == _hash(user.token)))
+
+
+def end(session_id: int, *, user: User) -> str | None:
+    """Sign the user out of one of their sessions and name its browser; None where it is not theirs, or over."""
+    mine = delete(Session).where(Session.id == session_id, Session.user_id == user.id)
+    return db.session.scalar(mine.returning(Session.browser))
+
+
+def end_others(user: User) -> int:
+    """Sign the user out everywhere but where they ask; how many sessions that were."""
+    return _end(user, Session.token_hash != _hash(user.token))
+
+
+def end_all(user: User) -> int:
+    """Sign the user out everywhere; how many sessions that were."""
+    return _end(user)
+
+
+def _end(user: User, *which: ColumnElement[bool]) -> int:
+    ended = db.session.execute(delete(Session).where(Session.user_id == user.id, *which).returning(Session.id))
+    return len(ended.all())
+
+
+def _lifetime(remembered: bool) -> timedelta:
+    return REMEMBERED if remembered else NOT_REMEMBERED
+
+
+def _hash(token: str) -> str:
+    # Plain: 256 random bits cannot be guessed, so nothing slower is needed.
+    return sha256(token.encode()).hexdigest()
