@@ -9,7 +9,7 @@ from threading import Event, Lock
 from flask import current_app
 
 from feedback_push.database import UNAVAILABLE, db, utcnow
-from feedback_push.push import claims, fanout, gateway, ledger, notification, origins, outbox
+from feedback_push.push import claims, fanout, gateway, ledger, notification, origins, outbox, receipts
 from feedback_push.push.claims import Claimed
 from feedback_push.push.gateway import Push, Result
 
@@ -43,6 +43,7 @@ class _Run:
     def __init__(self) -> None:
         settings = current_app.extensions["settings"]
         self._vapid_public_key = settings.vapid_public_key
+        self._receipt_key = receipts.signing_key(settings.secret_key)
         # So deep that the gateway does not run dry while results are recorded.
         self._window: int = 6 * settings.push_concurrency
         self._refill: int = 4 * settings.push_concurrency
@@ -110,7 +111,7 @@ class _Run:
 
     def _send(self, batch: list[Claimed]) -> None:
         self._under_way |= dict.fromkeys((claimed.id for claimed in batch), time.monotonic())
-        gateway.current().send([(claimed, _push(claimed)) for claimed in batch], self._results)
+        gateway.current().send([(claimed, _push(claimed, self._receipt_key)) for claimed in batch], self._results)
 
     def _gather(self) -> list[Result[Claimed]]:
         """The results that are there, or none when nothing ends within a second."""
@@ -149,14 +150,15 @@ class _Run:
         self._under_way = {id_: since for id_, since in self._under_way.items() if since > begun}
 
 
-def _push(claimed: Claimed) -> Push:
+def _push(claimed: Claimed, receipt_key: bytes) -> Push:
     entry = claimed.entry
+    payload = notification.without_body(entry.payload) if claimed.reduced else entry.payload
     return Push(
         endpoint=claimed.endpoint,
         p256dh=claimed.p256dh,
         auth=claimed.auth,
         vapid_public_key=claimed.vapid_public_key,
-        payload=notification.without_body(entry.payload) if claimed.reduced else entry.payload,
+        payload=receipts.stamp(payload, claimed.id, receipt_key),
         ttl=max(1, int((entry.expires_at - utcnow()).total_seconds())),  # 0 would mean "only if online now"
         urgency=entry.urgency,
         topic=None if claimed.reduced else entry.topic,

@@ -3,14 +3,26 @@
 import base64
 import json
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 
 import regex
 
+from feedback_push.push import receipts
+
 LARGEST_PAYLOAD = 3000  # bytes; RFC 8291 allows 3993, but some bridges re-encode
+_LARGEST_UNSTAMPED = LARGEST_PAYLOAD - receipts.LONGEST_TOKEN
 BODY_LENGTH = 120
 _CLUSTER = regex.compile(r"\X")
+
+
+@dataclass(frozen=True)
+class Action:
+    """A button on a notification: its name for the service worker, its words, and the address it opens."""
+
+    action: str
+    title: str
+    navigate: str
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,7 @@ class Notification:
     tag: str
     urgency: str = "high"
     app_badge: int | None = None
+    actions: tuple[Action, ...] = ()
 
     @property
     def topic(self) -> str:
@@ -33,9 +46,9 @@ class Notification:
         return base64.urlsafe_b64encode(sha256(self.tag.encode()).digest())[:32].decode()
 
     def to_json(self) -> str:
-        """The payload; the body gives way where it would be larger than LARGEST_PAYLOAD bytes."""
+        """The payload; the body gives way where it would be larger than LARGEST_PAYLOAD bytes with its receipt."""
         text = _encode(self)
-        if len(text.encode()) <= LARGEST_PAYLOAD:
+        if len(text.encode()) <= _LARGEST_UNSTAMPED:
             return text
         if not self.body:
             raise ValueError("a notification without a body is still too large")
@@ -77,6 +90,8 @@ def _encode(notification: Notification) -> str:
             "navigate": notification.navigate,
             "tag": notification.tag,
             "dir": "auto",
+            "data": receipts.EMPTY,
+            **({"actions": [asdict(action) for action in notification.actions]} if notification.actions else {}),
             **badge,
         },
         **badge,  # where the specification has it; Safari's first versions looked inside

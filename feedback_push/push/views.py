@@ -1,4 +1,4 @@
-"""The subscription endpoints: the key to subscribe with, subscribe, and unsubscribe. They speak JSON."""
+"""The endpoints of browsers, in JSON: the key to subscribe with, subscribe, unsubscribe, and receipts."""
 
 from flask import Blueprint, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -6,13 +6,16 @@ from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 
 from feedback_push import browser_name, language, security
-from feedback_push.database import db
-from feedback_push.extensions import csrf
-from feedback_push.push import subscriptions
+from feedback_push.database import db, utcnow
+from feedback_push.extensions import csrf, limiter
+from feedback_push.push import receipts, subscriptions
 from feedback_push.push.endpoints import EndpointPolicy
+from feedback_push.push.receipts import Event
 from feedback_push.push.subscriptions import BrowserSubscription, SubscriptionRefused
 
 LARGEST_BODY = 8192  # bytes; a subscription has about 500
+LARGEST_RECEIPT = 1024  # bytes; it has about 90
+RECEIPTS = "600 per minute"  # from one address, behind which a whole office may be
 
 blueprint = Blueprint("push", __name__, url_prefix="/push")
 blueprint.after_request(security.no_store)
@@ -21,6 +24,8 @@ csrf.exempt(blueprint)  # checked below, after the question who is calling
 
 @blueprint.before_request
 def _only_for_administrators() -> ResponseReturnValue | None:
+    if request.endpoint == "push.receipt":
+        return None
     if not current_user.is_authenticated:
         return jsonify(error="Please sign in first."), 401
     request.max_content_length = LARGEST_BODY
@@ -62,6 +67,24 @@ def unsubscribe() -> ResponseReturnValue:
     subscriptions.remove(endpoint, user=current_user)
     db.session.commit()
     return jsonify(status="unsubscribed")
+
+
+@blueprint.post("/receipt")
+@limiter.limit(RECEIPTS)
+def receipt() -> ResponseReturnValue:
+    """Take what a service worker says of a notification. Its token is all it needs: the session may have ended.
+
+    Whoever makes tokens up learns nothing, because the answer is always the same.
+    """
+    request.max_content_length = LARGEST_RECEIPT
+    match _body():
+        case {"token": str(token), "event": ("shown" | "clicked") as event}:
+            key = receipts.signing_key(current_app.extensions["settings"].secret_key)
+            if (delivery_id := receipts.read(token, key)) is not None:
+                receipts.record(delivery_id, Event(event), utcnow())
+                db.session.commit()
+            return "", 204
+    return jsonify(error="Expected a token and what happened."), 422
 
 
 def _body() -> object:

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from feedback_push.feedback import inbox
 from feedback_push.feedback.models import Message
 from feedback_push.push import notification
 from feedback_push.push.models import OutboxEntry
-from feedback_push.push.notification import LARGEST_PAYLOAD, Notification
+from feedback_push.push.notification import LARGEST_PAYLOAD, Action, Notification
 
 FAMILY = "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{WOMAN}\N{ZERO WIDTH JOINER}\N{GIRL}\N{ZERO WIDTH JOINER}\N{BOY}"
 FLAG = "\N{REGIONAL INDICATOR SYMBOL LETTER N}\N{REGIONAL INDICATOR SYMBOL LETTER L}"
@@ -50,6 +51,7 @@ def test_the_payload_is_declarative_web_push() -> None:
             "navigate": "https://feedback.example.org/admin/messages/1",
             "tag": "m-1",
             "dir": "auto",
+            "data": {"receipt": ""},
         },
     }
 
@@ -58,6 +60,15 @@ def test_the_number_for_the_icon_stands_where_every_browser_looks() -> None:
     payload = json.loads(note(app_badge=0).to_json())
     assert (payload["app_badge"], payload["notification"]["app_badge"]) == (0, 0)
     assert len(note(app_badge=1000, body="x" * 5000).to_json().encode()) <= LARGEST_PAYLOAD
+
+
+def test_its_actions_travel_with_the_address_that_each_opens() -> None:
+    assert "actions" not in json.loads(note().to_json())["notification"]
+    answer = Action("answer", "Answer", "https://feedback.example.org/admin/messages/1#answer")
+    told = json.loads(replace(note(), actions=(answer,)).to_json())["notification"]["actions"]
+    assert told == [
+        {"action": "answer", "title": "Answer", "navigate": "https://feedback.example.org/admin/messages/1#answer"}
+    ]
 
 
 def test_text_of_any_script_travels_as_it_is() -> None:
@@ -129,7 +140,7 @@ def test_a_payload_that_would_be_too_large_loses_from_its_body() -> None:
 
 
 def test_a_title_that_fills_the_payload_leaves_no_body() -> None:
-    assert json.loads(note(title="t" * 2860, body=FAMILY * 20).to_json())["notification"]["body"] == ""
+    assert json.loads(note(title="t" * 2780, body=FAMILY * 20).to_json())["notification"]["body"] == ""
 
 
 def test_what_cannot_be_made_small_enough_is_an_error() -> None:
