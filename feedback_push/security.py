@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, request
+from flask import Flask, current_app, request
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
 from flask_talisman import Talisman
@@ -14,8 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from feedback_push.config import Settings
 from feedback_push.setting_rules import is_loopback
 
-# The longest message, in a script whose every character takes twelve bytes in a form.
-_LARGEST_BODY = 3 * 1024 * 1024
+_LARGEST_BODY = 64 * 1024  # of a request to a view that does not say otherwise
 _YEAR = 365 * 86400
 # Nothing at all, and then what our pages need. Scripts need the nonce of their page, wherever they come from.
 _CONTENT_SECURITY_POLICY = {
@@ -45,6 +45,8 @@ _NOT_USED = """
 """
 _PERMISSIONS_POLICY = dict.fromkeys(_NOT_USED.split(), "()")
 
+View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
+
 talisman = Talisman()
 
 
@@ -63,6 +65,7 @@ def init_app(app: Flask) -> None:
         REMEMBER_COOKIE_SECURE=settings.https,
     )
     app.before_request(_only_for_hosts(_own_hosts(settings)))  # before anything redirects
+    app.before_request(_limit_body)  # before anything reads it
     talisman.init_app(
         app,
         content_security_policy=_CONTENT_SECURITY_POLICY,
@@ -87,6 +90,16 @@ def init_app(app: Flask) -> None:
 def cookie_name(settings: Settings, name: str) -> str:
     """The name under which a browser takes the cookie from this very host over https only, where the site has https."""
     return f"__Host-{name}" if settings.https else name
+
+
+def takes_up_to(size: int) -> Callable[[View], View]:
+    """Let a view take larger requests than others; the outermost decorator but the route."""
+
+    def mark(view: View) -> View:
+        view.largest_body = size  # type: ignore[attr-defined]
+        return view
+
+    return mark
 
 
 def no_store(response: Response) -> Response:
@@ -125,6 +138,12 @@ def _only_for_hosts(hosts: set[str]) -> Callable[[], None]:
             raise SecurityError("The Host header names another site.")
 
     return check
+
+
+def _limit_body() -> None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if size := getattr(view, "largest_body", None):
+        request.max_content_length = request.max_form_memory_size = size
 
 
 def _isolate(response: Response) -> ResponseReturnValue:

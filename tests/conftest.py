@@ -164,6 +164,7 @@ def make_settings(database_url: str, redis_url: str, folder: Path) -> Settings:
         push_allow_private_addresses=True,
         instance_dir=folder,
         ratelimit_enabled=False,
+        form_defence=False,
     )
 
 

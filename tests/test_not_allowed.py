@@ -65,6 +65,9 @@ LINES = {
     "GET feedback.home": Line("/", For.EVERYBODY),
     "GET feedback.form": Line("/feedback/", For.EVERYBODY),
     "POST feedback.form": Line("/feedback/", For.EVERYBODY, form={"content": "Hello", "submitter_name": "Ada"}),
+    "GET feedback.challenge": Line("/feedback/challenge", For.EVERYBODY),
+    "GET feedback.confirm": Line("/feedback/confirm/", For.EVERYBODY),
+    "POST feedback.confirm": Line("/feedback/confirm/", For.EVERYBODY, form={}, changes=False),
     "GET feedback.complete": Line("/feedback/complete/", For.EVERYBODY),
     "GET auth.login": Line("/login", For.EVERYBODY),
     "POST auth.login": Line(

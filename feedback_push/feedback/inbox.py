@@ -10,6 +10,7 @@ from sqlalchemy.orm import joinedload
 
 from feedback_push.database import among, db, utcnow
 from feedback_push.feedback.models import LISTS, Message, MessageState
+from feedback_push.feedback.suspicion import Suspicion
 from feedback_push.push import notification, outbox
 from feedback_push.push.notification import Notification
 
@@ -33,10 +34,17 @@ class Page:
     is_first: bool
 
 
-def receive(message: Message) -> int:
-    """Add a message and the outbox entry about it to the session, in one transaction; the id of the entry."""
+def receive(message: Message, suspicion: Suspicion | None = None) -> int | None:
+    """Add a message and the outbox entry about it to the session, in one transaction; the id of the entry.
+
+    With a suspicion the message is set aside, and nobody is told of it.
+    """
     db.session.add(message)
+    if suspicion:
+        message.state, message.spam_reason = MessageState.SPAM, suspicion
     db.session.flush()  # the notification names the message by its id
+    if suspicion:
+        return None
     message.outbox_entry = entry = outbox.enqueue(_notification(message))
     db.session.flush()
     return entry.id

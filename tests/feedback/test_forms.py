@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from flask import Flask
-from werkzeug.datastructures import MultiDict
+from flask import Flask, request
+from werkzeug.datastructures import ImmutableMultiDict
 
 from feedback_push.feedback.forms import LONGEST_CONTENT, FeedbackForm
 
@@ -18,7 +18,8 @@ def fill(app: Flask) -> Any:
     def fill_in(**typed: str) -> FeedbackForm:
         fields = {"content": "Hello", "submitter_name": "Ada", **typed}
         with app.test_request_context("/feedback/", method="POST"):
-            form = FeedbackForm(MultiDict(fields), meta={"csrf": False})
+            request.form = ImmutableMultiDict(fields)
+            form = FeedbackForm(meta={"csrf": False})
             form.validate()
             return form
 

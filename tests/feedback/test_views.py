@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from flask import Flask
 from sqlalchemy import func, select, text
 from werkzeug.test import TestResponse
 
+from feedback_push import network_address
 from feedback_push.auth.models import User
 from feedback_push.database import db
 from feedback_push.extensions import limiter
@@ -51,7 +53,7 @@ def limited(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> Visit:
 
 
 def own_address() -> str:
-    return f"2001:db8::{uuid4().hex[:4]}:{uuid4().hex[:4]}"
+    return f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1"
 
 
 def nobody() -> str:
@@ -263,13 +265,37 @@ def test_without_the_broker_a_message_is_stored_and_nobody_waits(
 def test_who_writes_too_often_is_asked_to_wait_and_keeps_what_was_typed(limited: Visit) -> None:
     visitor = limited()
     assert send_often(visitor, 20) == [303] * 20
-    page = keeps(visitor.send("/feedback/", **TYPED), TYPED)
+    answer = visitor.send("/feedback/", **TYPED)
+    page = keeps(answer, TYPED)
     assert page.status == 429
     assert "Nothing is lost" in page.alert
+    assert 1 <= int(answer.headers["Retry-After"]) <= 61
     with visitor.application.app_context():
         assert len(messages()) == 20
     visitor.environ_base["REMOTE_ADDR"] = own_address()
     assert visitor.send("/feedback/", **TYPED).status_code == 303
+
+
+def test_a_flood_from_many_addresses_is_stopped_as_well(limited: Visit, silent_redis_url: str) -> None:
+    visitor = limited(redis_url=silent_redis_url)  # so that the flood ends with this test
+    form = {**visitor.read("/feedback/").fields, **TYPED}
+
+    def send() -> int:
+        visitor.environ_base["REMOTE_ADDR"] = own_address()
+        return visitor.post("/feedback/", data=form).status_code
+
+    assert Counter(send() for _ in range(302)) == {303: 300, 429: 2}
+
+
+def test_a_limit_keeps_nobodys_address(limited: Visit, redis_url: str) -> None:
+    visitor = limited()
+    address = visitor.environ_base["REMOTE_ADDR"]
+    visitor.send("/feedback/", **TYPED)
+    with redis.Redis.from_url(redis_url, decode_responses=True) as server, visitor.application.app_context():
+        keys = list(server.scan_iter("feedback_push:limits*"))
+        assert any(network_address.keyed_hash(address) in key for key in keys)
+        assert not any(address in key or address.removesuffix("::1") in key for key in keys)
+        assert all(0 < server.ttl(key) <= 3600 for key in keys)
 
 
 def test_all_processes_count_together(limited: Visit) -> None:

@@ -1,0 +1,25 @@
+"""Why a message was set aside instead of being told of; each reason in the words that administrators read."""
+
+from enum import StrEnum
+
+from flask_babel import lazy_gettext
+
+
+class Suspicion(StrEnum):
+    """What the form's traps caught."""
+
+    HONEYPOT = "honeypot"
+    TOO_FAST = "too-fast"
+    NO_PROOF = "no-proof"
+    REPLAYED_PROOF = "replayed-proof"
+
+
+# What a browser without JavaScript may come to as well, so its owner can lift it by confirming.
+CONFIRMABLE = (Suspicion.NO_PROOF, Suspicion.REPLAYED_PROOF)
+
+WORDS = {
+    Suspicion.HONEYPOT: lazy_gettext("It filled in a field that people do not see."),
+    Suspicion.TOO_FAST: lazy_gettext("It was sent faster than a person can type."),
+    Suspicion.NO_PROOF: lazy_gettext("It came without JavaScript, as programs send it, and nobody confirmed it."),
+    Suspicion.REPLAYED_PROOF: lazy_gettext("It was a copy sent right after another message, and nobody confirmed it."),
+}
