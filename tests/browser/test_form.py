@@ -1,0 +1,165 @@
+"""static/feedback/proof.js in a real Firefox: a person who types gets through, with JavaScript and without it."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from feedback_push.database import db
+from feedback_push.feedback.models import Message, MessageState
+from tests import servers
+from tests.browser.dashboard import Dashboard
+from tests.browser.firefox import Alert, Firefox
+from tests.conftest import make_settings
+from tests.site import Site
+
+PROOF = "return document.querySelector('input[name=proof]').value"
+COUNT_CHALLENGES = (
+    "return performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/challenge')).length"
+)
+
+
+@pytest.fixture(scope="module")
+def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site whose form has its traps."""
+    folder = tmp_path_factory.mktemp("defended")
+    shutil.copy(migrated_sqlite, folder / "site.sqlite")
+    with servers.redis_server(folder) as redis_url:
+        settings = make_settings(f"sqlite:///{folder / 'site.sqlite'}", redis_url, folder)
+        with Site(replace(settings, form_defence=True)) as running:
+            running.serve()
+            running.work("--pool", "threads")
+            yield running
+
+
+@pytest.fixture
+def browser(dashboard: Dashboard) -> Firefox:
+    """The browser of somebody who wants to know of messages, and is about to write one."""
+    dashboard.sign_in()
+    dashboard.turn_on()
+    dashboard.browser.open(f"{dashboard.site.url}/feedback/")
+    return dashboard.browser
+
+
+@contextmanager
+def preference(browser: Firefox, name: str, value: bool) -> Iterator[None]:
+    browser.chrome("Services.prefs.setBoolPref(...arguments)", name, value)
+    try:
+        yield
+    finally:
+        browser.chrome("Services.prefs.clearUserPref(arguments[0])", name)
+
+
+def write(browser: Firefox, content: str = "It is great.") -> None:
+    browser.find("#content").type(content)
+    browser.find("#submitter_name").type("Ada")
+
+
+def wait_as_long_as_people_type(browser: Firefox) -> None:
+    browser.chrome("await new Promise(done => setTimeout(done, 2100))")
+
+
+def send(browser: Firefox) -> None:
+    browser.find("main button[type=submit]").click()
+
+
+def states(site: Site) -> list[tuple[MessageState, str | None]]:
+    with site.database():
+        return [(row.state, row.spam_reason) for row in db.session.scalars(select(Message).order_by(Message.id))]
+
+
+def test_whoever_types_and_sends_is_thanked_and_the_notification_arrives(browser: Firefox, site: Site) -> None:
+    write(browser)
+    browser.wait_for(lambda: browser.script(PROOF))  # while they typed
+    assert browser.script(COUNT_CHALLENGES) == 1
+    assert not browser.find("#website").is_displayed
+    wait_as_long_as_people_type(browser)
+    send(browser)
+    browser.wait_for(lambda: browser.url.endswith("/feedback/complete/"))
+    assert browser.alert() == Alert("Ada:", "It is great.", f"via 127.0.0.1:{site.settings.port}")
+    assert states(site) == [(MessageState.NEW, None)]
+
+
+def test_whoever_goes_back_and_sends_again_is_no_copy(browser: Firefox, site: Site) -> None:
+    write(browser)
+    wait_as_long_as_people_type(browser)
+    send(browser)
+    browser.wait_for(lambda: browser.url.endswith("/feedback/complete/"))
+    browser.script("history.back()")
+    browser.wait_for(lambda: browser.url.endswith("/feedback/") and browser.find("#content").is_displayed)
+    browser.find("#content").type(" And more.")
+    wait_as_long_as_people_type(browser)
+    send(browser)
+    browser.wait_for(lambda: browser.url.endswith("/feedback/complete/"))
+    assert states(site) == [(MessageState.NEW, None)] * 2
+
+
+def test_a_page_left_open_earns_a_new_proof_when_the_old_one_has_expired(browser: Firefox, site: Site) -> None:
+    write(browser)
+    proof = browser.wait_for(lambda: browser.script(PROOF))
+    wait_as_long_as_people_type(browser)
+    # As after an hour, which the page's clock is told.
+    browser.script("const now = Date.now; Date.now = () => now() + 3_600_000")
+    send(browser)
+    browser.wait_for(lambda: browser.url.endswith("/feedback/complete/"))
+    assert proof
+    assert states(site) == [(MessageState.NEW, None)]
+
+
+def test_two_clicks_send_one_message(browser: Firefox, site: Site) -> None:
+    write(browser)
+    browser.wait_for(lambda: browser.script(PROOF))
+    wait_as_long_as_people_type(browser)
+    browser.script("const button = document.querySelector('main button[type=submit]'); button.click(); button.click()")
+    browser.wait_for(lambda: browser.url.endswith("/feedback/complete/"))
+    assert states(site) == [(MessageState.NEW, None)]
+
+
+def test_a_form_that_comes_back_has_its_proof_before_it_is_sent_again(browser: Firefox, site: Site) -> None:
+    browser.find("#content").type("Hello")
+    browser.script("document.querySelector('form').noValidate = true")
+    send(browser)
+    browser.wait_for("[aria-invalid=true]")
+    browser.find("#submitter_name").type("Ada")
+    browser.wait_for(lambda: browser.script(PROOF))
+    wait_as_long_as_people_type(browser)
+    send(browser)
+    browser.wait_for(lambda: browser.url.endswith("/feedback/complete/"))
+    assert states(site) == [(MessageState.NEW, None)]
+
+
+def test_without_javascript_one_more_step_leads_to_the_same_notification(browser: Firefox, site: Site) -> None:
+    with preference(browser, "javascript.enabled", False):
+        browser.open(f"{site.url}/feedback/")
+        write(browser)
+        wait_as_long_as_people_type(browser)
+        send(browser)
+        browser.wait_for(lambda: browser.url.endswith("/feedback/confirm/"))
+        assert "Your message is stored" in browser.text
+        assert states(site) == [(MessageState.SPAM, "no-proof")]
+        wait_as_long_as_people_type(browser)
+        send(browser)
+        browser.wait_for(lambda: browser.url.endswith("/feedback/complete/"))
+    assert browser.alert() == Alert("Ada:", "It is great.", f"via 127.0.0.1:{site.settings.port}")
+    assert states(site) == [(MessageState.NEW, None)]
+
+
+def test_where_the_challenge_cannot_be_had_the_message_still_goes_off(browser: Firefox, site: Site) -> None:
+    browser.script("window.fetch = () => Promise.reject(new TypeError('no network'))")
+    write(browser)
+    wait_as_long_as_people_type(browser)
+    send(browser)
+    browser.wait_for(lambda: browser.url.endswith("/feedback/confirm/"))
+    assert states(site) == [(MessageState.SPAM, "no-proof")]
+
+
+def test_the_proof_takes_so_little_that_nobody_waits_for_it(browser: Firefox) -> None:
+    began = browser.script("return performance.now()")
+    browser.find("#content").type("H")
+    browser.wait_for(lambda: browser.script(PROOF))
+    took = browser.script("return performance.now()") - began
+    assert took < 3000  # a tenth of it where the machine has nothing else to do
