@@ -3,7 +3,8 @@
 import os
 import signal
 import subprocess
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -45,6 +46,15 @@ class Program:
     def terminate(self) -> None:
         """Ask it to finish what it does, as a deployment does, and wait until it has."""
         self._running.close()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it do nothing during the block, while others can still connect to it."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """End it and its children at once, as a power cut does."""

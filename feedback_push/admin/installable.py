@@ -1,10 +1,14 @@
 """What makes the dashboard an app of the browser: its service worker, subscribe script and manifest."""
 
-from flask import jsonify, send_from_directory, url_for
+import json
+
+from flask import jsonify, request, send_from_directory, url_for
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
+from flask_babel import gettext as _
+from flask_login import current_user
 
-from feedback_push import branding, config
+from feedback_push import branding, config, language
 from feedback_push.admin.pages import blueprint
 
 _SCRIPTS = config.ROOT / "static" / "admin"
@@ -12,8 +16,21 @@ _SCRIPTS = config.ROOT / "static" / "admin"
 
 @blueprint.get("/sw.js")
 def service_worker() -> ResponseReturnValue:
-    """The service worker; its address gives it the dashboard as scope."""
-    return _script("sw.js")
+    """The service worker, after its words in the reader's language; its address gives it the dashboard as scope."""
+    if current_user.is_authenticated:
+        language.speak(current_user.language, current_user.time_zone)
+    words = {
+        "lang": language.wanted(),
+        "title": _("New feedback"),
+        "body": _("Open the inbox to read it."),
+        "actions": {"answer": _("Answer")},  # by their names in a notification
+    }
+    code = (_SCRIPTS / "sw.js").read_text()
+    response = Response(f"const WORDS = {json.dumps(words)};\n{code}", mimetype="text/javascript")
+    response.headers["Cache-Control"] = "no-cache"
+    response.vary.add("Accept-Language")
+    response.add_etag()
+    return response.make_conditional(request)
 
 
 @blueprint.get("/push-subscribe.js")

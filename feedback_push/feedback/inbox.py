@@ -12,7 +12,7 @@ from feedback_push.database import among, db, utcnow
 from feedback_push.feedback.models import LISTS, Message, MessageState
 from feedback_push.feedback.suspicion import Suspicion
 from feedback_push.push import notification, outbox
-from feedback_push.push.notification import Notification
+from feedback_push.push.notification import Action, Notification
 
 PAGE_SIZE = 50
 MOST_COUNTED = 1000  # so that a million unread messages cost no more to count
@@ -91,10 +91,13 @@ def mark_read(message: Message) -> None:
 
 def _notification(message: Message) -> Notification:
     settings = current_app.extensions["settings"]
+    address = f"{settings.site_url}{settings.admin_url}messages/{message.id}"
+    answer = Action("answer", "Answer", f"{address}#answer")  # the service worker has its title in every language
     return Notification(
         title=notification.printable(f"{message.submitter_name}:"),
         body=notification.excerpt(notification.printable(message.content)),
-        navigate=f"{settings.site_url}{settings.admin_url}messages/{message.id}",
+        navigate=address,
         tag=f"message-{message.id}",
         app_badge=unread(),
+        actions=(answer,) if message.submitter_email else (),
     )

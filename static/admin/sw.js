@@ -1,21 +1,27 @@
-/** The dashboard's service worker: shows what is pushed, opens what is clicked, renews what expires. */
+/**
+ * The dashboard's service worker: shows what is pushed, reports that it did, opens what is clicked, and renews what
+ * expires. The server puts its words in front of it, in the reader's language: const WORDS = {lang, title, body, actions}.
+ */
 
-const GENERIC = { title: "New feedback", body: "Open the inbox to read it." };
 const ICON = "/static/icons/icon-192.png";
 const ANSWER_WITHIN = 10_000;
+const REPORT_WITHIN = 4_000; // iOS counts a push as shown only while it is handled in less than about 5 seconds
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener("push", (event) => event.waitUntil(announce(event.data)));
-self.addEventListener("notificationclick", (event) => event.waitUntil(open(event.notification)));
+self.addEventListener("notificationclick", (event) => event.waitUntil(answer(event)));
 self.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renew(event)));
 
-// Every push must show something, or browsers take the subscription away: so nothing here waits for the network.
+// --- A push ---
+
+// Every push must show something, or browsers take the subscription away: so nothing is sent before it is shown.
 async function announce(data) {
   const payload = parse(data);
-  const notification = payload.notification ?? GENERIC;
-  await show(notification).catch(() => show(GENERIC));
-  await badge(payload.app_badge ?? notification.app_badge);
+  const notification = payload.notification ?? {};
+  const receipt = notification.data?.receipt;
+  await show(notification, receipt).catch(() => show({}, receipt));
+  await Promise.all([report(receipt, "shown"), tellWindows(), badge(payload.app_badge ?? notification.app_badge)]);
 }
 
 function parse(data) {
@@ -26,8 +32,16 @@ function parse(data) {
   }
 }
 
-function show({ title, body, tag, lang, dir, icon = ICON, navigate }) {
-  return self.registration.showNotification(title ?? GENERIC.title, { body, tag, lang, dir, icon, data: { navigate } });
+async function show({ title, body, tag, lang, dir, icon = ICON, navigate, actions }, receipt) {
+  const generic = title ? {} : WORDS;
+  const data = { receipt, navigate, actions };
+  const words = { body: body ?? generic.body, lang: lang ?? generic.lang, dir };
+  const options = { ...words, tag, icon, data, actions: buttons(actions) };
+  return self.registration.showNotification(title ?? WORDS.title, options);
+}
+
+function buttons(actions) {
+  return actions?.map(({ action, title }) => ({ action, title: WORDS.actions[action] ?? title }));
 }
 
 async function badge(count) {
@@ -35,14 +49,26 @@ async function badge(count) {
   await self.navigator.setAppBadge?.(Number(count)).catch(() => {}); // refused where the dashboard is not installed
 }
 
-async function open(notification) {
+/** Open pages of the dashboard may want to look what is new. */
+async function tellWindows() {
+  for (const window of await ownWindows()) window.postMessage({ type: "push" });
+}
+
+// --- A click ---
+
+/** The window comes first: nothing may delay it, and a browser opens none long after the click. */
+async function answer({ notification, action }) {
   notification.close();
-  const address = ownAddress(notification.data?.navigate);
-  const windows = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const { receipt, navigate, actions } = notification.data ?? {};
+  const chosen = actions?.find((button) => button.action === action);
+  await Promise.all([open(ownAddress(chosen?.navigate ?? navigate)), report(receipt, "clicked")]);
+}
+
+async function open(address) {
+  const windows = await ownWindows();
   const there = windows.find((window) => window.url === address);
   if (there) return there.focus();
-  const dashboard = windows.find((window) => window.url.startsWith(self.registration.scope));
-  return dashboard ? moveTo(address, dashboard) : self.clients.openWindow(address);
+  return windows.length ? moveTo(address, windows[0]) : self.clients.openWindow(address);
 }
 
 /** The address to open, or the inbox where it is missing, broken or leads to another site. */
@@ -63,6 +89,24 @@ async function moveTo(address, dashboard) {
     return self.clients.openWindow(address);
   }
 }
+
+async function ownWindows() {
+  const windows = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  return windows.filter((window) => window.url.startsWith(self.registration.scope));
+}
+
+// --- Receipts ---
+
+/** Without cookies, because the token says all, and in silence: what is shown or open does not depend on it. */
+async function report(token, event) {
+  if (!token) return;
+  const headers = { "Content-Type": "application/json" };
+  const body = JSON.stringify({ token, event });
+  const how = { method: "POST", headers, body, credentials: "omit", keepalive: true };
+  await fetch("/push/receipt", { ...how, signal: AbortSignal.timeout(REPORT_WITHIN) }).catch(() => {});
+}
+
+// --- A subscription that expires ---
 
 async function renew({ oldSubscription, newSubscription }) {
   const { key, token } = await serverKey();

@@ -1,5 +1,6 @@
 """The dashboard as an administrator uses it, in a real Firefox."""
 
+from collections.abc import Callable
 from typing import Any, Self
 from urllib.parse import urljoin
 
@@ -7,7 +8,7 @@ from sqlalchemy import delete, select
 
 from feedback_push.auth.models import User
 from feedback_push.database import db
-from feedback_push.push.models import Subscription
+from feedback_push.push.models import Delivery, Subscription
 from tests import servers
 from tests.browser.firefox import Firefox
 from tests.conftest import PASSWORD
@@ -84,6 +85,15 @@ class Dashboard:
         """Return as soon as the server has stored these and no others."""
         wanted = [device.endpoint for device in devices]
         servers.wait_until(lambda: self.devices == wanted, 10, "the devices")
+
+    def wait_for_receipt(self, arrived: Callable[[Delivery], bool]) -> None:
+        """Return as soon as what the browser reported about the only notification stands in the database."""
+
+        def look() -> bool:
+            with self.site.database():
+                return arrived(db.session.query(Delivery).one())
+
+        servers.wait_until(look, 10, "the receipt")
 
     @property
     def asks_for_permission(self) -> bool:

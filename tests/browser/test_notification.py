@@ -2,13 +2,14 @@
 
 import json
 from contextlib import closing
+from typing import Any
 
 import pytest
 from py_vapid import Vapid02
 
 from feedback_push.database import db
 from feedback_push.push import notification
-from feedback_push.push.models import Subscription
+from feedback_push.push.models import Delivery, Subscription
 from tests.browser.dashboard import Dashboard
 from tests.browser.firefox import Alert, Firefox
 from tests.doubles.push_device import Device
@@ -36,6 +37,64 @@ def test_a_message_appears_on_the_screen_and_a_click_opens_it(dashboard: Dashboa
     assert browser.wait_for("#content").text == "It is great."
     assert browser.url.startswith(f"{site.dashboard}messages/")
     browser.wait_for(lambda: browser.alerts == [])
+
+
+def test_what_was_shown_is_reported_and_then_that_it_was_clicked(dashboard: Dashboard, device: Device) -> None:
+    browser = dashboard.browser
+    dashboard.lose_cookies()  # a receipt needs no session
+    browser.open("about:blank")
+    dashboard.site.visitor().write("Hello", name="Ada")
+    browser.alert("Ada:")
+    dashboard.wait_for_receipt(lambda told: told.shown_at is not None)
+    browser.click_alert("Ada:")
+    dashboard.wait_for_receipt(lambda told: told.clicked_at is not None)
+    with dashboard.site.database():
+        told = db.session.query(Delivery).one()
+        assert told.shown_at
+        assert told.clicked_at
+        assert told.shown_at < told.clicked_at
+        assert told.subscription.last_shown_at == told.shown_at
+    assert [ack.code for ack in device.acks] == [100]
+
+
+def test_a_receipt_that_nobody_takes_changes_nothing_for_the_reader(dashboard: Dashboard, device: Device) -> None:
+    browser, site = dashboard.browser, dashboard.site
+    told = note(
+        "Ada:", receipt="1.2", navigate=f"{site.dashboard}devices", icon="data:image/gif;base64,R0lGODlhAQABAAAAACw="
+    )
+    data = json.dumps(told).encode()
+    with site.web.frozen():
+        push(dashboard, device, data)
+        browser.click_alert("Ada:", timeout=2)
+        browser.wait_for(lambda: browser.alerts == [], timeout=2)
+    browser.wait_for(lambda: browser.url == f"{site.dashboard}devices")
+    assert [ack.code for ack in device.acks] == [100]
+
+
+@pytest.mark.usefixtures("device")
+def test_an_open_page_is_told_of_a_push(dashboard: Dashboard) -> None:
+    browser = dashboard.browser
+    browser.script("""
+      window.told = [];
+      navigator.serviceWorker.addEventListener("message", ({ data }) => window.told.push(data));
+      navigator.serviceWorker.startMessages();
+    """)
+    dashboard.site.visitor().write("Hello", name="Ada")
+    assert browser.wait_for(lambda: browser.script("return window.told")) == [{"type": "push"}]
+
+
+@pytest.mark.usefixtures("device")
+def test_an_action_opens_the_address_of_its_own(dashboard: Dashboard) -> None:
+    browser = dashboard.browser
+    browser.open("about:blank")
+    dashboard.site.visitor().write("Hello", name="Ada", email="ada@example.org")
+    browser.click_alert_action("answer", "Ada:")
+    browser.switch_to_newest_tab()
+    assert browser.wait_for("#content").text == "Hello"
+    assert browser.url.startswith(f"{dashboard.site.dashboard}messages/")
+    assert browser.url.endswith("#answer")
+    assert browser.find("#answer").is_displayed
+    dashboard.wait_for_receipt(lambda told: told.clicked_at is not None)
 
 
 @pytest.mark.usefixtures("device")
@@ -104,6 +163,8 @@ MALFORMED = [
     b'{"notification": null}',
     b'{"notification": 7}',
     b'{"notification": {"title": "Broken", "dir": "sideways"}}',
+    b'{"notification": {"title": "Broken", "actions": 7}}',
+    b'{"notification": {"title": "Broken", "actions": [null]}}',
     b"\xff\xfe",
 ]
 
@@ -123,13 +184,24 @@ def test_a_push_that_cannot_be_understood_still_says_that_there_is_something(
     browser.wait_for(lambda: browser.url == dashboard.site.dashboard)
 
 
-def test_a_click_never_leads_to_another_site(dashboard: Dashboard, device: Device) -> None:
-    elsewhere = {"title": "Eve:", "body": "", "navigate": "https://elsewhere.example/"}
-    push(dashboard, device, json.dumps({"web_push": 8030, "notification": elsewhere}).encode())
+@pytest.mark.parametrize("action", [None, "away"])
+def test_a_click_never_leads_to_another_site(dashboard: Dashboard, device: Device, action: str | None) -> None:
+    elsewhere = "https://elsewhere.example/"
+    away = note("Eve:", navigate=elsewhere, actions=[{"action": "away", "title": "Away", "navigate": elsewhere}])
+    push(dashboard, device, json.dumps(away).encode())
     dashboard.browser.open("about:blank")
-    dashboard.browser.click_alert("Eve:")
+    if action:
+        dashboard.browser.click_alert_action(action, "Eve:")
+    else:
+        dashboard.browser.click_alert("Eve:")
     dashboard.browser.switch_to_newest_tab()
     dashboard.browser.wait_for(lambda: dashboard.browser.url == dashboard.site.dashboard)
+
+
+def note(title: str, *, receipt: str = "", navigate: str = "", **more: Any) -> dict[str, Any]:
+    """A notification as the site might have made it."""
+    shown = {"title": title, "body": "", "navigate": navigate, "data": {"receipt": receipt}, **more}
+    return {"web_push": 8030, "notification": shown}
 
 
 def push(dashboard: Dashboard, device: Device, data: bytes) -> None:

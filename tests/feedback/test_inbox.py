@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -54,6 +55,14 @@ def test_the_notification_says_how_many_are_unread() -> None:
     stored = receive()
     assert stored.outbox_entry
     assert json.loads(stored.outbox_entry.payload)["app_badge"] == 2
+
+
+@pytest.mark.usefixtures("app")
+def test_the_notification_offers_to_answer_where_there_is_an_address() -> None:
+    assert "actions" not in notification_of(receive(submitter_email=""))
+    told: dict[str, Any] = dict(notification_of(stored := receive(submitter_email="ada@example.org")))
+    address = f"http://127.0.0.1:8000/admin/messages/{stored.id}#answer"
+    assert told["actions"] == [{"action": "answer", "title": "Answer", "navigate": address}]
 
 
 @pytest.mark.usefixtures("any_app")
