@@ -16,6 +16,7 @@ from feedback_push import create_app, database
 from feedback_push.auth import accounts
 from feedback_push.config import Settings
 from feedback_push.database import db
+from feedback_push.setting_rules import NO_BURST
 from tests import servers
 from tests.environment import environment_of
 
@@ -72,6 +73,7 @@ def settings_of(stage: Stage, folder: Path, database_url: str, *, embedded_broke
         push_allow_private_addresses=True,
         instance_dir=folder,
         ratelimit_enabled=False,
+        notification_burst=NO_BURST,
         port=port,
     )
 

@@ -12,6 +12,7 @@ from environs import Env, EnvValidationError, validate
 
 from feedback_push import branding_rules
 from feedback_push import setting_rules as rules
+from feedback_push.setting_rules import Burst, QuietHours
 
 __all__ = ["ROOT", "ConfigError", "Settings", "instance_dir", "load", "source"]
 
@@ -50,6 +51,9 @@ class Settings:
     instance_dir: Path = Path("instance")
     ratelimit_enabled: bool = True
     form_defence: bool = True
+    notification_shows: str = "all"
+    notification_burst: Burst = rules.USUAL_BURST
+    quiet_hours: QuietHours | None = None
     time_zone: str = "UTC"
     site_name: str = "Feedback Push"
     site_logo: str = ""  # empty: our own
@@ -119,6 +123,8 @@ def source() -> Env:
         branding_rules.site_logo,
         branding_rules.site_accent,
         branding_rules.form_text,
+        rules.burst,
+        rules.quiet_hours,
     ):
         env.add_parser(parse.__name__, parse)
     env.read_env(".env", recurse=False)
@@ -148,6 +154,7 @@ def _read(env: Env) -> Settings:
     own_host = "127.0.0.1" if host in _EVERYWHERE else host
     own_url = f"http://{f'[{own_host}]' if ':' in own_host else own_host}:{port or 8000}"
     site_url = env.site_url("SITE_URL", own_url)
+    form_defence = env.bool("FORM_DEFENCE", True)
     private_key = env.vapid_private_key("VAPID_PRIVATE_KEY", "", given_public=env.str("VAPID_PUBLIC_KEY", ""))
     return Settings(
         site_url=site_url,
@@ -167,7 +174,11 @@ def _read(env: Env) -> Settings:
         trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0, 10)),
         instance_dir=instance,
         ratelimit_enabled=env.bool("RATELIMIT_ENABLED", True),
-        form_defence=env.bool("FORM_DEFENCE", True),
+        form_defence=form_defence,
+        notification_shows=env.str("NOTIFICATION_SHOWS", "all", validate=validate.OneOf(rules.SHOWS)),
+        # What is without defence is a test or under load, which counts every notification.
+        notification_burst=env.burst("NOTIFICATION_BURST", "0" if form_defence is False else str(rules.USUAL_BURST)),
+        quiet_hours=env.quiet_hours("QUIET_HOURS", ""),
         time_zone=env.time_zone("TIME_ZONE", "UTC"),
         site_name=env.site_name("SITE_NAME", "Feedback Push"),
         site_logo=env.site_logo("SITE_LOGO", ""),

@@ -19,7 +19,7 @@ from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db
 from feedback_push.push.vapid import VapidKeys
-from feedback_push.setting_rules import public_key_of
+from feedback_push.setting_rules import NO_BURST, public_key_of
 from tests import servers
 from tests.doubles.push_service import PushService
 from tests.visits import Visit, Visitor
@@ -165,6 +165,7 @@ def make_settings(database_url: str, redis_url: str, folder: Path) -> Settings:
         instance_dir=folder,
         ratelimit_enabled=False,
         form_defence=False,
+        notification_burst=NO_BURST,  # or tests that post much would be told of it in one notification
     )
 
 

@@ -11,4 +11,6 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 def _spelled(value: object) -> str:
+    if value is None:
+        return ""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

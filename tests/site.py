@@ -145,4 +145,6 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return ""
     return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, replace
+from datetime import time
 from pathlib import Path
 from unittest.mock import patch
 
@@ -16,6 +17,7 @@ from kombu import Connection
 from feedback_push import config, create_app
 from feedback_push.config import ConfigError, Settings
 from feedback_push.push import vapid
+from feedback_push.setting_rules import NO_BURST, Burst, QuietHours
 from feedback_push.standalone import broker
 from tests import servers
 from tests.conftest import KEYS
@@ -43,6 +45,9 @@ EVERYTHING = {
     "FORM_TITLE": "Say it",
     "FORM_INTRO": "All of it.",
     "FORM_THANKS": "Thanks!",
+    "NOTIFICATION_SHOWS": "name",
+    "NOTIFICATION_BURST": "5/30",
+    "QUIET_HOURS": "21:30-06:15",
     "HOST": "192.0.2.7",
     "PORT": "8080",
 }
@@ -68,6 +73,9 @@ READ = Settings(
     form_title="Say it",
     form_intro="All of it.",
     form_thanks="Thanks!",
+    notification_shows="name",
+    notification_burst=Burst(5, 30),
+    quiet_hours=QuietHours(time(21, 30), time(6, 15)),
     host="192.0.2.7",
     port=8080,
 )
@@ -90,6 +98,9 @@ UNUSABLE = {
     "FORM_TITLE": "bad-\x1b",
     "FORM_INTRO": "bad-\x1b",
     "FORM_THANKS": "bad-\x1b",
+    "NOTIFICATION_SHOWS": "bad-much",
+    "NOTIFICATION_BURST": "bad-burst",
+    "QUIET_HOURS": "bad-hours",
     "PORT": "bad-port",
 }
 
@@ -186,6 +197,12 @@ def test_an_address_with_a_port_that_is_no_number_is_named_at_the_start(url: str
     words = refusal(SECRET_KEY=SECRET, **{name: url})
     assert name in words
     assert "hunter2" not in words
+
+
+def test_without_the_forms_defence_there_is_no_burst_unless_it_is_set() -> None:
+    bare = {"SECRET_KEY": SECRET, "FORM_DEFENCE": "off"}
+    assert load(**bare).notification_burst == NO_BURST
+    assert load(**bare, NOTIFICATION_BURST="3/5").notification_burst == Burst(3, 5)
 
 
 def test_nothing_secret_is_shown_when_the_settings_are() -> None:

@@ -60,7 +60,6 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
     commented = re.findall(r"^#([A-Z_]+)=(.*)$", (CHECKOUT / ".env.example").read_text(), re.MULTILINE)
     shown = {name.lower(): value for name, value in commented if name.lower() in settings and name != "VAPID_SUBJECT"}
     shown = {name: {"on": "true", "off": "false"}.get(value, value) for name, value in shown.items()}
-    assert {name: value.lower() for name, value in shown.items()} == {
-        name: str(settings[name]).lower() for name in shown
-    }
+    defaults = {name: "" if settings[name] is None else str(settings[name]).lower() for name in shown}
+    assert {name: value.lower() for name, value in shown.items()} == defaults
     assert shown.keys() >= {"push_ttl", "push_concurrency", "admin_url", "trusted_proxies", "host", "port"}

@@ -1,6 +1,7 @@
 """setting_rules.py: what each setting may look like, rule by rule."""
 
 from collections.abc import Callable
+from datetime import time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -8,6 +9,7 @@ from environs import ValidationError
 
 from feedback_push import setting_rules as rules
 from feedback_push.push import vapid
+from feedback_push.setting_rules import Burst, QuietHours
 from tests.conftest import KEYS
 
 PUBLIC_SITE = "https://feedback.example.org"
@@ -169,6 +171,32 @@ def test_a_list_of_hosts_stands_between_commas_or_blanks(value: str, hosts: tupl
 def test_a_list_of_hosts_holds_only_host_names(value: str) -> None:
     assert "1 entries" in is_refused(rules.host_list, value)
     assert "2 entries" in is_refused(rules.host_list, f"good.example,{value} {value}")
+
+
+@pytest.mark.parametrize(("value", "spelled"), [("10/60", "10/60"), ("1000/3600", "1000/3600"), ("0", "0")])
+def test_a_burst_is_a_number_in_so_many_seconds_or_never(value: str, spelled: str) -> None:
+    assert str(rules.burst(value)) == spelled
+    assert rules.burst("7/30") == Burst(count=7, seconds=30)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "10", "0/60", "10/0", "1001/60", "10/3601", "-1/60", "10/60/2", "a/b", "10 / 60"]
+)
+def test_any_other_burst_is_refused(value: str) -> None:
+    is_refused(rules.burst, value)
+
+
+def test_quiet_hours_are_two_times_of_the_day_or_none() -> None:
+    assert rules.quiet_hours("") is None
+    assert rules.quiet_hours("22:00-07:30") == QuietHours(begin=time(22, 0), end=time(7, 30))
+    assert str(rules.quiet_hours("00:05-23:59")) == "00:05-23:59"
+
+
+@pytest.mark.parametrize(
+    "value", ["22:00", "22-7", "24:00-07:00", "22:60-07:00", "22:00-22:00", "22:00-07:00 ", "9:00-10:00"]
+)
+def test_any_other_quiet_hours_are_refused(value: str) -> None:
+    is_refused(rules.quiet_hours, value)
 
 
 def test_a_key_pair_is_used_as_it_was_generated() -> None:

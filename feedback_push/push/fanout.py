@@ -1,19 +1,22 @@
 """Fan-out: one outbox entry becomes one Delivery for each device it is for, set by set, and never two."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, case, func, literal, null, select
+from sqlalchemy import Select, case, literal, null, select
 
-from feedback_push.database import db, insert, utcnow
+from feedback_push.database import among, db, insert, utcnow
+from feedback_push.push import plans
 from feedback_push.push.errors import KeyMismatch
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
+from feedback_push.push.plans import Owner, Plan
 
 SET_SIZE = 1000  # devices a transaction
 
 
 def next_set(entry_id: int, vapid_public_key: str) -> int:
-    """Add the deliveries for the next set of devices; their number, which is SET_SIZE where there may be more.
+    """Add the deliveries for the next set of devices; its size, which is SET_SIZE where there may be more.
 
     An entry that is finished, deleted, expired or held by another worker has no next set. The caller commits.
     """
@@ -21,10 +24,13 @@ def next_set(entry_id: int, vapid_public_key: str) -> int:
     entry = _hold(entry_id, now)
     if entry is None:
         return 0
-    count, last = _next_devices(entry)
-    if count:
-        _add_deliveries(entry, last, vapid_public_key, now)
+    owners = _owners_of_next_devices(entry)
+    if owners:
+        last = max(owner.last for owner in owners)
+        for plan, users in plans.make(entry, owners, now).items():
+            _add_deliveries(entry, plan, users, last, vapid_public_key, now)
         entry.last_subscription_id = last
+    count = sum(owner.devices for owner in owners)
     if count < SET_SIZE:
         entry.fanned_out_at = now
     return count
@@ -35,38 +41,36 @@ def _hold(entry_id: int, now: datetime) -> OutboxEntry | None:
     return db.session.scalar(select(OutboxEntry).where(*still_open).with_for_update(skip_locked=True))
 
 
-def _next_devices(entry: OutboxEntry) -> tuple[int, int]:
-    after = entry.last_subscription_id
-    ids = _recipients(entry, Subscription.id).order_by(Subscription.id).limit(SET_SIZE).subquery()
-    count, last = db.session.execute(select(func.count(), func.max(ids.c.id)).select_from(ids)).one()
-    return count, last or after
+def _owners_of_next_devices(entry: OutboxEntry) -> list[Owner]:
+    devices = _recipients(entry, Subscription.id, Subscription.user_id).order_by(Subscription.id).limit(SET_SIZE)
+    return plans.owners(devices.subquery(), entry.kind)
 
 
-def _add_deliveries(entry: OutboxEntry, last: int, vapid_public_key: str, now: datetime) -> None:
+def _add_deliveries(
+    entry: OutboxEntry, plan: Plan, users: Sequence[int], last: int, vapid_public_key: str, now: datetime
+) -> None:
     sendable = (Subscription.state == DeviceState.LIVE) & (Subscription.vapid_public_key == vapid_public_key)
-    rows = _recipients(
-        entry,
-        literal(entry.id),
-        Subscription.id,
-        case((sendable, DeliveryState.WAITING), else_=DeliveryState.FAILED),
-        case((sendable, literal(now, Delivery.due_at.type)), else_=null()),
-        case((sendable, null()), else_=KeyMismatch.code),
-        literal(0),
-        literal(False),
-    ).where(Subscription.id <= last)
-    columns = ["outbox_id", "subscription_id", "state", "due_at", "error", "attempts", "reduced"]
-    db.session.execute(insert(Delivery).from_select(columns, rows).on_conflict_do_nothing())
+    state, due_at = (DeliveryState.HELD, None) if plan.held_until else (DeliveryState.WAITING, now)
+    columns = {
+        "outbox_id": literal(entry.id),
+        "subscription_id": Subscription.id,
+        "state": case((sendable, state), else_=DeliveryState.FAILED),
+        "due_at": case((sendable, literal(due_at, Delivery.due_at.type)), else_=null()),
+        "held_until": case((sendable, literal(plan.held_until, Delivery.held_until.type)), else_=null()),
+        "error": case((sendable, null()), else_=KeyMismatch.code),
+        "shows": literal(plan.shows),
+        "attempts": literal(0),
+        "reduced": literal(False),
+    }
+    rows = _recipients(entry, *columns.values()).where(Subscription.id <= last, among(Subscription.user_id, users))
+    db.session.execute(insert(Delivery).from_select(list(columns), rows).on_conflict_do_nothing())
 
 
 def _recipients(entry: OutboxEntry, *columns: Any) -> Select[Any]:
-    """The devices that the fan-out has not come to; one that must re-subscribe gets a delivery that says so."""
-    devices = (
-        select(*columns)
-        .select_from(Subscription)
-        .where(Subscription.state != DeviceState.GONE, Subscription.id > entry.last_subscription_id)
-    )
-    if entry.subscription_id is not None:
-        return devices.where(Subscription.id == entry.subscription_id)  # even a paused one: somebody asked for it
-    if entry.user_id is not None:
-        devices = devices.where(Subscription.user_id == entry.user_id)
-    return devices.where(Subscription.paused_at.is_(None))
+    """The devices that the entry has not come to yet; one that must re-subscribe gets a delivery that says so."""
+    query = select(*columns).select_from(Subscription)
+    query = query.where(Subscription.state != DeviceState.GONE, Subscription.id > entry.last_subscription_id)
+    if entry.subscription_id is not None:  # a test, which is wanted also where nothing else is
+        return query.where(Subscription.id == entry.subscription_id)
+    query = query.where(Subscription.paused_at.is_(None))
+    return query if entry.user_id is None else query.where(Subscription.user_id == entry.user_id)

@@ -7,23 +7,22 @@ from flask import current_app
 from sqlalchemy import delete, select
 
 from feedback_push.database import among, db, utcnow
-from feedback_push.push import doorbell
+from feedback_push.push import doorbell, kinds
 from feedback_push.push.models import OutboxEntry
 from feedback_push.push.notification import Notification
-
-FEEDBACK = "feedback"
 
 
 def enqueue(
     notification: Notification,
     *,
-    kind: str = FEEDBACK,
+    kind: str = kinds.FEEDBACK.code,
     user_id: int | None = None,
     subscription_id: int | None = None,
+    counts: int = 1,
 ) -> OutboxEntry:
     """Add a notification to the session: it exists if and only if the caller's transaction commits.
 
-    It is for all administrators, or for one of them, or for one device.
+    It is for all administrators, or for one of them, or for one device; `counts` is how many messages it tells of.
     """
     now = utcnow()
     entry = OutboxEntry(
@@ -31,6 +30,7 @@ def enqueue(
         topic=notification.topic,
         urgency=notification.urgency,
         kind=kind,
+        counts=counts,
         user_id=user_id,
         subscription_id=subscription_id,
         created_at=now,

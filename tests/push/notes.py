@@ -13,7 +13,7 @@ from tests.conftest import KEYS
 NOTE = Notification(title="Ada:", body="Hello", navigate="http://127.0.0.1:8000/admin/messages/1", tag="message-1")
 _TIMES: dict[Any, tuple[str, ...]] = {
     OutboxEntry: ("created_at", "expires_at"),
-    Delivery: ("due_at",),
+    Delivery: ("due_at", "held_until"),
     HeldOrigin: ("held_until",),
     Subscription: ("gone_at",),
 }
