@@ -8,7 +8,7 @@ from sqlalchemy import exists, select, update
 
 from feedback_push.database import among, db
 from feedback_push.push import endpoints
-from feedback_push.push.models import Delivery, OutboxEntry, Subscription
+from feedback_push.push.models import Delivery, OutboxEntry, Shows, Subscription
 
 # Above the longest that a claimed delivery can take: its turn at the origin and the HTTP timeout.
 LEASE = timedelta(seconds=60)
@@ -21,6 +21,8 @@ class Entry(NamedTuple):
     topic: str
     urgency: str
     expires_at: datetime
+    kind: str
+    counts: int
 
 
 class Claimed(NamedTuple):
@@ -31,11 +33,13 @@ class Claimed(NamedTuple):
     id: int
     attempts: int
     reduced: bool
+    shows: Shows
     subscription_id: int
     endpoint: str
     p256dh: str
     auth: str
     vapid_public_key: str
+    language: str
     origin: str
 
 
@@ -62,14 +66,23 @@ def _read(ids: list[int], claim: str) -> list[Claimed]:
         Subscription.p256dh,
         Subscription.auth,
         Subscription.vapid_public_key,
+        Subscription.language,
     )
-    columns: tuple[Any, ...] = (Delivery.outbox_id, Delivery.id, Delivery.attempts, Delivery.reduced, *device)
+    delivery = (Delivery.id, Delivery.attempts, Delivery.reduced, Delivery.shows)
+    columns: tuple[Any, ...] = (Delivery.outbox_id, *delivery, *device)
     rows = db.session.execute(select(*columns).join(Delivery.subscription).where(among(Delivery.id, ids))).all()
     entries = _entries({row[0] for row in rows})
     return [Claimed._make((entries[row[0]], claim, *row[1:], endpoints.origin(row.endpoint))) for row in rows]
 
 
 def _entries(ids: set[int]) -> dict[int, Entry]:
-    common: tuple[Any, ...] = (OutboxEntry.payload, OutboxEntry.topic, OutboxEntry.urgency, OutboxEntry.expires_at)
+    common: tuple[Any, ...] = (
+        OutboxEntry.payload,
+        OutboxEntry.topic,
+        OutboxEntry.urgency,
+        OutboxEntry.expires_at,
+        OutboxEntry.kind,
+        OutboxEntry.counts,
+    )
     rows = db.session.execute(select(OutboxEntry.id, *common).where(among(OutboxEntry.id, ids)))
     return {id_: Entry(*rest) for id_, *rest in rows}

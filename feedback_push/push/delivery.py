@@ -9,7 +9,7 @@ from threading import Event, Lock
 from flask import current_app
 
 from feedback_push.database import UNAVAILABLE, db, utcnow
-from feedback_push.push import claims, fanout, gateway, ledger, notification, origins, outbox, receipts
+from feedback_push.push import claims, fanout, gateway, ledger, notification, origins, outbox, payloads, receipts
 from feedback_push.push.claims import Claimed
 from feedback_push.push.gateway import Push, Result
 
@@ -152,7 +152,9 @@ class _Run:
 
 def _push(claimed: Claimed, receipt_key: bytes) -> Push:
     entry = claimed.entry
-    payload = notification.without_body(entry.payload) if claimed.reduced else entry.payload
+    payload = payloads.of(entry, claimed.shows, claimed.language)
+    if claimed.reduced:
+        payload = notification.without_body(payload)
     return Push(
         endpoint=claimed.endpoint,
         p256dh=claimed.p256dh,

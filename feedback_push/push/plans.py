@@ -45,8 +45,8 @@ def owners(devices: Subquery, kind: str) -> list[Owner]:
 
 def make(entry: OutboxEntry, owners: Iterable[Owner], now: datetime) -> dict[Plan, list[int]]:
     """The users that each plan is for; those who do not want the entry are left out."""
-    if entry.kind not in kinds.CHOOSABLE:  # a test comes at any time, and a summary just then
-        return _grouped([(owner.user_id, Plan(_wishes(owner).shows, None)) for owner in owners])
+    if entry.kind not in kinds.CHOOSABLE:  # a test or a summary, which nobody may hold back and which name nobody
+        return {Plan(Shows.ALL, None): [owner.user_id for owner in owners]}
     listening = [(owner.user_id, _wishes(owner)) for owner in owners if not owner.muted]
     newest = _newest(entry, max((wishes.burst.count for _, wishes in listening), default=0))
     return _grouped([(user_id, _plan(entry, wishes, newest, now)) for user_id, wishes in listening])

@@ -6,12 +6,12 @@ from datetime import datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import current_app
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, insert
 from feedback_push.push import quiet
-from feedback_push.push.models import Delivery, MutedKind, Preference, Shows, Subscription
+from feedback_push.push.models import MutedKind, Preference, Shows
 from feedback_push.setting_rules import Burst, QuietHours
 
 
@@ -69,14 +69,6 @@ def save(user: User, *, shows: Shows, quiet_hours: QuietHours | None, burst: Bur
     db.session.execute(delete(MutedKind).where(MutedKind.user_id == user.id))
     for kind in sorted(muted):
         db.session.execute(insert(MutedKind).values(user_id=user.id, kind=kind).on_conflict_do_nothing())
-
-
-def release_held(user: User, now: datetime) -> None:
-    """Let what is held for an administrator wait as their present wishes say, and no longer."""
-    until = of(user).quiet_until(now) or now
-    theirs = select(Subscription.id).where(Subscription.user_id == user.id)
-    held = update(Delivery).where(Delivery.held_until.is_not(None), Delivery.subscription_id.in_(theirs))
-    db.session.execute(held.values(held_until=until), execution_options={"synchronize_session": False})
 
 
 def _less(one: Shows, other: Shows) -> Shows:

@@ -6,7 +6,7 @@ from celery import shared_task
 from flask import current_app
 
 from feedback_push.database import db, utcnow
-from feedback_push.push import chores, claims, delivery, doorbell, fanout, outbox
+from feedback_push.push import chores, claims, delivery, doorbell, fanout, outbox, summaries
 
 _log = logging.getLogger(__name__)
 
@@ -37,9 +37,12 @@ def deliver() -> None:
 
 @shared_task(name="push.sweep")
 def sweep() -> None:
-    """Knock for whatever is due: a lost knock, a retry, or the claim of a worker that died. Then do the chores."""
+    """Knock for what is due: a lost knock, a retry, what was held, a dead worker's claim. Then do the chores."""
     now = utcnow()
     if current_app.extensions["settings"].push_enabled:
+        for user_id in summaries.due(now):
+            summaries.make(user_id, now)
+            db.session.commit()
         for entry_id in outbox.due(now):
             doorbell.ring("push.fan_out", entry_id)
         if claims.any_due(now):

@@ -9,7 +9,7 @@ from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push import claims
 from feedback_push.push.claims import Claimed, Entry
-from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Subscription
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Shows, Subscription
 from tests.conftest import KEYS
 from tests.push.devices import nowhere, owner
 from tests.push.notes import announce, note, time_passes
@@ -37,17 +37,23 @@ def test_a_claim_carries_all_that_is_needed_to_send(user: User) -> None:
     nowhere(user, 3)
     for number in range(2):
         announce(note(tag=f"m-{number}"))
+    db.session.query(Delivery).update({"shows": Shows.NAME})
+    db.session.query(Subscription).update({"language": "lt"})
+    db.session.commit()
     batch = _take()
     assert len(batch) == 6
     rows = _by_id()
     for claimed in batch:
         row = rows[claimed.id]
         entry = db.session.get_one(OutboxEntry, row.outbox_id)
-        assert claimed.entry == Entry(entry.payload, entry.topic, entry.urgency, entry.expires_at)
+        assert claimed.entry == Entry(
+            entry.payload, entry.topic, entry.urgency, entry.expires_at, entry.kind, entry.counts
+        )
         device = row.subscription
         assert (claimed.subscription_id, claimed.endpoint) == (device.id, device.endpoint)
         assert (claimed.p256dh, claimed.auth) == (device.p256dh, device.auth)
         assert claimed.vapid_public_key == KEYS.public_key
+        assert (claimed.shows, claimed.language) == (row.shows, device.language) == ("name", "lt")
         assert (claimed.attempts, claimed.reduced, claimed.claim) == (1, False, row.claim)
         assert claimed.origin == "http://127.0.0.1:1"
 
@@ -66,7 +72,7 @@ def test_what_has_been_due_the_longest_is_taken_first(user: User) -> None:
 
 
 def test_what_is_not_due_or_final_is_not_taken(user: User) -> None:
-    nowhere(user, 5)
+    nowhere(user, 1 + len(DeliveryState))
     announce()
     later, *finished = db.session.query(Delivery)
     later.due_at = utcnow() + timedelta(seconds=30)

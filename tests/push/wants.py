@@ -1,0 +1,36 @@
+"""What administrators want, stored without the page."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from feedback_push.auth.models import User
+from feedback_push.database import db, utcnow
+from feedback_push.push import preferences
+from feedback_push.push.models import Shows
+from feedback_push.setting_rules import NO_BURST, Burst, QuietHours
+
+
+def wants(
+    user: User,
+    *,
+    shows: Shows = Shows.ALL,
+    quiet_hours: QuietHours | None = None,
+    burst: Burst = NO_BURST,
+    muted: Collection[str] = (),
+) -> None:
+    """Store a preference, committed."""
+    preferences.save(user, shows=shows, quiet_hours=quiet_hours, burst=burst, muted=muted)
+    db.session.commit()
+
+
+def quiet_now(zone: str = "UTC", hours: int = 3) -> QuietHours:
+    """Quiet hours of this zone that have begun an hour ago and last for so many more."""
+    clock = utcnow().astimezone(ZoneInfo(zone)).replace(second=0, microsecond=0)
+    return QuietHours((clock - timedelta(hours=1)).time(), (clock + timedelta(hours=hours)).time())
+
+
+def quiet_later() -> QuietHours:
+    """Quiet hours in UTC that begin in three hours."""
+    clock = utcnow().replace(second=0, microsecond=0)
+    return QuietHours((clock + timedelta(hours=3)).time(), (clock + timedelta(hours=5)).time())
