@@ -34,7 +34,9 @@ def test_the_name_is_all_but_the_body(app: Flask) -> None:
 
 def test_nothing_says_only_that_there_is_a_message_and_where(app: Flask) -> None:
     told = shown(entry(), Shows.NOTHING)
-    assert told == {"title": "New message", "navigate": NOTE.navigate, "tag": NOTE.tag, "dir": "auto", "lang": "en"}
+    assert told == shown(entry(), Shows.NAME) | {"title": "New message", "lang": "en"}
+    assert NOTE.title not in str(told)
+    assert (told["navigate"], told["tag"]) == (NOTE.navigate, NOTE.tag)
 
 
 @pytest.mark.parametrize("shows", Shows)

@@ -12,13 +12,14 @@ from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db, utcnow
 from feedback_push.push import claims, delivery, fanout, outbox, tasks
-from feedback_push.push.models import Delivery, DeliveryState, DeviceState, Subscription
+from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
 from tests.conftest import KEYS
 from tests.doubles.push_service import PushService
 from tests.push.devices import nowhere, owner, subscribe, subscribe_all
 from tests.push.knocks import Knocks
 from tests.push.log_lines import warnings
 from tests.push.notes import NOTE, announce, time_passes
+from tests.push.wants import quiet_now, wants
 
 DELIVER: tuple[str, list[int]] = ("push.deliver", [])
 
@@ -133,6 +134,30 @@ def test_sweeping_finds_the_claims_of_a_worker_that_died(user: User, knocks: Kno
     tasks.sweep()
     assert knocks.all() == []
     time_passes(claims.LEASE.total_seconds())
+    tasks.sweep()
+    assert knocks.all() == [DELIVER]
+
+
+def test_sweeping_tells_what_was_held_and_rings_for_it(user: User, knocks: Knocks) -> None:
+    nowhere(user, 1)
+    wants(user, quiet_hours=quiet_now())
+    entries = [announce(), announce()]
+    tasks.sweep()
+    assert knocks.next(0.3) is None
+    wants(user)
+    time_passes(3 * 3600)
+    tasks.sweep()
+    [summary] = knocks.all()
+    assert summary[0] == "push.fan_out"
+    assert db.session.get_one(OutboxEntry, summary[1][0]).counts == len(entries)
+
+
+def test_sweeping_sends_a_single_message_that_was_held_as_itself(user: User, knocks: Knocks) -> None:
+    nowhere(user, 1)
+    wants(user, quiet_hours=quiet_now())
+    announce()
+    wants(user)
+    time_passes(3 * 3600)
     tasks.sweep()
     assert knocks.all() == [DELIVER]
 
