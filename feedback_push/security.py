@@ -30,7 +30,7 @@ _CONTENT_SECURITY_POLICY = {
     "form-action": "'self'",
     "frame-ancestors": "'none'",
     "require-trusted-types-for": "'script'",
-    "trusted-types": "feedback-push",  # the name in admin/push-subscribe.js, for the worker's address
+    "trusted-types": "feedback-push",  # the name in admin/agreement.js, for the worker's address
 }
 # All that a browser can be told to keep from a page, but for what the dashboard may want: the clipboard to copy to.
 _NOT_USED = """

@@ -29,4 +29,4 @@ def _only_for_administrators() -> ResponseReturnValue | None:
 def page(template: str, **context: Any) -> str:
     """Render a page of the dashboard."""
     # Not a context processor: that would ask the database for error pages too.
-    return render_template(template, push=push_status.current(), **context)
+    return render_template(template, push=push_status.current(current_user), **context)

@@ -1,26 +1,52 @@
 """What the dashboard says about push: whether it is on, and what an operator has to mend."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import current_app
 
-from feedback_push.push import origins, subscriptions
-from feedback_push.push.models import DeviceState
+from feedback_push.admin import words
+from feedback_push.auth.models import User
+from feedback_push.feedback import inbox
+from feedback_push.push import deliveries, origins, subscriptions
+from feedback_push.push.models import DeviceState, Subscription
 
 
 @dataclass(frozen=True)
 class PushStatus:
-    """`banner` is a configuration alarm in words, or None when all is well."""
+    """`banner` is a configuration alarm in words, or None when all is well; `troubled` are browsers of theirs."""
 
     banner: str | None
+    troubled: Sequence[Subscription]
+
+    @property
+    def gone(self) -> list[Subscription]:
+        """The browsers that their push service has forgotten: they must subscribe anew."""
+        return [device for device in self.troubled if device.state == DeviceState.GONE]
+
+    @property
+    def failing(self) -> list[Subscription]:
+        """The browsers that pushes have not got through to several times in a row."""
+        return [device for device in self.troubled if device.state != DeviceState.GONE]
+
+    def why_failing(self, device: Subscription) -> str | None:
+        """The reason in words."""
+        last = deliveries.last_failed(device)
+        return words.reason(last) if last else None
+
+    @property
+    def newest_unread(self) -> int:
+        """The id of the newest unread message, or 0."""
+        return inbox.newest_unread()
 
 
-def current() -> PushStatus | None:
-    """The state of push for the dashboard; None when no keys are configured."""
+def current(user: User) -> PushStatus | None:
+    """The state of push for somebody at the dashboard; None when no keys are configured."""
     settings = current_app.extensions["settings"]
     if not settings.push_enabled:
         return None
-    return PushStatus(_refused() or _mismatched(settings.vapid_public_key))
+    banner = _refused() or _mismatched(settings.vapid_public_key)
+    return PushStatus(banner, subscriptions.troubled(user))
 
 
 def _refused() -> str | None:

@@ -77,6 +77,11 @@ def unread() -> int:
     return db.session.scalar(select(func.count()).select_from(some)) or 0
 
 
+def newest_unread() -> int:
+    """The id of the newest message that nobody has opened yet, or 0."""
+    return db.session.scalar(select(func.max(Message.id)).where(text(LISTS["new"]))) or 0
+
+
 def find(message_id: int) -> Message | None:
     """One message with its user, if it is there."""
     return db.session.get(Message, message_id, options=[joinedload(Message.user)])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, case, delete, func, or_, select
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, insert, utcnow
@@ -14,7 +14,9 @@ from feedback_push.push import chores
 from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
 from feedback_push.push.models import DeviceState, Subscription
 
+FAILING = 5  # tries in a row without getting through, in about seven minutes: fewer are nothing to worry about
 _KEEP_GONE = timedelta(days=30)
+_MOST_TROUBLED = 20
 
 
 class SubscriptionRefused(ValueError):
@@ -47,7 +49,11 @@ class BrowserSubscription:
 def save(
     subscription: BrowserSubscription, *, user: User, vapid_public_key: str, name: str, language: str = "en"
 ) -> None:
-    """Store a browser under its newest owner; one that was gone or stale lives again."""
+    """Store a browser under its newest owner; one that was gone or stale lives again.
+
+    That it has failed stays known as long as it is the same: its every visit to the dashboard comes here.
+    """
+    same = and_(Subscription.state == DeviceState.LIVE, Subscription.auth == subscription.auth)
     fresh = {
         "user_id": user.id,
         "p256dh": subscription.p256dh,
@@ -55,11 +61,11 @@ def save(
         "vapid_public_key": vapid_public_key,
         "language": language,
         "state": DeviceState.LIVE,
-        "failures": 0,
         "gone_at": None,
     }
-    row = insert(Subscription).values(endpoint=subscription.endpoint, name=name, added_at=utcnow(), **fresh)
-    db.session.execute(row.on_conflict_do_update(index_elements=[Subscription.endpoint], set_=fresh))
+    again = {**fresh, "failures": case((same, Subscription.failures), else_=0)}
+    row = insert(Subscription).values(endpoint=subscription.endpoint, name=name, added_at=utcnow(), failures=0, **fresh)
+    db.session.execute(row.on_conflict_do_update(index_elements=[Subscription.endpoint], set_=again))
 
 
 def remove(endpoint: str, *, user: User) -> None:
@@ -76,6 +82,13 @@ def of(user: User) -> list[Subscription]:
     """The browsers of this user, the newest first; those that are gone are left out."""
     mine = select(Subscription).where(Subscription.user_id == user.id, Subscription.state != DeviceState.GONE)
     return list(db.session.scalars(mine.order_by(Subscription.id.desc())))
+
+
+def troubled(user: User) -> list[Subscription]:
+    """Those that their push service has forgotten, and those that several pushes in a row did not get through to."""
+    in_trouble = or_(Subscription.state == DeviceState.GONE, Subscription.failures >= FAILING)
+    mine = select(Subscription).where(Subscription.user_id == user.id, in_trouble)
+    return list(db.session.scalars(mine.order_by(Subscription.id.desc()).limit(_MOST_TROUBLED)))
 
 
 def count(state: DeviceState, vapid_public_key: str) -> int:

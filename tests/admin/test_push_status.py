@@ -10,11 +10,13 @@ from feedback_push.admin import push_status
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db, utcnow
-from feedback_push.push import origins
+from feedback_push.feedback import inbox
+from feedback_push.push import origins, subscriptions
 from feedback_push.push.errors import Misconfigured
-from feedback_push.push.models import DeviceState
-from tests.admin.rows import device
+from feedback_push.push.models import DeliveryState, DeviceState
+from tests.admin.rows import delivery, device
 from tests.conftest import make_user
+from tests.feedback.messages import receive
 
 APPLE = "https://web.push.apple.com"
 MOZILLA = "https://updates.push.services.mozilla.com"
@@ -25,8 +27,8 @@ def owner(any_app: Flask) -> User:
     return make_user("staff@example.org")
 
 
-def banner() -> str | None:
-    status = push_status.current()
+def banner(owner: User) -> str | None:
+    status = push_status.current(owner)
     assert status
     return status.banner
 
@@ -37,51 +39,88 @@ def hold(origin: str, detail: str) -> None:
 
 
 @pytest.mark.usefixtures("visit")
-def test_without_keys_there_is_no_push_to_speak_of(settings: Settings) -> None:
+def test_without_keys_there_is_no_push_to_speak_of(settings: Settings, owner: User) -> None:
     off = replace(settings, vapid_private_key="", vapid_public_key="", vapid_subject="")
     with create_app(off).app_context():
-        assert push_status.current() is None
+        assert push_status.current(owner) is None
         db.engine.dispose()
 
 
 def test_nothing_is_said_when_all_is_well(owner: User) -> None:
-    assert banner() is None
+    assert banner(owner) is None
     device(owner)
-    assert banner() is None
+    assert banner(owner) is None
 
 
-@pytest.mark.usefixtures("any_app")
-def test_a_push_service_that_refuses_our_signature_is_named_with_its_reason() -> None:
+def test_a_push_service_that_refuses_our_signature_is_named_with_its_reason(owner: User) -> None:
     hold(APPLE, "BadJwtToken")
     hold(MOZILLA, "")
-    told = banner()
+    told = banner(owner)
     assert told
     assert f"{MOZILLA} answered 403; {APPLE} answered 403 BadJwtToken" in told
     assert "VAPID_SUBJECT" in told
     origins.release([APPLE, MOZILLA])
-    assert banner() is None
+    assert banner(owner) is None
 
 
 def test_devices_of_another_key_are_an_alarm_only_when_no_other_is_left(owner: User) -> None:
     stale = device(owner, state=DeviceState.STALE)
-    assert "another VAPID key" in (banner() or "")
+    assert "another VAPID key" in (banner(owner) or "")
     live = device(owner)
-    assert banner() is None
+    assert banner(owner) is None
     live.state = DeviceState.GONE
-    assert "another VAPID key" in (banner() or "")
+    assert "another VAPID key" in (banner(owner) or "")
     stale.state = DeviceState.GONE
-    assert banner() is None
+    assert banner(owner) is None
 
 
 def test_devices_that_were_made_with_an_earlier_key_are_not_the_push_services_doing(owner: User) -> None:
     device(owner, state=DeviceState.STALE, vapid_public_key="an earlier key")
-    assert banner() is None
+    assert banner(owner) is None
     device(owner, state=DeviceState.STALE)
     device(owner, vapid_public_key="an earlier key")
-    assert "another VAPID key" in (banner() or "")
+    assert "another VAPID key" in (banner(owner) or "")
 
 
 def test_a_refused_signature_is_said_before_refused_devices(owner: User) -> None:
     device(owner, state=DeviceState.STALE)
     hold(APPLE, "BadJwtToken")
-    assert "on hold" in (banner() or "")
+    assert "on hold" in (banner(owner) or "")
+
+
+def test_only_what_is_wrong_with_ones_own_browsers_is_told(owner: User) -> None:
+    other = make_user("other@example.org")
+    device(owner, failures=subscriptions.FAILING - 1)
+    device(other, failures=99)
+    device(other, state=DeviceState.GONE, gone_at=utcnow())
+    failing = device(owner, failures=subscriptions.FAILING)
+    gone = device(owner, state=DeviceState.GONE, gone_at=utcnow())
+    status = push_status.current(owner)
+    assert status
+    assert (status.failing, status.gone) == ([failing], [gone])
+
+
+def test_a_failing_browser_has_its_last_reason_in_words(owner: User) -> None:
+    failing = device(owner, failures=7)
+    status = push_status.current(owner)
+    assert status
+    assert status.why_failing(failing) is None
+    for error, state in (
+        ("gone", DeliveryState.FAILED),
+        ("unavailable", DeliveryState.WAITING),
+        ("throttled", DeliveryState.ACCEPTED),
+        (None, DeliveryState.WAITING),
+    ):
+        delivery(receive(), failing, state=state, error=error, status=503)
+    assert status.why_failing(failing) == "The push service could not be reached. (503)"
+
+
+def test_the_newest_unread_message_is_known_by_its_number(owner: User) -> None:
+    status = push_status.current(owner)
+    assert status
+    assert status.newest_unread == 0
+    first, second = receive(), receive()
+    assert status.newest_unread == second.id
+    inbox.mark_read(second)
+    db.session.commit()
+    assert status.newest_unread == first.id

@@ -1,8 +1,12 @@
 """One Firefox and one site for all journeys with a browser; every test finds both as if they were new."""
 
 import shutil
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +15,7 @@ from tests.browser.dashboard import Dashboard
 from tests.browser.firefox import Firefox, executable
 from tests.conftest import make_settings
 from tests.doubles.push_service import PushService
+from tests.servers import CHECKOUT
 from tests.site import Site
 
 
@@ -50,3 +55,28 @@ def dashboard(firefox: Firefox, site: Site, service: PushService) -> Iterator[Da
     with Dashboard(firefox, site, service) as opened:
         yield opened
     assert site.failures == earlier
+
+
+@pytest.fixture(scope="package")
+def bare_site() -> Iterator[str]:
+    """The scripts on a site of their own: the pages of ours let nobody but themselves load any."""
+    handler = partial(_Quiet, directory=str(CHECKOUT))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/static/admin/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def bare_page(firefox: Firefox, bare_site: str) -> Firefox:
+    """The browser at a page that has no script of its own."""
+    if firefox.url != bare_site:
+        firefox.open(bare_site)
+    return firefox
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that it has
+        """Say nothing."""

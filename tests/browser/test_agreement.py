@@ -2,7 +2,11 @@
 
 from dataclasses import replace
 
+from sqlalchemy import update
+
+from feedback_push.database import db, utcnow
 from feedback_push.push import vapid
+from feedback_push.push.models import DeviceState, Subscription
 from tests.browser.dashboard import Dashboard
 
 
@@ -74,6 +78,19 @@ def test_other_keys_on_the_server_make_the_browser_subscribe_anew(dashboard: Das
     assert dashboard.service.wait_ack(new).code == 100
 
 
+def test_a_subscription_that_its_push_service_has_forgotten_is_replaced_at_the_next_visit(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    old = dashboard.turn_on()
+    with dashboard.site.database():
+        db.session.execute(update(Subscription).values(state=DeviceState.GONE, gone_at=utcnow()))
+        db.session.commit()
+    assert dashboard.visit() == "on"
+    new = dashboard.service.devices[-1]
+    assert new is not old
+    assert not old.registered
+    assert dashboard.devices == [new.endpoint]
+
+
 def test_a_push_service_that_lost_the_browser_gets_a_new_subscription_without_a_visit(dashboard: Dashboard) -> None:
     dashboard.sign_in()
     old = dashboard.turn_on()
@@ -90,6 +107,6 @@ def test_a_browser_belongs_to_whoever_has_signed_in_last(dashboard: Dashboard) -
     dashboard.sign_in()
     device = dashboard.turn_on()
     dashboard.lose_cookies()
-    dashboard.sign_in("other@example.org")
+    dashboard.sign_in("other@example.org", "devices")
     dashboard.wait_for_card("on")
     assert dashboard.owners == {device.endpoint: "other@example.org"}

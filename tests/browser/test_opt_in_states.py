@@ -1,4 +1,4 @@
-"""decide() and gather() of static/admin/push-subscribe.js, in the browser that they are written for."""
+"""static/admin/opt-in.js and the words for its states, in the browser that they are written for."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ import pytest
 
 from tests.browser.dashboard import Dashboard
 from tests.browser.firefox import Firefox
-from tests.site import Site
 
 _ON = {
     "secure": True,
@@ -18,6 +17,7 @@ _ON = {
     "permission": "granted",
     "subscribed": True,
     "known": True,
+    "failing": False,
     "trouble": None,
 }
 _IPHONE = {"supported": False, "ios": True, "iosVersion": 1604, "permission": "default"}
@@ -45,27 +45,34 @@ TABLE: list[tuple[str, dict[str, Any]]] = [
     ("on-but-the-server-forgot", {"known": False, "trouble": {"kind": "no-answer"}}),
     ("on", {}),
     ("on-but-failing", {"known": False, "trouble": {"kind": "refused", "detail": "no"}}),
+    ("on-but-failing", {"failing": True}),
+    ("on-but-the-server-forgot", {"failing": True, "known": False, "trouble": {"kind": "unreachable"}}),
 ]
+NEXT_STEPS = {
+    "insecure": ["later"],
+    "unsupported": ["later"],
+    "ios-needs-install": ["later"],
+    "ios-too-old": ["later"],
+    "brave-push-off": ["recheck", "later"],
+    "denied": ["recheck", "later"],
+    "default": ["enable", "later"],
+    "granted-not-subscribed": ["enable", "later"],
+    "on-but-the-server-forgot": ["recheck", "disable"],
+    "on": ["disable"],
+    "on-but-failing": ["renew", "recheck", "disable"],
+}
 STATES = sorted({state for state, _ in TABLE})
-
-
-@pytest.fixture
-def visitor(firefox: Firefox, site: Site) -> Firefox:
-    """The browser at a page where the script has nothing to do by itself."""
-    if firefox.url != f"{site.url}/login":
-        firefox.open(f"{site.url}/login")
-    return firefox
 
 
 def run(browser: Firefox, javascript: str, *args: Any) -> Any:
     """Run a script in the page with the module as `script`."""
-    load = "const script = await import('/admin/push-subscribe.js');"
+    load = "const script = await import('/static/admin/opt-in.js');"
     return browser.async_script(f"{load} {javascript}", *args)
 
 
 @pytest.mark.parametrize(("state", "facts"), TABLE)
-def test_the_facts_add_up_to_the_state(visitor: Firefox, state: str, facts: dict[str, Any]) -> None:
-    assert run(visitor, "return script.decide(arguments[0])", {**_ON, **facts}) == state
+def test_the_facts_add_up_to_the_state(bare_page: Firefox, state: str, facts: dict[str, Any]) -> None:
+    assert run(bare_page, "return script.decide(arguments[0])", {**_ON, **facts}) == state
 
 
 def test_the_table_has_every_state() -> None:
@@ -79,8 +86,8 @@ def test_every_state_has_words_of_its_own(dashboard: Dashboard) -> None:
     assert len(set(words.values())) == len(STATES)
 
 
-def test_the_facts_about_this_browser_are_known_before_any_click(visitor: Firefox) -> None:
-    assert run(visitor, "return script.gather()") == {**_ON, **_OFF, "permission": "default"}
+def test_the_facts_about_this_browser_are_known_before_any_click(bare_page: Firefox) -> None:
+    assert run(bare_page, "return script.gather()") == {**_ON, **_OFF, "permission": "default"}
 
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 16_3_1 like Mac OS X) AppleWebKit/605.1.15 Version/16.3 Safari/604.1"
@@ -88,14 +95,88 @@ IPAD = "Mozilla/5.0 (iPad; CPU OS 18_4 like Mac OS X) AppleWebKit/605.1.15 Versi
 
 
 @pytest.mark.parametrize(("user_agent", "version"), [(IPHONE, 1603), (IPAD, 1804)])
-def test_an_ios_device_tells_its_version(visitor: Firefox, user_agent: str, version: int) -> None:
-    visitor.chrome("Services.prefs.setStringPref('general.useragent.override', arguments[0])", user_agent)
+def test_an_ios_device_tells_its_version(bare_page: Firefox, user_agent: str, version: int) -> None:
+    bare_page.chrome("Services.prefs.setStringPref('general.useragent.override', arguments[0])", user_agent)
     try:
-        visitor.open(visitor.url)
-        facts = run(visitor, "return script.gather()")
+        bare_page.open(bare_page.url)
+        facts = run(bare_page, "return script.gather()")
     finally:
-        visitor.chrome("Services.prefs.clearUserPref('general.useragent.override')")
+        bare_page.chrome("Services.prefs.clearUserPref('general.useragent.override')")
     assert (facts["ios"], facts["iosVersion"]) == (True, version)
+
+
+GUESSES = [
+    ("on", {}, "on", "on"),
+    ("on-but-failing", {}, "on", "on-but-failing"),
+    ("checking", {}, None, None),
+    ("checking", {}, "on", "default"),
+    ("granted-not-subscribed", {}, "off", "on"),
+    ("default", {"permission": "default"}, "on", "on"),
+    ("denied", {"permission": "denied"}, "on", "on"),
+    ("insecure", {"secure": False}, "on", "on"),
+    ("unsupported", {"supported": False}, None, "on"),
+]
+
+
+@pytest.mark.parametrize(("state", "facts", "choice", "last"), GUESSES)
+def test_the_first_paint_shows_what_the_visit_will_probably_come_to(
+    bare_page: Firefox, state: str, facts: dict[str, Any], choice: str | None, last: str | None
+) -> None:
+    memory = {"choice": choice, "lastState": last}
+    assert run(bare_page, "return script.guess(arguments[0], arguments[1])", {**_ON, **_OFF, **facts}, memory) == state
+
+
+@pytest.mark.parametrize(
+    ("state", "circumstances", "speaks"),
+    [
+        ("on", {}, False),
+        ("on", {"clicked": True}, True),
+        ("checking", {}, False),
+        *((state, {}, True) for state in STATES if state != "on"),
+        *((state, {"putAside": "7"}, state.startswith("on-")) for state in STATES if state != "on"),
+        ("default", {"putAside": "7", "newest": 8}, True),
+        ("default", {"putAside": "7", "newest": 6}, False),
+        ("default", {"putAside": "0", "newest": 0}, False),
+        ("default", {"putAside": "9", "newest": 10}, True),
+        ("denied", {"putAside": "7", "clicked": True}, True),
+    ],
+)
+def test_the_card_is_where_it_is_a_guest_only_with_something_to_say(
+    bare_page: Firefox, state: str, circumstances: dict[str, Any], speaks: bool
+) -> None:
+    usual = {"newest": 7, "putAside": None, "clicked": False}
+    assert run(bare_page, "return script.speaksUp(...arguments)", state, {**usual, **circumstances}) is speaks
+
+
+CHROME = (
+    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36"
+)
+FAMILIES = [
+    ("firefox", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    ("firefox-android", "Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0"),
+    ("chromium-android", CHROME),
+    ("chromium", CHROME.replace("Linux; Android 10; K", "X11; Linux x86_64")),
+    ("safari", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.4 Safari/605.1.15"),
+]
+
+
+@pytest.mark.parametrize(("family", "user_agent"), FAMILIES)
+def test_browsers_are_told_apart_by_where_their_settings_are(bare_page: Firefox, family: str, user_agent: str) -> None:
+    assert run(bare_page, "return script.browserFamily({ios: false}, arguments[0])", user_agent) == family
+    assert run(bare_page, "return script.browserFamily({ios: true}, arguments[0])", user_agent) == "ios"
+
+
+def test_a_denied_permission_has_a_way_back_in_every_browser(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    find = "return [...document.querySelectorAll('[data-browser]')].map(({ dataset }) => dataset.browser)"
+    assert sorted(dashboard.browser.script(find)) == sorted([*(family for family, _ in FAMILIES), "ios"])
+
+
+def test_every_state_has_its_next_steps(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    find = "return [...document.querySelectorAll(`.push-actions [data-when~='${arguments[0]}']`)].map(({ id }) => id)"
+    for state in STATES:
+        assert dashboard.browser.script(find, state) == [f"push-{step}" for step in NEXT_STEPS[state]], state
 
 
 def _words(browser: Firefox, state: str) -> str:

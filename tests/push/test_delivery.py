@@ -51,7 +51,7 @@ def _due_in(device: Device) -> float:
 
 
 def _banner() -> str:
-    status = push_status.current()
+    status = push_status.current(User())
     assert status is not None
     return status.banner or ""
 

@@ -114,6 +114,18 @@ def test_a_device_that_was_gone_or_stale_lives_again_when_its_browser_subscribes
     assert device.vapid_public_key == KEYS.public_key
 
 
+def test_a_browser_that_comes_again_still_fails_until_it_has_other_keys(any_app: Flask) -> None:
+    user = owner()
+    renewed = BrowserSubscription(ENDPOINT, POINT, "B" * 22)
+    for browser, failures in ((BROWSER, 0), (BROWSER, 7), (renewed, 0)):
+        subscriptions.save(browser, user=user, vapid_public_key=KEYS.public_key, name="Browser")
+        db.session.commit()
+        device = db.session.query(Subscription).one()
+        assert device.failures == failures
+        device.failures = 7
+        db.session.commit()
+
+
 def test_a_browser_that_subscribes_in_two_tabs_at_once_is_one_device(any_app: Flask) -> None:
     user_id = owner().id
     db.session.commit()

@@ -1,0 +1,49 @@
+/** Suggests to install the dashboard as an app, once push works and where that can be done. */
+
+import { installing } from "./memory.js";
+import { browserFamily } from "./opt-in.js";
+
+const suggestion = globalThis.document?.getElementById("install");
+let offer = null; // Chromium's own question, kept until somebody clicks
+
+/**
+ * How the app can be installed here: by the browser's own question, by hand in its menu, or not.
+ * @param {{installed: boolean, offered: boolean, family: string}} browser
+ * @returns {"offer"|"safari"|"firefox-android"|null}
+ */
+export function wayToInstall({ installed, offered, family }) {
+  if (installed) return null;
+  if (offered) return "offer";
+  return family === "safari" || family === "firefox-android" ? family : null;
+}
+
+/** Called whenever it is known how notifications stand. */
+export function suggest(state, facts) {
+  if (!suggestion) return;
+  const way = wayToInstall({ installed: facts.installed, offered: offer !== null, family: browserFamily(facts) });
+  suggestion.hidden = state !== "on" || way === null || installing.get() === "no";
+  for (const element of suggestion.querySelectorAll("[data-way]")) element.hidden = element.dataset.way !== way;
+}
+
+/** Calls back when the browser offers to install. */
+export function listen(offered) {
+  addEventListener("beforeinstallprompt", (event) => {
+    event.preventDefault();
+    offer = event;
+    offered();
+  });
+  addEventListener("appinstalled", decline);
+  document.getElementById("install-decline")?.addEventListener("click", decline);
+  document.getElementById("install-accept")?.addEventListener("click", accept);
+}
+
+function decline() {
+  installing.set("no");
+  if (suggestion) suggestion.hidden = true;
+}
+
+async function accept() {
+  suggestion.hidden = true;
+  await offer.prompt();
+  offer = null; // it can be asked once
+}

@@ -1,0 +1,119 @@
+/** What this browser can do, the state of the opt-in that this adds up to, and how much of the card it deserves. */
+
+const OLDEST_IOS = 1604;
+
+/**
+ * @typedef {object} Facts
+ * @property {boolean} secure          the page is a secure context
+ * @property {boolean} supported       service workers, push and notifications are all there
+ * @property {boolean} ios             iPhone or iPad
+ * @property {number|null} iosVersion  major * 100 + minor, where the browser tells it
+ * @property {boolean} installed       runs as an app from the Home Screen
+ * @property {boolean} brave
+ * @property {"default"|"denied"|"granted"} permission
+ * @property {boolean} subscribed      the browser holds a subscription
+ * @property {boolean} known           the server has confirmed it during this visit
+ * @property {boolean} failing         the server's pushes to it fail
+ * @property {Trouble|null} trouble    what went wrong during this visit, if anything did
+ */
+
+/**
+ * @typedef {object} Trouble
+ * @property {"signed-out"|"no-answer"|"unreachable"|"refused"|"browser"} kind
+ * @property {string} [name]    of the browser's error
+ * @property {string} [detail]  words of the server or the browser
+ */
+
+/**
+ * @typedef {"insecure"|"unsupported"|"ios-needs-install"|"ios-too-old"|"brave-push-off"|"denied"|"default"|
+ *   "granted-not-subscribed"|"on-but-the-server-forgot"|"on"|"on-but-failing"} State
+ */
+
+/**
+ * The state of the opt-in that the facts add up to.
+ * @param {Facts} facts
+ * @returns {State}
+ */
+export function decide(facts) {
+  if (!facts.secure) return "insecure";
+  if (!facts.supported) return whyUnsupported(facts);
+  if (facts.permission !== "granted") return facts.permission;
+  if (!facts.subscribed) return whyUnsubscribed(facts);
+  if (facts.trouble?.kind === "refused") return "on-but-failing";
+  if (!facts.known) return "on-but-the-server-forgot";
+  return facts.failing ? "on-but-failing" : "on";
+}
+
+function whyUnsupported({ ios, iosVersion, installed }) {
+  if (!ios) return "unsupported";
+  if (iosVersion !== null && iosVersion < OLDEST_IOS) return "ios-too-old";
+  return installed ? "unsupported" : "ios-needs-install";
+}
+
+function whyUnsubscribed({ brave, trouble }) {
+  return brave && trouble?.name === "AbortError" ? "brave-push-off" : "granted-not-subscribed";
+}
+
+/**
+ * The facts that are known without asking the server; never waits, so that the card is right at the first paint.
+ * @returns {Facts}
+ */
+export function gather() {
+  const ipadAsMac = navigator.platform === "MacIntel" && navigator.maxTouchPoints > 1;
+  const ios = ipadAsMac || /iPhone|iPad|iPod/.test(navigator.userAgent);
+  return {
+    secure: window.isSecureContext,
+    supported: "serviceWorker" in navigator && "PushManager" in window && "Notification" in window,
+    ios,
+    iosVersion: ios ? iosVersion(navigator.userAgent) : null,
+    installed: navigator.standalone === true || matchMedia("(display-mode: standalone)").matches,
+    brave: "brave" in navigator,
+    permission: window.Notification?.permission ?? "default",
+    subscribed: false,
+    known: false,
+    failing: false,
+    trouble: null,
+  };
+}
+
+function iosVersion(userAgent) {
+  const match = /(?:OS |Version\/)(\d+)[._](\d+)/.exec(userAgent);
+  return match ? Number(match[1]) * 100 + Number(match[2]) : null;
+}
+
+/** Whether browser and server have to talk before the state is known. */
+export function isOpen({ secure, supported, permission }) {
+  return secure && supported && permission === "granted";
+}
+
+/**
+ * What a visit will probably come to, from what the last one came to.
+ * @param {Facts} facts  as gathered
+ * @param {{choice: "on"|"off"|null, lastState: string|null}} memory
+ * @returns {State|"checking"}
+ */
+export function guess(facts, { choice, lastState }) {
+  if (!isOpen(facts)) return decide(facts);
+  if (choice === "off") return "granted-not-subscribed";
+  return lastState?.startsWith("on") ? lastState : "checking";
+}
+
+/**
+ * Whether the card has something to say on a page where it is a guest, such as the inbox.
+ * @param {State|"checking"} state
+ * @param {{newest: number, putAside: string|null, clicked: boolean}} page  `newest` is the newest unread message,
+ *   `putAside` the one at "Not now", `clicked` tells that the state follows from a click on this page
+ */
+export function speaksUp(state, { newest, putAside, clicked }) {
+  if (clicked || state === "on-but-failing" || state === "on-but-the-server-forgot") return true;
+  if (state === "on" || state === "checking") return false;
+  return putAside === null || newest > Number(putAside);
+}
+
+/** The family of browsers whose settings are all in the same place. */
+export function browserFamily({ ios }, userAgent = navigator.userAgent) {
+  if (ios) return "ios";
+  const android = userAgent.includes("Android") ? "-android" : "";
+  if (userAgent.includes("Firefox/")) return `firefox${android}`;
+  return userAgent.includes("Chrome/") ? `chromium${android}` : "safari";
+}

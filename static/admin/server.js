@@ -1,0 +1,52 @@
+/** The server's side of push: its key, and what it is told about this browser. */
+
+import { page } from "./page.js";
+
+const ANSWER_WITHIN = 10_000;
+
+export async function serverKey() {
+  return (await request(page.key)).applicationServerKey;
+}
+
+export function post(url, body) {
+  const headers = { "Content-Type": "application/json", "X-CSRFToken": csrfToken() };
+  return request(url, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+async function request(url, options) {
+  const signal = AbortSignal.timeout(ANSWER_WITHIN);
+  const response = await fetch(url, { credentials: "same-origin", signal, ...options }).catch(unreachable);
+  const body = await response.json().catch(() => null);
+  if (response.status === 401) throw new RequestError("signed-out");
+  if (response.status >= 500) throw new RequestError("unreachable");
+  if (!response.ok || !body) throw new RequestError("refused", body?.error ?? `HTTP ${response.status}`);
+  return body;
+}
+
+function unreachable(error) {
+  throw error.name === "TimeoutError" ? error : new RequestError("unreachable");
+}
+
+class RequestError extends Error {
+  constructor(kind, detail) {
+    super(detail ?? kind);
+    this.trouble = { kind, detail };
+  }
+}
+
+/** @returns {import("./opt-in.js").Trouble} */
+export function asTrouble(error) {
+  if (error instanceof RequestError) return error.trouble;
+  if (error.name === "TimeoutError") return { kind: "no-answer" };
+  return { kind: "browser", name: error.name, detail: `${error.name}: ${error.message}` };
+}
+
+function csrfToken() {
+  return document.querySelector('meta[name="csrf-token"]').content;
+}
+
+/** The promise's outcome, or a TimeoutError. */
+export function within(milliseconds, promise) {
+  const late = new DOMException("no answer in time", "TimeoutError");
+  return Promise.race([promise, new Promise((_, reject) => setTimeout(reject, milliseconds, late))]);
+}
