@@ -122,7 +122,7 @@ def partial_index(name: str, *columns: str, where: str) -> Index:
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
-def among(column: QueryableAttribute[int], ids: Iterable[int]) -> ColumnElement[bool]:
+def among(column: QueryableAttribute[int] | ColumnElement[int], ids: Iterable[int]) -> ColumnElement[bool]:
     """Whether the column is one of these, which are a single parameter: the statement is the same for any number."""
     if db.session.get_bind().dialect.name == "postgresql":
         return column == func.any(literal(list(ids), postgresql.ARRAY(BigInteger)))

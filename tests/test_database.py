@@ -16,6 +16,8 @@ from feedback_push.feedback.models import Message
 from tests import servers
 from tests.environment import environment_of
 from tests.feedback.messages import message
+from tests.push.devices import nowhere, owner
+from tests.push.notes import announce
 
 only_on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 WRITERS = 4
@@ -137,6 +139,22 @@ def test_the_migrations_go_down_and_up_again(any_app: Flask) -> None:
     database.upgrade(any_app)
     assert migrate(any_app, "check")
     database.upgrade(any_app)  # a second time there is nothing to do
+
+
+def test_devices_and_what_waits_for_them_get_the_number_of_their_push_service(any_app: Flask) -> None:
+    nowhere(owner(), 2)
+    nowhere(owner("other@example.org"), 1, origin="http://one.example")
+    announce()
+    numbers = text(
+        "SELECT device.service, delivery.service FROM push_delivery AS delivery "
+        "JOIN push_subscription AS device ON device.id = subscription_id ORDER BY delivery.id"
+    )
+    before = db.session.execute(numbers).all()
+    assert migrate(any_app, "downgrade", "0003")
+    database.upgrade(any_app)
+    assert db.session.execute(numbers).all() == before
+    assert [len(set(row)) for row in before] == [1, 1, 1]
+    assert len(set(before)) == 2
 
 
 @only_on_postgresql

@@ -1,10 +1,11 @@
 """Claims: taking due deliveries for a while, so that no two workers send the same one."""
 
 import secrets
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import ColumnElement, Integer, Select, Table, Update, bindparam, exists, select, update
 
 from feedback_push.database import among, db
 from feedback_push.push import endpoints
@@ -12,6 +13,36 @@ from feedback_push.push.models import Delivery, OutboxEntry, Shows, Subscription
 
 # Above the longest that a claimed delivery can take: its turn at the origin and the HTTP timeout.
 LEASE = timedelta(seconds=60)
+_delivery = cast(Table, Delivery.__table__)
+_device = cast(Table, Subscription.__table__)
+_entry = cast(Table, OutboxEntry.__table__)
+# In the order of the fields below.
+_OF_ENTRY = (
+    _entry.c.id,
+    _entry.c.payload,
+    _entry.c.topic,
+    _entry.c.urgency,
+    _entry.c.expires_at,
+    _entry.c.kind,
+    _entry.c.counts,
+)
+_OF_DELIVERY = (
+    _delivery.c.outbox_id,
+    _delivery.c.subscription_id,
+    _delivery.c.id,
+    _delivery.c.attempts,
+    _delivery.c.reduced,
+    _delivery.c.shows,
+    _delivery.c.service,
+)
+_OF_DEVICE = (
+    _device.c.id,
+    _device.c.endpoint,
+    _device.c.p256dh,
+    _device.c.auth,
+    _device.c.vapid_public_key,
+    _device.c.language,
+)
 
 
 class Entry(NamedTuple):
@@ -34,6 +65,7 @@ class Claimed(NamedTuple):
     attempts: int
     reduced: bool
     shows: Shows
+    service: int
     subscription_id: int
     endpoint: str
     p256dh: str
@@ -43,46 +75,59 @@ class Claimed(NamedTuple):
     origin: str
 
 
-def any_due(now: datetime) -> bool:
-    """Whether a delivery waits to be taken."""
-    return bool(db.session.scalar(select(exists().where(Delivery.due_at <= now))))
+def services_due(now: datetime) -> list[int]:
+    """The numbers of the push services for which a delivery waits to be taken."""
+    return list(db.session.scalars(_SERVICES_DUE, {"now": now}))
 
 
-def take(limit: int, now: datetime) -> list[Claimed]:
-    """Claim the deliveries that have been due the longest. The caller commits before it sends."""
+def take(room: Mapping[int, int], now: datetime) -> list[Claimed]:
+    """Claim the deliveries that have been due the longest, for each push service at most as many as it has room for.
+
+    The caller commits before it sends.
+    """
     claim = secrets.token_hex(16)
-    due = select(Delivery.id).where(Delivery.due_at <= now).order_by(Delivery.due_at, Delivery.id).limit(limit)
-    chosen = due.with_for_update(skip_locked=True).cte("due")
-    mark = update(Delivery).where(Delivery.id == chosen.c.id)
-    mark = mark.values(due_at=now + LEASE, claim=claim, attempts=Delivery.attempts + 1)
-    ids = db.session.scalars(mark.returning(Delivery.id), execution_options={"synchronize_session": False}).all()
-    return _read(list(ids), claim) if ids else []
+    common = {"now": now, "until": now + LEASE, "ours": claim}
+    rows: list[Any] = []
+    for service, most in room.items():
+        if most:
+            rows += db.session.execute(_MARK, {"at": service, "most": most, **common}).all()
+    return _read(rows, claim) if rows else []
 
 
-def _read(ids: list[int], claim: str) -> list[Claimed]:
-    device = (
-        Subscription.id,
-        Subscription.endpoint,
-        Subscription.p256dh,
-        Subscription.auth,
-        Subscription.vapid_public_key,
-        Subscription.language,
-    )
-    delivery = (Delivery.id, Delivery.attempts, Delivery.reduced, Delivery.shows)
-    columns: tuple[Any, ...] = (Delivery.outbox_id, *delivery, *device)
-    rows = db.session.execute(select(*columns).join(Delivery.subscription).where(among(Delivery.id, ids))).all()
-    entries = _entries({row[0] for row in rows})
-    return [Claimed._make((entries[row[0]], claim, *row[1:], endpoints.origin(row.endpoint))) for row in rows]
+def _read(rows: Sequence[Any], claim: str) -> list[Claimed]:
+    entries = {row[0]: Entry(*row[1:]) for row in _those(_OF_ENTRY, {row[0] for row in rows})}
+    devices = {row[0]: row for row in _those(_OF_DEVICE, {row[1] for row in rows})}
+    return [
+        Claimed._make(
+            (entries[entry_id], claim, *delivery, *devices[device_id], endpoints.origin(devices[device_id][1]))
+        )
+        for entry_id, device_id, *delivery in rows
+    ]
 
 
-def _entries(ids: set[int]) -> dict[int, Entry]:
-    common: tuple[Any, ...] = (
-        OutboxEntry.payload,
-        OutboxEntry.topic,
-        OutboxEntry.urgency,
-        OutboxEntry.expires_at,
-        OutboxEntry.kind,
-        OutboxEntry.counts,
-    )
-    rows = db.session.execute(select(OutboxEntry.id, *common).where(among(OutboxEntry.id, ids)))
-    return {id_: Entry(*rest) for id_, *rest in rows}
+def _those(columns: Sequence[ColumnElement[Any]], ids: Collection[int]) -> Sequence[Any]:
+    return db.session.execute(select(*columns).where(among(columns[0], ids))).all()
+
+
+def _services_due() -> Select[tuple[int]]:
+    # From one service to the next, and never over all the deliveries of one.
+    open_ = _delivery.alias()
+    services = select(open_.c.service).where(open_.c.due_at.is_not(None)).order_by(open_.c.service).limit(1)
+    found = select(services.scalar_subquery().label("service")).cte("found", recursive=True)
+    following = services.where(open_.c.service > found.c.service).scalar_subquery()
+    found = found.union_all(select(following).where(found.c.service.is_not(None)))
+    due = exists().where(_delivery.c.service == found.c.service, _delivery.c.due_at <= bindparam("now"))
+    return select(found.c.service).where(due)
+
+
+def _mark() -> Update:
+    due = select(_delivery.c.id).where(_delivery.c.service == bindparam("at"), _delivery.c.due_at <= bindparam("now"))
+    oldest = due.order_by(_delivery.c.due_at, _delivery.c.id).limit(bindparam("most", type_=Integer))
+    chosen = oldest.with_for_update(skip_locked=True).cte("due")
+    mark = update(_delivery).where(_delivery.c.id == chosen.c.id)
+    return mark.values(due_at=bindparam("until"), claim=bindparam("ours"), attempts=_delivery.c.attempts + 1)
+
+
+# Made once: to put a statement together takes longer than the database needs for it.
+_SERVICES_DUE = _services_due()
+_MARK = _mark().returning(*_OF_DELIVERY)

@@ -3,13 +3,26 @@
 import logging
 import random
 import time
+from collections import Counter
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
+from typing import NamedTuple
 
 from flask import current_app
 
 from feedback_push.database import UNAVAILABLE, db, utcnow
-from feedback_push.push import claims, fanout, gateway, ledger, notification, origins, outbox, payloads, receipts
+from feedback_push.push import (
+    claims,
+    endpoints,
+    fanout,
+    gateway,
+    ledger,
+    notification,
+    origins,
+    outbox,
+    payloads,
+    receipts,
+)
 from feedback_push.push.claims import Claimed
 from feedback_push.push.gateway import Push, Result
 
@@ -19,7 +32,6 @@ _OLD = 3.0  # seconds; a push that waits for its turn while others are answered 
 _GATHER = 0.1  # seconds in which further results are recorded together with the first
 _LONGEST_OUTAGE = 20.0  # seconds for which results wait for the database; with _LONGEST below a task's time limit
 _BETWEEN_TRIES = 0.5  # seconds
-_MOST_HELD_UP = 3  # windows
 
 _log = logging.getLogger(__name__)
 _rung = Event()
@@ -39,6 +51,11 @@ def run() -> bool:
     return False
 
 
+class _Sent(NamedTuple):
+    service: int
+    at: float
+
+
 class _Run:
     def __init__(self) -> None:
         settings = current_app.extensions["settings"]
@@ -46,9 +63,9 @@ class _Run:
         self._receipt_key = receipts.signing_key(settings.secret_key)
         # So deep that the gateway does not run dry while results are recorded.
         self._window: int = 6 * settings.push_concurrency
-        self._refill: int = 4 * settings.push_concurrency
+        self._least: int = settings.push_concurrency
         self._results: SimpleQueue[Result[Claimed]] = SimpleQueue()
-        self._under_way: dict[int, float] = {}
+        self._under_way: dict[int, _Sent] = {}
         self._started = time.monotonic()
         self._more = True
 
@@ -58,11 +75,10 @@ class _Run:
             if _rung.is_set():  # for what became due while an old push keeps this run from ending
                 _rung.clear()
                 self._more = True
-            if self._more and self._may_claim() and self._moving() <= self._refill:
-                self._refill_window()
+            found = self._more and self._may_claim() and self._find_work()
             if self._under_way:
-                self._record(self._gather())
-            elif not self._may_claim():
+                self._record(self._gather(patient=not found))
+            elif not found:
                 break
         return self._more
 
@@ -70,18 +86,18 @@ class _Run:
         now = time.monotonic()
         if now - self._started < BUDGET:
             return True
-        oldest = next(iter(self._under_way.values()), now)
+        oldest = next((sent.at for sent in self._under_way.values()), now)
         return now - oldest > _OLD and now - self._started < _LONGEST
 
-    def _moving(self) -> int:
-        """How many are under way, but for those at a service that hangs: what is for the others shall go on."""
-        held_up = gateway.current().held_up() if self._under_way else 0
-        return len(self._under_way) - min(held_up, _MOST_HELD_UP * self._window)
-
-    def _refill_window(self) -> None:
+    def _find_work(self) -> bool:
+        """Claim what there is room for, or make more that can be claimed; whether there was anything."""
         try:
-            self._send(self._claim(self._window - self._moving()))
-            self._more = self._more or self._fan_out()
+            room = self._room()
+            taken = self._claim(room)
+            # A service that has all that it may have says nothing about the others that an entry is for.
+            made = self._fan_out() if not taken or taken.total() < sum(room.values()) else 0
+            self._more = made > 0 or any(taken[service] == most for service, most in room.items())
+            return taken.total() + made > 0
         except UNAVAILABLE as error:
             if not self._under_way:
                 raise
@@ -89,40 +105,56 @@ class _Run:
             db.session.rollback()
             self._more = False
             _log.warning("the database did not give what is due: %s", type(error).__name__)
+            return False
 
-    def _claim(self, limit: int) -> list[Claimed]:
+    def _room(self) -> dict[int, int]:
+        """How many more each push service for which something is due may get: none while it is silent."""
+        busy = Counter(sent.service for sent in self._under_way.values())
+        silent = {endpoints.service(origin) for origin in gateway.current().silent()} if busy else set()
+        due = claims.services_due(utcnow())
+        share = max(self._least, self._window // max(1, len({*due, *busy} - silent)))
+        return {
+            service: share - busy[service] if service not in silent and busy[service] <= share * 2 // 3 else 0
+            for service in due
+        }
+
+    def _claim(self, room: dict[int, int]) -> Counter[int]:
+        """Send what has been due the longest; how many deliveries were claimed for which service."""
         now = utcnow()
-        batch = claims.take(limit, now)
-        self._more = len(batch) == limit
+        batch = claims.take(room, now)
         ledger.expire([claimed for claimed in batch if claimed.entry.expires_at <= now])
         sendable = _heed_holds([claimed for claimed in batch if claimed.entry.expires_at > now])
         db.session.commit()
-        return sendable
+        self._send(sendable)
+        return Counter(claimed.service for claimed in batch)
 
-    def _fan_out(self) -> bool:
-        """Go on with a fan-out, for which the database has time while pushes are encrypted; whether more is due."""
+    def _fan_out(self) -> int:
+        """Go on with a fan-out, for which the database has time while pushes are encrypted; the deliveries made."""
         made = 0
         for entry_id in outbox.due(utcnow()):
             made = fanout.next_set(entry_id, self._vapid_public_key)
             if made:
                 break
         db.session.commit()
-        return made > 0
+        return made
 
     def _send(self, batch: list[Claimed]) -> None:
-        self._under_way |= dict.fromkeys((claimed.id for claimed in batch), time.monotonic())
+        now = time.monotonic()
+        self._under_way |= {claimed.id: _Sent(claimed.service, now) for claimed in batch}
         gateway.current().send([(claimed, _push(claimed, self._receipt_key)) for claimed in batch], self._results)
 
-    def _gather(self) -> list[Result[Claimed]]:
-        """The results that are there, or none when nothing ends within a second."""
+    def _gather(self, *, patient: bool) -> list[Result[Claimed]]:
+        """The results that are there, or none when nothing ends within a second; at once for who is not patient."""
         try:
-            results = [self._results.get(timeout=1)]
+            results = [self._results.get(timeout=1 if patient else 0.001)]
         except Empty:
             self._forget_what_is_lost()
             return []
-        time.sleep(_GATHER)
-        while not self._results.empty():
-            results.append(self._results.get())
+        until = time.monotonic() + _GATHER
+        while len(results) < len(self._under_way) and time.monotonic() < until:
+            time.sleep(_GATHER / 5)
+            while not self._results.empty():
+                results.append(self._results.get())
         return results
 
     def _record(self, results: list[Result[Claimed]]) -> None:
@@ -147,7 +179,7 @@ class _Run:
     def _forget_what_is_lost(self) -> None:
         """Wait no longer than a claim lasts: where the gateway has failed, no result will come."""
         begun = time.monotonic() - claims.LEASE.total_seconds()
-        self._under_way = {id_: since for id_, since in self._under_way.items() if since > begun}
+        self._under_way = {id_: sent for id_, sent in self._under_way.items() if sent.at > begun}
 
 
 def _push(claimed: Claimed, receipt_key: bytes) -> Push:

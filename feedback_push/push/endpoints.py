@@ -3,14 +3,15 @@
 import errno
 import re
 import socket
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from feedback_push.config import Settings
-from feedback_push.push.models import LONGEST_ENDPOINT
 
+LONGEST_ENDPOINT = 2048
 KNOWN_HOSTS = (
     "fcm.googleapis.com",  # Chrome, Brave, Opera, Samsung
     "jmt17.google.com",
@@ -68,6 +69,11 @@ def origin(endpoint: str) -> str:
     return _origin(_beginning(endpoint))
 
 
+def service(endpoint: str) -> int:
+    """The number of an endpoint's push service, by which deliveries are claimed; two services rarely have the same."""
+    return _number(_beginning(endpoint))
+
+
 def _beginning(endpoint: str) -> str:
     """Scheme and authority, which many endpoints share."""
     end = endpoint.find("/", endpoint.find("//") + 2)
@@ -79,6 +85,11 @@ def _origin(beginning: str) -> str:
     parts = urlsplit(beginning)
     host = parts.netloc.rpartition("@")[2].lower()
     return f"{parts.scheme}://{host.removesuffix(f':{_DEFAULT_PORTS.get(parts.scheme)}')}"
+
+
+@lru_cache
+def _number(beginning: str) -> int:
+    return zlib.crc32(_origin(beginning).encode()) & 0x7FFFFFFF  # fits a column
 
 
 @lru_cache

@@ -61,6 +61,7 @@ def _add_deliveries(
         "shows": literal(plan.shows),
         "attempts": literal(0),
         "reduced": literal(False),
+        "service": Subscription.service,
     }
     rows = _recipients(entry, *columns.values()).where(Subscription.id <= last, among(Subscription.user_id, users))
     db.session.execute(insert(Delivery).from_select(list(columns), rows).on_conflict_do_nothing())

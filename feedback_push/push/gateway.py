@@ -86,9 +86,9 @@ class Gateway:
         self._new.put([_Job(key, push, endpoints.origin(push.endpoint), results) for key, push in pushes])
         self._transport.wake()
 
-    def held_up(self) -> int:
-        """How many of the pushes that have no result yet are for services that do not answer at the moment."""
-        return sum(lane.held_up for lane in list(self._lanes.values()))
+    def silent(self) -> list[str]:
+        """The origins that have been asked as much as they may be and do not answer at the moment."""
+        return [origin for origin, lane in list(self._lanes.items()) if lane.is_silent]
 
     def _run(self) -> None:
         try:

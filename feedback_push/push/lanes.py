@@ -40,10 +40,9 @@ class Lane(Generic[_Job]):
         return _BETWEEN_LOOKS if self._under_way >= self._limit else 0.0
 
     @property
-    def held_up(self) -> int:
-        """The jobs that wait, for a turn or for an answer, while the service pauses."""
-        pauses = self._under_way and time.monotonic() - self._last_answer > _PAUSE
-        return self._under_way + len(self._waiting) if pauses else 0
+    def is_silent(self) -> bool:
+        """Whether all turns are taken and the service answers none of them."""
+        return self._under_way >= self._limit and time.monotonic() - self._last_answer > _PAUSE
 
     def put(self, job: _Job) -> None:
         """Let a job wait for its turn."""

@@ -4,12 +4,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import ForeignKey, Integer, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from feedback_push.auth.models import User
 from feedback_push.database import NO_ID_TWICE, Base, Id, partial_index, utcnow
-
-LONGEST_ENDPOINT = 2048
+from feedback_push.push import endpoints
+from feedback_push.push.endpoints import LONGEST_ENDPOINT
 
 
 class DeviceState(StrEnum):
@@ -39,6 +40,11 @@ class Shows(StrEnum):
     NOTHING = "nothing"  # only that there is one
 
 
+def _service(row: DefaultExecutionContext) -> int:
+    values: dict[str, str] = row.get_current_parameters()  # type: ignore[no-untyped-call]
+    return endpoints.service(values["endpoint"])
+
+
 class Subscription(Base):
     """One browser of one administrator, as its PushSubscription describes it."""
 
@@ -60,6 +66,7 @@ class Subscription(Base):
     language: Mapped[str] = mapped_column(String(8), default="en", server_default="en")  # of what is shown there
     paused_at: Mapped[datetime | None]
     last_shown_at: Mapped[datetime | None]
+    service: Mapped[int] = mapped_column(Integer, default=_service, server_default="0")
 
     user: Mapped[User] = relationship()
 
@@ -115,12 +122,13 @@ class Delivery(Base):
     clicked_at: Mapped[datetime | None]
     held_until: Mapped[datetime | None]
     summary_id: Mapped[int | None] = mapped_column(ForeignKey("push_outbox.id", ondelete="SET NULL"))
+    service: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # its device's
 
     subscription: Mapped[Subscription] = relationship()
 
     __table_args__ = (
         UniqueConstraint("outbox_id", "subscription_id"),
-        partial_index("ix_push_delivery_due", "due_at", "id", where="due_at IS NOT NULL"),
+        partial_index("ix_push_delivery_due", "service", "due_at", "id", where="due_at IS NOT NULL"),
         partial_index("ix_push_delivery_held", "held_until", "id", where="held_until IS NOT NULL"),
         partial_index("ix_push_delivery_summary_id", "summary_id", where="summary_id IS NOT NULL"),
         NO_ID_TWICE,

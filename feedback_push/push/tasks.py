@@ -45,7 +45,7 @@ def sweep() -> None:
             db.session.commit()
         for entry_id in outbox.due(now):
             doorbell.ring("push.fan_out", entry_id)
-        if claims.any_due(now):
+        if claims.services_due(now):
             doorbell.ring("push.deliver")
     db.session.rollback()
     chores.do_all()

@@ -46,13 +46,19 @@ def subscribe_all(user: User, devices: Iterable[Device]) -> None:
     db.session.commit()
 
 
-def nowhere(user: User, count: int, state: DeviceState = DeviceState.LIVE, key: str = KEYS.public_key) -> list[int]:
+def nowhere(
+    user: User,
+    count: int,
+    state: DeviceState = DeviceState.LIVE,
+    key: str = KEYS.public_key,
+    origin: str = "http://127.0.0.1:1",
+) -> list[int]:
     """Rows of devices that no push service knows, for what happens without sending; their ids, committed."""
     gone_at = utcnow() if state == DeviceState.GONE else None
     rows = [
         Subscription(
             user_id=user.id,
-            endpoint=f"http://127.0.0.1:1/wpush/{secrets.token_hex(8)}",
+            endpoint=f"{origin}/wpush/{secrets.token_hex(8)}",
             p256dh=KEYS.public_key,
             auth="A" * 22,
             vapid_public_key=key,

@@ -1,11 +1,12 @@
-"""A note for every device, and the passing of time without waiting for it."""
+"""A note for every device, claims, and the passing of time without waiting for it."""
 
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from feedback_push.database import db
-from feedback_push.push import fanout, outbox
+from feedback_push.database import db, utcnow
+from feedback_push.push import claims, fanout, outbox
+from feedback_push.push.claims import Claimed
 from feedback_push.push.models import Delivery, HeldOrigin, OutboxEntry, Subscription
 from feedback_push.push.notification import Notification
 from tests.conftest import KEYS
@@ -41,6 +42,14 @@ def fan_out(entry_id: int, vapid_public_key: str = KEYS.public_key) -> int:
         sets += 1
     db.session.commit()
     return sets
+
+
+def claim(most: int = 1000) -> list[Claimed]:
+    """Claim what is due, at most so many deliveries for each push service, as a worker would, committed."""
+    now = utcnow()
+    batch = claims.take(dict.fromkeys(claims.services_due(now), most), now)
+    db.session.commit()
+    return batch
 
 
 def time_passes(seconds: float) -> None:

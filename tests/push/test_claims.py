@@ -1,5 +1,6 @@
 """Claims: each due delivery is somebody's for a while, and nobody else's in that time."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -7,25 +8,21 @@ from flask import Flask
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
-from feedback_push.push import claims
-from feedback_push.push.claims import Claimed, Entry
+from feedback_push.push import claims, endpoints
+from feedback_push.push.claims import Entry
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Shows, Subscription
 from tests.conftest import KEYS
 from tests.push.devices import nowhere, owner
-from tests.push.notes import announce, note, time_passes
+from tests.push.notes import announce, claim, note, time_passes
 from tests.push.statements import heard
 from tests.push.workers import side_by_side
+
+SERVICE = endpoints.service("http://127.0.0.1:1/")  # the one of devices that are nowhere
 
 
 @pytest.fixture
 def user(any_app: Flask) -> User:
     return owner()
-
-
-def _take(limit: int = 100) -> list[Claimed]:
-    batch = claims.take(limit, utcnow())
-    db.session.commit()
-    return batch
 
 
 def _by_id() -> dict[int, Delivery]:
@@ -40,7 +37,7 @@ def test_a_claim_carries_all_that_is_needed_to_send(user: User) -> None:
     db.session.query(Delivery).update({"shows": Shows.NAME})
     db.session.query(Subscription).update({"language": "lt"})
     db.session.commit()
-    batch = _take()
+    batch = claim()
     assert len(batch) == 6
     rows = _by_id()
     for claimed in batch:
@@ -55,7 +52,7 @@ def test_a_claim_carries_all_that_is_needed_to_send(user: User) -> None:
         assert claimed.vapid_public_key == KEYS.public_key
         assert (claimed.shows, claimed.language) == (row.shows, device.language) == ("name", "lt")
         assert (claimed.attempts, claimed.reduced, claimed.claim) == (1, False, row.claim)
-        assert claimed.origin == "http://127.0.0.1:1"
+        assert (claimed.origin, claimed.service) == ("http://127.0.0.1:1", SERVICE)
 
 
 def test_what_has_been_due_the_longest_is_taken_first(user: User) -> None:
@@ -65,10 +62,25 @@ def test_what_has_been_due_the_longest_is_taken_first(user: User) -> None:
         delivery.due_at = utcnow() - timedelta(seconds=delivery.id)
     db.session.commit()
     newest_ids = sorted(_by_id(), reverse=True)
-    assert {claimed.id for claimed in _take(4)} == set(newest_ids[:4])
-    assert {claimed.id for claimed in _take(4)} == set(newest_ids[4:8])
-    assert {claimed.id for claimed in _take(4)} == set(newest_ids[8:])
-    assert _take(4) == []
+    assert {claimed.id for claimed in claim(4)} == set(newest_ids[:4])
+    assert {claimed.id for claimed in claim(4)} == set(newest_ids[4:8])
+    assert {claimed.id for claimed in claim(4)} == set(newest_ids[8:])
+    assert claim(4) == []
+
+
+def test_each_push_service_gives_as_many_as_there_is_room_for(user: User) -> None:
+    origins = "http://127.0.0.1:1", "http://one.example", "http://two.example"
+    for origin in origins:
+        nowhere(user, 5, origin=origin)
+    announce()
+    none, some, enough = map(endpoints.service, origins)
+    assert set(claims.services_due(utcnow())) == {none, some, enough}
+    batch = claims.take({none: 0, some: 2, enough: 7}, utcnow())
+    assert Counter((claimed.service, claimed.origin) for claimed in batch) == {
+        (some, "http://one.example"): 2,
+        (enough, "http://two.example"): 5,
+    }
+    assert set(claims.services_due(utcnow())) == {none, some}
 
 
 def test_what_is_not_due_or_final_is_not_taken(user: User) -> None:
@@ -79,27 +91,27 @@ def test_what_is_not_due_or_final_is_not_taken(user: User) -> None:
     for delivery, state in zip(finished, list(DeliveryState), strict=True):
         delivery.state, delivery.due_at = state, None
     db.session.commit()
-    assert not claims.any_due(utcnow())
-    assert _take() == []
-    assert claims.any_due(utcnow() + timedelta(seconds=31))
+    assert not claims.services_due(utcnow())
+    assert claim() == []
+    assert claims.services_due(utcnow() + timedelta(seconds=31))
 
 
 def test_a_taken_delivery_is_nobody_elses_until_the_lease_ends(user: User) -> None:
     nowhere(user, 1)
     announce()
-    [first] = _take()
-    assert not claims.any_due(utcnow())
-    assert _take() == []
+    [first] = claim()
+    assert not claims.services_due(utcnow())
+    assert claim() == []
     time_passes(claims.LEASE.total_seconds() - 5)
-    assert _take() == []
+    assert claim() == []
     time_passes(5)
-    [second] = _take()
+    [second] = claim()
     assert second.id == first.id
     assert second.claim != first.claim
     assert (first.attempts, second.attempts) == (1, 2)
 
 
-def test_the_lease_is_longer_than_a_push_can_take() -> None:
+def test_the_lease_is_longer_than_a_push_canclaim() -> None:
     its_turn, answer, reason = 2, 10, 2
     assert claims.LEASE.total_seconds() > 2 * (its_turn + answer + reason)
 
@@ -107,15 +119,15 @@ def test_the_lease_is_longer_than_a_push_can_take() -> None:
 def test_a_claim_that_is_not_committed_is_none(user: User) -> None:
     nowhere(user, 1)
     announce()
-    assert len(claims.take(10, utcnow())) == 1
+    assert len(claims.take({SERVICE: 10}, utcnow())) == 1
     db.session.rollback()
-    assert len(_take()) == 1
+    assert len(claim()) == 1
 
 
 def test_each_batch_has_a_token_of_its_own(user: User) -> None:
     nowhere(user, 4)
     announce()
-    first, second = _take(2), _take(2)
+    first, second = claim(2), claim(2)
     assert len({claimed.claim for claimed in first}) == len({claimed.claim for claimed in second}) == 1
     assert first[0].claim != second[0].claim
 
@@ -124,8 +136,8 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(user: User) -> No
     nowhere(user, 500)
     announce()
     with heard() as statements:
-        assert len(_take(500)) == 500
-    assert len([statement for statement in statements if not statement.startswith("BEGIN")]) == 3
+        assert len(claim(500)) == 500
+    assert len([statement for statement in statements if not statement.startswith("BEGIN")]) == 4
 
 
 def test_workers_that_claim_at_once_never_take_the_same_delivery(any_app: Flask, user: User) -> None:
@@ -134,7 +146,7 @@ def test_workers_that_claim_at_once_never_take_the_same_delivery(any_app: Flask,
 
     def take_all() -> list[int]:
         mine: list[int] = []
-        while batch := _take(7):
+        while batch := claim(7):
             mine += [claimed.id for claimed in batch]
         return mine
 
@@ -148,9 +160,9 @@ def test_workers_that_claim_at_once_never_take_the_same_delivery(any_app: Flask,
 def test_nobody_waits_for_anothers_uncommitted_claim(any_app: Flask, user: User) -> None:
     nowhere(user, 5)
     announce()
-    mine = claims.take(2, utcnow())
+    mine = claims.take({SERVICE: 2}, utcnow())
     with any_app.app_context():
-        theirs = _take(5)
+        theirs = claim(5)
     db.session.commit()
     assert (len(mine), len(theirs)) == (2, 3)
     assert not {claimed.id for claimed in mine} & {claimed.id for claimed in theirs}
@@ -161,4 +173,4 @@ def test_a_device_that_is_removed_takes_its_deliveries_along(user: User) -> None
     announce()
     db.session.query(Subscription).delete()
     db.session.commit()
-    assert _take() == []
+    assert claim() == []

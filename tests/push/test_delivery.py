@@ -18,7 +18,7 @@ from tests.doubles.push_answers import ACCEPTED_THEN_RESET, CUT, ENDLESS, HANG, 
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
 from tests.push.devices import delivery_to, owner, row_of, subscribe
-from tests.push.notes import announce, note, time_passes
+from tests.push.notes import announce, claim, note, time_passes
 from tests.push.sending import impatient
 from tests.push.test_gateway import MISMATCHES
 
@@ -409,8 +409,7 @@ def test_what_has_outlived_its_time_is_not_sent(service: PushService, device: De
 def test_what_a_worker_that_died_had_claimed_is_sent_when_the_lease_ends(any_app: Flask, service: PushService) -> None:
     device = _new_device(owner(), service)
     announce()
-    claims.take(10, utcnow())
-    db.session.commit()
+    claim()
     delivery.run()
     assert service.requests == []
     time_passes(claims.LEASE.total_seconds())

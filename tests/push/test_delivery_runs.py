@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from feedback_push import create_app
 from feedback_push.config import Settings
 from feedback_push.database import db
-from feedback_push.push import claims, delivery, lanes, ledger
+from feedback_push.push import claims, delivery, fanout, lanes, ledger, outbox
 from feedback_push.push.lanes import Lane
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Subscription
 from tests.conftest import KEYS
@@ -230,22 +230,53 @@ def test_a_push_that_waits_too_long_for_its_turn_goes_back_and_is_no_attempt(
         db.engine.dispose()
 
 
+@pytest.mark.parametrize(("stuck_devices", "in_flight"), [(20, 200), (100, 4)])
 def test_a_service_that_hangs_holds_up_no_other(
-    app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, service: PushService, monkeypatch: pytest.MonkeyPatch, stuck_devices: int, in_flight: int
 ) -> None:
     impatient(monkeypatch, 3)
-    with PushService() as stuck:
+    monkeypatch.setattr(fanout, "SET_SIZE", 30)
+    monkeypatch.setattr(lanes, "_PAUSE", 60.0)  # it need not even be noticed
+    app = create_app(replace(settings, push_concurrency=in_flight))
+    with app.app_context(), PushService() as stuck:
         stuck.answers(HANG)
         user = owner()
-        subscribe_all(user, [stuck.new_device(KEYS.public_key) for _ in range(20)])
+        subscribe_all(user, [stuck.new_device(KEYS.public_key) for _ in range(stuck_devices)])
         device = service.new_device(KEYS.public_key)
         subscribe(user, device)
-        announce()
+        outbox.enqueue(NOTE)
+        db.session.commit()
         with _running(app) as run:
             device.wait(1, timeout=2)
             assert not run.done()
             stuck.stop()
             run.result(10)
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_a_service_that_is_silent_gets_no_more_until_it_has_answered(
+    settings: Settings, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "_PAUSE", 0.1)
+    impatient(monkeypatch, 3)
+    app = create_app(replace(settings, push_concurrency=1))
+    with app.app_context():
+        [device] = _new_devices(service, 1)
+        device.answers([HANG])
+        announce()
+        with _running(app) as run:
+            service.wait_requests(1)
+            time.sleep(0.2)
+            announce(note(tag="m-2"))
+            assert not delivery.run()  # another is at it
+            time.sleep(1.2)
+            assert [row.attempts for row in db.session.query(Delivery).order_by(Delivery.id)] == [1, 0]
+            db.session.rollback()
+            device.wait(1, timeout=5)
+            run.result(10)
+        db.session.remove()
+        db.engine.dispose()
 
 
 def test_no_secret_reaches_the_log_whether_pushes_succeed_or_fail(

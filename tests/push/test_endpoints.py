@@ -226,6 +226,13 @@ def test_allowing_private_addresses_allows_nothing_else(endpoint: str) -> None:
 )
 def test_an_origin_has_one_spelling(endpoint: str, origin: str) -> None:
     assert endpoints.origin(endpoint) == origin
+    assert endpoints.service(endpoint) == endpoints.service(f"{origin}/another/device")
+
+
+def test_every_known_service_has_a_number_of_its_own_that_fits_a_column() -> None:
+    numbers = {endpoints.service(f"https://{host.replace('*', 'some')}/x") for host in endpoints.KNOWN_HOSTS}
+    assert len(numbers) == len(endpoints.KNOWN_HOSTS)
+    assert all(0 < number < 2**31 for number in numbers)
 
 
 @pytest.mark.parametrize(

@@ -80,14 +80,15 @@ def test_nobody_waits_long_for_a_service_that_is_silent(monkeypatch: pytest.Monk
     assert lane.give_up() == list(range(8, MANY))
 
 
-def test_a_service_that_pauses_holds_up_all_that_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_pauses_is_silent_once_all_its_turns_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     lane = _lane()
     monkeypatch.setattr(lanes, "_PAUSE", -1.0)
-    assert lane.held_up == 0
-    lane.take(MANY)
-    assert lane.held_up == MANY
+    lane.take(7)
+    assert not lane.is_silent
+    lane.take(1)
+    assert lane.is_silent
     monkeypatch.undo()
-    assert lane.held_up == 0
+    assert not lane.is_silent
 
 
 def test_a_timeout_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,9 +97,11 @@ def test_a_timeout_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     lane.take(MANY)
     time.sleep(0.1)
     lane.leave(Unavailable())
-    assert lane.held_up == MANY - 1
+    assert lane.take(MANY) == []
+    assert lane.is_silent
     lane.leave(Unavailable(503))
-    assert lane.held_up == 0
+    lane.take(MANY)
+    assert not lane.is_silent
 
 
 def test_silence_begins_with_a_question(monkeypatch: pytest.MonkeyPatch) -> None:

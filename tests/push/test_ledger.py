@@ -26,7 +26,7 @@ from feedback_push.push.models import Delivery, DeliveryState, DeviceState, Held
 from tests import servers
 from tests.push.devices import nowhere, owner
 from tests.push.log_lines import warnings
-from tests.push.notes import announce, note, time_passes
+from tests.push.notes import announce, claim, note, time_passes
 from tests.push.statements import heard
 from tests.push.workers import side_by_side
 
@@ -52,14 +52,8 @@ def claimed(app: Flask) -> Claimed:
     """The delivery of a note for the only device, claimed."""
     nowhere(owner(), 1)
     announce()
-    [claimed] = _claim()
+    [claimed] = claim()
     return claimed
-
-
-def _claim() -> list[Claimed]:
-    batch = claims.take(1000, utcnow())
-    db.session.commit()
-    return batch
 
 
 def _record(*results: tuple[Claimed, PushError | None]) -> datetime:
@@ -135,7 +129,7 @@ def test_a_refused_signature_holds_the_origin_and_is_no_attempt(claimed: Claimed
 def test_a_rejected_message_is_sent_once_more_smaller_and_then_final(claimed: Claimed) -> None:
     assert _wait(claimed, Rejected(413)) == 0
     assert (_delivery().state, _delivery().reduced) == (DeliveryState.WAITING, True)
-    [again] = _claim()
+    [again] = claim()
     assert again.reduced
     _record((again, Rejected(400, "BadRequest")))
     delivery, device = _delivery(), _device()
@@ -189,9 +183,9 @@ def test_no_wait_is_longer_than_the_time_to_live(claimed: Claimed) -> None:
 def test_a_result_under_a_lost_claim_changes_nothing(user: User) -> None:
     nowhere(user, len(EVERY_ERROR) + 1)
     announce()
-    batch = _claim()
+    batch = claim()
     time_passes(claims.LEASE.total_seconds())
-    theirs = {claimed.id: claimed for claimed in _claim()}
+    theirs = {claimed.id: claimed for claimed in claim()}
     _record(*zip(batch, [None, *EVERY_ERROR], strict=True))
     for delivery in db.session.query(Delivery):
         assert (delivery.state, delivery.claim, delivery.attempts) == ("waiting", theirs[delivery.id].claim, 2)
@@ -204,7 +198,7 @@ def test_a_result_under_a_lost_claim_changes_nothing(user: User) -> None:
 
 def test_putting_back_or_giving_up_under_a_lost_claim_changes_nothing(claimed: Claimed) -> None:
     time_passes(claims.LEASE.total_seconds())
-    [theirs] = _claim()
+    [theirs] = claim()
     ledger.put_back([claimed], utcnow())
     ledger.expire([claimed])
     db.session.commit()
@@ -234,7 +228,7 @@ def test_what_was_removed_in_the_meantime_is_no_error(
 ) -> None:
     nowhere(user, len(EVERY_ERROR) + 1)
     announce()
-    batch = _claim()
+    batch = claim()
     db.session.query(removed).delete()
     db.session.commit()
     _record(*zip(batch, [None, *EVERY_ERROR], strict=True))
@@ -266,7 +260,7 @@ def test_each_result_of_a_mixed_batch_changes_its_own_delivery(user: User) -> No
     nowhere(user, len(EVERY_ERROR) + 1)
     announce(note(tag="earlier"))
     announce()
-    batch = sorted(_claim(), key=lambda claimed: claimed.id)[: len(EVERY_ERROR) + 1]
+    batch = sorted(claim(), key=lambda claimed: claimed.id)[: len(EVERY_ERROR) + 1]
     _record(*zip(batch, [None, *EVERY_ERROR], strict=True))
     for claimed, error in zip(batch, [None, *EVERY_ERROR], strict=True):
         delivery = db.session.get_one(Delivery, claimed.id)
@@ -278,7 +272,7 @@ def test_each_result_of_a_mixed_batch_changes_its_own_delivery(user: User) -> No
 def test_hundreds_of_results_are_written_with_few_statements(user: User) -> None:
     nowhere(user, 500)
     announce()
-    batch = _claim()
+    batch = claim()
     errors = [None, Gone(410), Unavailable(503), Throttled(429, retry_after=5), Rejected(400)]
     with heard() as statements:
         _record(*((claimed, errors[index % 5]) for index, claimed in enumerate(batch)))
@@ -291,8 +285,7 @@ def test_workers_that_record_for_the_same_devices_at_once_do_not_block_each_othe
     nowhere(user, 60)
     for number in range(4):
         announce(note(tag=f"m-{number}"))
-    batches = [claims.take(60, utcnow()) for _ in range(4)]
-    db.session.commit()
+    batches = [claim(60) for _ in range(4)]
     errors = [None, Gone(410), Unavailable(503), Misconfigured(403, "no"), KeyMismatch(403)]
 
     def record_one() -> None:
@@ -311,7 +304,7 @@ def test_a_worker_that_records_and_an_administrator_who_removes_the_device_do_no
 ) -> None:
     nowhere(user, 1)
     announce()
-    [claimed] = _claim()
+    [claimed] = claim()
 
     def record() -> None:
         with any_app.app_context():

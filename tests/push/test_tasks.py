@@ -18,7 +18,7 @@ from tests.doubles.push_service import PushService
 from tests.push.devices import nowhere, owner, subscribe, subscribe_all
 from tests.push.knocks import Knocks
 from tests.push.log_lines import warnings
-from tests.push.notes import NOTE, announce, time_passes
+from tests.push.notes import NOTE, announce, claim, time_passes
 from tests.push.wants import quiet_now, wants
 
 DELIVER: tuple[str, list[int]] = ("push.deliver", [])
@@ -129,8 +129,7 @@ def test_sweeping_rings_once_for_all_deliveries_that_are_due(user: User, knocks:
 def test_sweeping_finds_the_claims_of_a_worker_that_died(user: User, knocks: Knocks) -> None:
     nowhere(user, 1)
     announce()
-    claims.take(10, utcnow())
-    db.session.commit()
+    claim()
     tasks.sweep()
     assert knocks.all() == []
     time_passes(claims.LEASE.total_seconds())
