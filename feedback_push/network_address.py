@@ -1,17 +1,15 @@
 """Network addresses of people, kept only as keyed hashes: enough to count by, of no use without SECRET_KEY."""
 
-import hmac
 from ipaddress import IPv6Address, ip_address
 
-from flask import current_app, request
+from flask import request
 
-_PURPOSE = b"feedback_push: network addresses"
+from feedback_push import security
 
 
 def keyed_hash(address: str | None) -> str:
     """32 hexadecimal digits for an address; for IPv6 those of its /64, of which one connection has all addresses."""
-    key = hmac.digest(current_app.config["SECRET_KEY"].encode(), _PURPOSE, "sha256")
-    return hmac.digest(key, _counted(address or "").encode(), "sha256").hex()[:32]
+    return security.keyed_hash("network addresses", _counted(address or ""))[:32]
 
 
 def of_request() -> str:

@@ -70,10 +70,8 @@ LINES = {
     "POST feedback.confirm": Line("/feedback/confirm/", For.EVERYBODY, form={}, changes=False),
     "GET feedback.complete": Line("/feedback/complete/", For.EVERYBODY),
     "GET auth.login": Line("/login", For.EVERYBODY),
-    "POST auth.login": Line(
-        "/login", For.EVERYBODY, form={"email": "staff@example.org", "password": PASSWORD}, changes=False
-    ),
-    "POST auth.logout": Line("/logout", For.EVERYBODY, form={}, changes=False),
+    "POST auth.login": Line("/login", For.EVERYBODY, form={"email": "staff@example.org", "password": PASSWORD}),
+    "POST auth.logout": Line("/logout", For.EVERYBODY, form={}),
     "GET push.key": Line("/push/key", For.SCRIPT),
     "POST push.subscribe": Line("/push/subscribe", For.SCRIPT, json=GOOD),
     "POST push.unsubscribe": Line("/push/unsubscribe", For.SCRIPT, json={"endpoint": "{endpoint}"}, own=True),

@@ -5,11 +5,11 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
 from feedback_push import browser_name, security
-from feedback_push.auth import accounts, audit, sessions
+from feedback_push.auth import accounts, audit, known_browser, sessions, throttle
 from feedback_push.auth.forms import LoginForm
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db
-from feedback_push.extensions import limiter, login_manager
+from feedback_push.extensions import login_manager
 
 blueprint = Blueprint("auth", __name__)
 blueprint.after_request(security.no_store)
@@ -30,23 +30,28 @@ def _load_user(token: str) -> User | None:
 
 
 @blueprint.route("/login", methods=["GET", "POST"])
-@limiter.limit("10 per minute; 50 per hour", methods=["POST"])
 def login() -> ResponseReturnValue:
     """Sign an administrator in, then go where they wanted to go."""
     if current_user.is_authenticated:
         return redirect(_destination())
     form = LoginForm()
     if not form.validate_on_submit():
-        return render_template("auth/login.html", form=form), 422 if form.is_submitted() else 200
+        return _form(form, 422 if form.is_submitted() else 200)
+    tries = throttle.of_sign_in(form.email.data)
+    if seconds := tries.start():
+        form.form_errors.append(throttle.words(seconds))
+        return _form(form, 429, {"Retry-After": str(seconds)})
     user = accounts.authenticate(form.email.data, form.password.data)
     if user is None:
-        audit.count(AuditEvent.SIGN_IN_FAILED, accounts.find(form.email.data))
-        db.session.commit()
+        _note_failure(accounts.find(form.email.data), delays=bool(tries.next_wait()))
         form.form_errors.append("This e-mail address and password do not belong together.")
-        return render_template("auth/login.html", form=form), 422
+        return _form(form, 422)
+    tries.succeed()
     audit.note(AuditEvent.SIGNED_IN, user)
     begin_session(user, remembered=form.remember.data)
-    return redirect(_destination(), 303)
+    answer = redirect(_destination(), 303)
+    known_browser.remember(answer, user)
+    return answer
 
 
 @blueprint.post("/logout")
@@ -67,6 +72,17 @@ def begin_session(user: User, *, remembered: bool) -> None:
     db.session.commit()
     session.clear()
     login_user(user, remember=remembered)
+
+
+def _form(form: LoginForm, code: int, headers: dict[str, str] | None = None) -> ResponseReturnValue:
+    return render_template("auth/login.html", form=form), code, headers or {}
+
+
+def _note_failure(user: User | None, *, delays: bool) -> None:
+    audit.count(AuditEvent.SIGN_IN_FAILED, user)
+    if delays:
+        audit.count(AuditEvent.SIGN_IN_DELAYED, user)
+    db.session.commit()
 
 
 def _destination() -> str:

@@ -1,0 +1,54 @@
+"""A cookie that says that this browser has signed in to an account before; it signs nobody in.
+
+OWASP calls it a device cookie: its browser has a count of failed sign-ins of its own, which no stranger can fill.
+"""
+
+import hmac
+import secrets
+from datetime import timedelta
+
+from flask import current_app, request
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from werkzeug import Response
+
+from feedback_push import security
+from feedback_push.auth.models import User
+
+_LASTS = timedelta(days=365)
+
+
+def of(email: str) -> str | None:
+    """The id of this browser, if it has signed in to the account with this e-mail address within a year."""
+    cookie = request.cookies.get(_name())
+    if not cookie:
+        return None
+    try:
+        account, browser = _signer().loads(cookie, max_age=int(_LASTS.total_seconds()))
+    except (BadSignature, ValueError, TypeError):
+        return None
+    return str(browser) if hmac.compare_digest(str(account), _account(email)) else None
+
+
+def remember(response: Response, user: User) -> None:
+    """Let this browser be known for this account from now on."""
+    settings = current_app.extensions["settings"]
+    response.set_cookie(
+        _name(),
+        _signer().dumps([_account(user.email), secrets.token_urlsafe(16)]),
+        max_age=_LASTS,
+        secure=settings.https,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _name() -> str:
+    return security.cookie_name(current_app.extensions["settings"], "known_browser")
+
+
+def _account(email: str) -> str:
+    return security.keyed_hash("accounts", email.strip().lower())
+
+
+def _signer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="feedback_push: known browsers")

@@ -1,0 +1,158 @@
+"""How often somebody may try a password: waits that grow with every failure, counted for all web processes together."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flask import current_app
+from flask_babel import ngettext
+from limits.storage import MemoryStorage, RedisStorage, Storage
+
+from feedback_push import network_address, security
+from feedback_push.auth import known_browser
+from feedback_push.auth.models import User
+
+_FREE = 5  # tries before the first wait
+_FORGOTTEN_AFTER = 3600  # seconds after the first of them
+# A stranger can make an account wait for as long as they go on, so that wait stays short.
+_LONGEST_FOR_ACCOUNT = 60
+_LONGEST = 900
+_WITHOUT_REDIS = 10  # seconds until it is asked again
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class _Counter:
+    """The tries under one key, and the wait that they have led to."""
+
+    key: str
+    longest: int
+
+    def wait(self, storage: Storage) -> int:
+        """Seconds until the next try, 0 when it may be now."""
+        if not storage.get(self._wait):
+            return 0
+        return max(1, math.ceil(storage.get_expiry(self._wait) - time.time()))
+
+    def take(self, storage: Storage) -> int:
+        """Count a try before its outcome is known, so that many at once are not all free; seconds to wait, else 0."""
+        tries = storage.incr(self._tries, _FORGOTTEN_AFTER)
+        if tries < _FREE:
+            return 0
+        wait = min(self.longest, 2 ** (tries - _FREE))
+        # The first one who counts takes this turn; whoever asked at the same time has to wait.
+        return 0 if storage.incr(self._wait, wait) == 1 else self.wait(storage)
+
+    def clear(self, storage: Storage) -> None:
+        storage.clear(self._tries)
+        storage.clear(self._wait)
+
+    @property
+    def _tries(self) -> str:
+        return f"{self.key}:tries"
+
+    @property
+    def _wait(self) -> str:
+        return f"{self.key}:wait"
+
+
+@dataclass(frozen=True)
+class Try:
+    """One try of a password, counted under all of its keys."""
+
+    counters: tuple[_Counter, ...]
+
+    def start(self) -> int:
+        """Seconds to wait before the password may be looked at; 0 when it may be now, and then this try counts."""
+        return _ask(self._start)
+
+    def next_wait(self) -> int:
+        """Seconds to wait before the next try."""
+        return _ask(self._wait)
+
+    def succeed(self) -> None:
+        """Forget the failures before this success."""
+        _ask(self._clear)
+
+    def _start(self, storage: Storage) -> int:
+        # All are asked before any counts: whoever waits for one of them is not charged by the others.
+        return self._wait(storage) or max((counter.take(storage) for counter in self.counters), default=0)
+
+    def _clear(self, storage: Storage) -> None:
+        for counter in self.counters:
+            counter.clear(storage)
+
+    def _wait(self, storage: Storage) -> int:
+        return max((counter.wait(storage) for counter in self.counters), default=0)
+
+
+def of_sign_in(email: str) -> Try:
+    """A try to sign in, counted for the address it comes from and for the account, whether there is one or not.
+
+    In a browser that has signed in to this account before it counts for that browser alone: nothing that strangers do
+    keeps its owner out.
+    """
+    if browser := known_browser.of(email):
+        return _try(_Counter(f"browser:{browser}", _LONGEST))
+    # No more keys than this, however many accounts a flood makes up: they share the broker's memory.
+    account = security.keyed_hash("accounts", email.strip().lower())[:4]
+    address = network_address.of_request()
+    return _try(_Counter(f"address:{address}", _LONGEST), _Counter(f"account:{account}", _LONGEST_FOR_ACCOUNT))
+
+
+def of_user(user: User) -> Try:
+    """A try of the password by somebody who is signed in."""
+    return _try(_Counter(f"user:{user.id}", _LONGEST))
+
+
+def words(seconds: int) -> str:
+    """How long to wait, for the person who has to."""
+    text: str = (
+        ngettext(
+            "Too many tries. Please wait a second, then try again.",
+            "Too many tries. Please wait %(num)d seconds, then try again.",
+            seconds,
+        )
+        if seconds < 60
+        else ngettext(
+            "Too many tries. Please wait a minute, then try again.",
+            "Too many tries. Please wait %(num)d minutes, then try again.",
+            math.ceil(seconds / 60),
+        )
+    )
+    return text
+
+
+def _try(*counters: _Counter) -> Try:
+    return Try(counters if current_app.config["RATELIMIT_ENABLED"] else ())
+
+
+class _Store:
+    """Redis, and this process's memory while Redis does not answer."""
+
+    def __init__(self) -> None:
+        config = current_app.config
+        options = {**config["RATELIMIT_STORAGE_OPTIONS"], "key_prefix": "feedback_push:passwords"}
+        self._redis = RedisStorage(config["RATELIMIT_STORAGE_URI"], **options)
+        self._memory = MemoryStorage()
+        self._asked_again_at = 0.0
+
+    def ask(self, question: Callable[[Storage], _T]) -> _T:
+        if time.monotonic() >= self._asked_again_at:
+            try:
+                return question(self._redis)
+            except self._redis.base_exceptions as error:
+                self._asked_again_at = time.monotonic() + _WITHOUT_REDIS
+                _log.warning("sign-ins are counted by each process alone: %s", type(error).__name__)
+        return question(self._memory)
+
+
+def _ask(question: Callable[[Storage], _T]) -> _T:
+    store: _Store | None = current_app.extensions.get("auth.throttle")
+    if store is None:
+        store = current_app.extensions["auth.throttle"] = _Store()
+    return store.ask(question)

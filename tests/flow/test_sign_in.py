@@ -1,0 +1,28 @@
+"""Guessing passwords at a site of several web processes is no faster than at one."""
+
+from dataclasses import replace
+from itertools import cycle
+from pathlib import Path
+
+from tests.conftest import PASSWORD, make_settings
+from tests.site import Site
+
+
+def test_two_web_processes_count_failures_together(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    settings = replace(make_settings(sqlite_url, redis_url, tmp_path / "one"), ratelimit_enabled=True)
+    with Site(settings) as one, Site(replace(settings, instance_dir=tmp_path / "other")) as other:
+        for site in (one, other):
+            site.serve()
+        one.create_user("staff@example.org")
+        guessers = cycle([one.visitor(), other.visitor()])
+        codes: list[int] = []
+        while codes[-1:] != [429]:
+            codes.append(next(guessers).send("/login", email="staff@example.org", password="wrong").status_code)
+        # Each counting for itself would let ten pass; a slow machine may see the wait of a second or two end.
+        assert 5 <= codes.count(422) < 9
+        assert set(codes[:-1]) == {422}
+        refused = next(guessers).send("/login", email="staff@example.org", password=PASSWORD)
+        assert (refused.status_code, int(refused.headers["Retry-After"]) > 0) == (429, True)
+        assert one.failures == other.failures == []
