@@ -32,7 +32,8 @@ def migrate(app: Flask, *command: str) -> bool:
 
 
 def tables() -> set[str]:
-    return set(inspect(db.engine).get_table_names()) - {"alembic_version"}
+    names = set(inspect(db.engine).get_table_names()) - {"alembic_version"}
+    return {name for name in names if not name.startswith("feedback_search_")}  # which FTS5 makes for itself
 
 
 @pytest.mark.usefixtures("app")
@@ -120,7 +121,7 @@ def test_a_time_comes_back_as_the_same_moment_in_utc() -> None:
 
 def test_the_migrations_make_what_the_models_describe(any_app: Flask) -> None:
     assert migrate(any_app, "check")
-    assert tables() == set(Base.metadata.tables)
+    assert tables() - {"feedback_search"} == set(Base.metadata.tables)
 
 
 @pytest.mark.usefixtures("app")

@@ -6,7 +6,8 @@ from flask.typing import ResponseReturnValue
 from feedback_push.admin import words
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.database import db
-from feedback_push.feedback import inbox
+from feedback_push.feedback import inbox, lists
+from feedback_push.feedback.lists import Filter
 from feedback_push.push import deliveries
 
 
@@ -14,7 +15,7 @@ from feedback_push.push import deliveries
 def show_inbox() -> ResponseReturnValue:
     """The newest messages, or those before the cursor in `before`."""
     before = request.args.get("before", type=_cursor)
-    return page("admin/inbox.html", page=inbox.page(before), unread=inbox.unread())
+    return page("admin/inbox.html", page=lists.page(Filter(), before), unread=lists.unread())
 
 
 @blueprint.get(f"/messages/<{ID}:message_id>", endpoint="message")

@@ -7,7 +7,7 @@ from flask import current_app
 
 from feedback_push.admin import words
 from feedback_push.auth.models import User
-from feedback_push.feedback import inbox
+from feedback_push.feedback import lists
 from feedback_push.push import deliveries, origins, subscriptions
 from feedback_push.push.models import DeviceState, Subscription
 
@@ -37,7 +37,7 @@ class PushStatus:
     @property
     def newest_unread(self) -> int:
         """The id of the newest unread message, or 0."""
-        return inbox.newest_unread()
+        return lists.newest_unread()
 
 
 def current(user: User) -> PushStatus | None:

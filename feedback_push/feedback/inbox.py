@@ -1,37 +1,17 @@
-"""The inbox: receiving messages, and reading them."""
+"""The inbox: receiving messages and telling of them, and opening them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
 from flask import current_app
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import joinedload
 
 from feedback_push.database import among, db, utcnow
+from feedback_push.feedback import lists
 from feedback_push.feedback.models import LISTS, Message, MessageState
 from feedback_push.feedback.suspicion import Suspicion
 from feedback_push.push import notification, outbox
 from feedback_push.push.notification import Action, Notification
-
-PAGE_SIZE = 50
-MOST_COUNTED = 1000  # so that a million unread messages cost no more to count
-_IN_A_LIST = (
-    Message.id,
-    Message.submitter_name,
-    Message.created_at,
-    Message.read_at,
-    func.substr(Message.content, 1, 300).label("beginning"),  # of what may be a very long text
-)
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page of the list, the newest first; `older` is the cursor of the next page, if there is one."""
-
-    messages: Sequence[Row[Any]]  # id, submitter_name, created_at, read_at, and the beginning of the content
-    older: int | None
-    is_first: bool
 
 
 def receive(message: Message, suspicion: Suspicion | None = None) -> int | None:
@@ -63,28 +43,10 @@ def release(message_ids: Iterable[int]) -> list[int]:
     return [entry.id for entry in entries]
 
 
-def page(before: int | None) -> Page:
-    """The messages before a cursor, or the newest; found by key, so that a late page costs what the first does."""
-    query = select(*_IN_A_LIST).where(text(LISTS["inbox"])).order_by(Message.id.desc()).limit(PAGE_SIZE + 1)
-    rows = db.session.execute(query.where(Message.id < before) if before is not None else query).all()
-    messages = rows[:PAGE_SIZE]
-    return Page(messages, messages[-1].id if len(rows) > PAGE_SIZE else None, before is None)
-
-
-def unread() -> int:
-    """How many messages nobody has opened yet; MOST_COUNTED stands for that many or more."""
-    some = select(Message.id).where(text(LISTS["new"])).limit(MOST_COUNTED).subquery()
-    return db.session.scalar(select(func.count()).select_from(some)) or 0
-
-
-def newest_unread() -> int:
-    """The id of the newest message that nobody has opened yet, or 0."""
-    return db.session.scalar(select(func.max(Message.id)).where(text(LISTS["new"]))) or 0
-
-
 def find(message_id: int) -> Message | None:
-    """One message with its user, if it is there."""
-    return db.session.get(Message, message_id, options=[joinedload(Message.user)])
+    """One message with its user, if it is there and not deleted."""
+    there = (Message.id == message_id, Message.deleted_at.is_(None))
+    return db.session.scalar(select(Message).where(*there).options(joinedload(Message.user)))
 
 
 def mark_read(message: Message) -> None:
@@ -103,6 +65,6 @@ def _notification(message: Message) -> Notification:
         body=notification.excerpt(notification.printable(message.content)),
         navigate=address,
         tag=f"message-{message.id}",
-        app_badge=unread(),
+        app_badge=lists.unread(),
         actions=(answer,) if message.submitter_email else (),
     )

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import inbox
+from feedback_push.feedback import inbox, lists
 from feedback_push.feedback.models import Message, MessageState
 from feedback_push.push.models import OutboxEntry
 from tests.conftest import make_user
@@ -138,70 +138,16 @@ def test_the_longest_message_from_the_longest_name_still_makes_a_notification() 
 
 
 @pytest.mark.usefixtures("any_app")
-def test_the_newest_messages_come_first_and_every_page_follows_the_one_before() -> None:
-    ids = [receive(content=str(number)).id for number in range(2 * inbox.PAGE_SIZE + 1)]
-    newest = list(reversed(ids))
-    first = inbox.page(None)
-    assert [row.id for row in first.messages] == newest[:50]
-    assert first.is_first
-    receive(content="one that arrives meanwhile")
-    second = inbox.page(first.older)
-    assert [row.id for row in second.messages] == newest[50:100]
-    assert not second.is_first
-    third = inbox.page(second.older)
-    assert [row.id for row in third.messages] == newest[100:]
-    assert third.older is None
-
-
-@pytest.mark.usefixtures("app")
-@pytest.mark.parametrize(("stored", "has_older"), [(0, False), (49, False), (50, False), (51, True)])
-def test_there_is_an_older_page_only_where_there_are_older_messages(stored: int, has_older: bool) -> None:
-    for _ in range(stored):
-        inbox.receive(message())
-    db.session.commit()
-    page = inbox.page(None)
-    assert len(page.messages) == min(stored, 50)
-    assert (page.older is not None) is has_older
-
-
-@pytest.mark.usefixtures("any_app")
-def test_a_removed_message_leaves_the_pages_whole() -> None:
-    ids = [receive().id for _ in range(52)]
-    cursor = inbox.page(None).older
-    assert cursor == ids[2]
-    db.session.execute(delete(Message).where(Message.id == cursor))
-    assert [row.id for row in inbox.page(cursor).messages] == [ids[1], ids[0]]
-    assert inbox.page(0).messages == []
-    assert inbox.page(-1).older is None
-
-
-@pytest.mark.usefixtures("any_app")
-def test_the_list_holds_the_beginning_of_a_long_text() -> None:
-    receive(content="é" * 100_000)
-    [row] = inbox.page(None).messages
-    assert row.beginning == "é" * 300
-
-
-@pytest.mark.usefixtures("any_app")
 def test_a_message_is_unread_until_it_is_opened_first() -> None:
     first, second = receive(), receive()
-    assert inbox.unread() == 2
+    assert lists.unread() == 2
     inbox.mark_read(first)
     db.session.commit()
-    assert inbox.unread() == 1
+    assert lists.unread() == 1
     opened_at = first.read_at
     inbox.mark_read(first)
     assert first.read_at == opened_at
     assert second.read_at is None
-
-
-@pytest.mark.usefixtures("app")
-def test_counting_the_unread_stops_at_a_thousand() -> None:
-    db.session.add_all(message() for _ in range(inbox.MOST_COUNTED + 5))
-    db.session.commit()
-    assert inbox.unread() == 1000
-    db.session.execute(update(Message).where(Message.id > 10).values(state=MessageState.READ))
-    assert inbox.unread() == 10
 
 
 @pytest.mark.usefixtures("any_app")
@@ -211,6 +157,8 @@ def test_a_message_is_found_with_the_user_who_wrote_it() -> None:
     assert inbox.find(stored.id) is stored
     assert stored.user is user
     assert inbox.find(stored.id + 1) is None
+    stored.deleted_at = utcnow()
+    assert inbox.find(stored.id) is None
 
 
 @pytest.mark.usefixtures("any_app")
