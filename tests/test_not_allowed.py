@@ -85,6 +85,7 @@ LINES = {
     "GET admin.service_worker": Line("/admin/sw.js", For.EVERYBODY),
     "GET admin.subscribe_script": Line("/admin/push-subscribe.js", For.EVERYBODY),
     "GET admin.manifest": Line("/admin/manifest.webmanifest", For.EVERYBODY),
+    "GET admin.offline": Line("/admin/offline", For.EVERYBODY),
     "GET admin.inbox": Line("/admin/", For.DASHBOARD),
     "GET admin.message": Line("/admin/messages/{message}", For.DASHBOARD),
     "GET admin.devices": Line("/admin/devices", For.DASHBOARD, own=True),

@@ -1,10 +1,11 @@
-"""What makes the dashboard an app of the browser: its service worker, subscribe script and manifest."""
+"""What makes the dashboard an app of the browser: its scripts, manifest and offline page."""
 
 import json
 
-from flask import jsonify, request, send_from_directory, url_for
+from flask import jsonify, render_template, request, send_from_directory, url_for
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_login import current_user
 
@@ -17,8 +18,7 @@ _SCRIPTS = config.ROOT / "static" / "admin"
 @blueprint.get("/sw.js")
 def service_worker() -> ResponseReturnValue:
     """The service worker, after its words in the reader's language; its address gives it the dashboard as scope."""
-    if current_user.is_authenticated:
-        language.speak(current_user.language, current_user.time_zone)
+    _speak_to_the_reader()
     words = {
         "lang": language.wanted(),
         "title": _("New feedback"),
@@ -39,22 +39,48 @@ def subscribe_script() -> ResponseReturnValue:
     return _script("push-subscribe.js")
 
 
+@blueprint.get("/offline")
+def offline() -> ResponseReturnValue:
+    """What the service worker keeps for when there is no network: nothing of anybody is on it."""
+    _speak_to_the_reader()
+    return render_template("admin/offline.html")
+
+
 @blueprint.get("/manifest.webmanifest")
 def manifest() -> ResponseReturnValue:
     """What makes the dashboard installable; iPhones and iPads give push to installed apps only."""
+    site, inbox = branding.face(), url_for("admin.inbox")
     response = jsonify(
-        name=branding.face().name,
-        short_name=branding.face().name,
-        id=url_for("admin.inbox"),
-        start_url=url_for("admin.inbox"),
-        scope=url_for("admin.inbox"),
+        name=site.name,
+        short_name=site.name,
+        description=_("Reads what visitors write, and tells you the moment they do."),
+        lang=language.wanted(),
+        dir=get_locale().text_direction,
+        id=inbox,
+        start_url=inbox,
+        scope="/",  # signing in belongs to the app too
         display="standalone",
         background_color="#f4f7f6",
-        theme_color="#f4f7f6",
-        icons=[_icon("icon-192.png", 192), _icon("icon-512.png", 512), _icon("icon-maskable-512.png", 512, "maskable")],
+        theme_color="#f4f7f6",  # on light; pages name one for each scheme
+        icons=_icons(site),
+        shortcuts=[
+            {"name": _("Inbox"), "url": inbox, "icons": [_icon("icon-192.png", 192)]},
+            {"name": _("Devices"), "url": url_for("admin.devices"), "icons": [_icon("icon-192.png", 192)]},
+        ],
     )
     response.mimetype = "application/manifest+json"
     return response
+
+
+def _speak_to_the_reader() -> None:
+    if current_user.is_authenticated:
+        language.speak(current_user.language, current_user.time_zone)
+
+
+def _icons(site: branding.Face) -> list[dict[str, str]]:
+    if site.has_own_logo and site.logo.media_type != "image/jpeg":  # which browsers take for no app
+        return [{"src": site.logo_url, "sizes": "any", "type": site.logo.media_type, "purpose": "any"}]
+    return [_icon("icon-192.png", 192), _icon("icon-512.png", 512), _icon("icon-maskable-512.png", 512, "maskable")]
 
 
 def _icon(name: str, size: int, purpose: str = "any") -> dict[str, str]:

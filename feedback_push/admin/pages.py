@@ -12,7 +12,7 @@ from feedback_push.admin import push_status
 blueprint = Blueprint("admin", __name__)
 blueprint.after_request(security.no_store)
 ID = "int(max=9223372036854775807)"  # in a route: what an id can be
-_PUBLIC = {"admin.service_worker", "admin.subscribe_script", "admin.manifest"}
+_PUBLIC = {"admin.service_worker", "admin.subscribe_script", "admin.manifest", "admin.offline"}
 
 
 @blueprint.before_request

@@ -133,3 +133,31 @@ async function request(url, options) {
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);
   return response;
 }
+
+// --- Offline: one public page and its looks are kept, and never anything else, because all else is private ---
+
+const KEPT = "offline";
+
+self.addEventListener("install", (event) => event.waitUntil(keepOfflinePage().catch(() => {}))); // push works without
+self.addEventListener("fetch", (event) => {
+  const { mode, destination } = event.request;
+  if (mode === "navigate") event.respondWith(fetch(event.request).catch(() => kept(offlinePage())));
+  else if (destination === "style") event.respondWith(fetch(event.request).catch(() => kept(event.request)));
+});
+
+function offlinePage() {
+  return `${self.registration.scope}offline`;
+}
+
+async function keepOfflinePage() {
+  const page = await request(offlinePage());
+  const html = await page.clone().text();
+  const styles = [...html.matchAll(/<link rel="stylesheet" href="([^"]+)"/g)].map(([, address]) => address);
+  await caches.delete(KEPT);
+  const cache = await caches.open(KEPT);
+  await Promise.all([cache.put(offlinePage(), page), cache.addAll(styles)]);
+}
+
+async function kept(wanted) {
+  return (await caches.match(wanted)) ?? Response.error();
+}

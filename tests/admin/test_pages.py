@@ -257,19 +257,6 @@ def test_the_scripts_are_under_the_dashboards_path_for_everybody_and_always_fres
 
 
 @pytest.mark.parametrize("admin_url", ["/admin/", "/some/where/"])
-def test_the_dashboard_can_be_installed(visit: Visit, staff: User, admin_url: str) -> None:
-    visitor = visit(admin_url=admin_url)
-    manifest = visitor.get(f"{admin_url}manifest.webmanifest")  # browsers ask for it without cookies
-    assert manifest.content_type == "application/manifest+json"
-    told = manifest.get_json()
-    assert (told["start_url"], told["scope"], told["display"]) == (admin_url, admin_url, "standalone")
-    for icon in told["icons"]:
-        assert visitor.get(icon["src"]).content_type == icon["type"]
-    visitor.sign_in(staff.email, PASSWORD)
-    assert visitor.read(admin_url).one("link", rel="manifest").attributes["href"] == f"{admin_url}manifest.webmanifest"
-
-
-@pytest.mark.parametrize("admin_url", ["/admin/", "/some/where/"])
 def test_the_dashboard_tells_its_script_where_everything_is(visit: Visit, staff: User, admin_url: str) -> None:
     visitor = visit(admin_url=admin_url)
     assert visitor.sign_in(staff.email, PASSWORD).location == admin_url

@@ -1,0 +1,45 @@
+"""The offline page of static/admin/sw.js in a real Firefox: shown without the server, and all that is ever kept."""
+
+from urllib.parse import urlsplit
+
+from tests.browser.dashboard import Dashboard
+
+_KEPT = """
+const names = await caches.keys();
+const caught = await Promise.all(names.map(async name => (await (await caches.open(name)).keys())));
+return caught.flat().map(({ url }) => url);
+"""
+
+
+def test_without_the_server_the_dashboard_says_so_and_looks_like_itself(dashboard: Dashboard) -> None:
+    browser, site = dashboard.browser, dashboard.site
+    dashboard.sign_in()
+    dashboard.turn_on()
+    site.web.kill()
+    for page in ("", "devices", "messages/1"):
+        browser.open(site.dashboard + page)
+        assert browser.find("h1").text == "No connection"
+        assert browser.url == site.dashboard + page
+        assert browser.script("return getComputedStyle(document.querySelector('.card')).borderRadius") != "0px"
+        assert browser.script("return getComputedStyle(document.documentElement).getPropertyValue('--pico-primary')")
+    site.serve()
+    browser.find("main a").click()
+    browser.wait_for(lambda: browser.url == site.dashboard + "messages/1" and "Nothing here" in browser.text)
+
+
+def test_nothing_private_is_ever_kept(dashboard: Dashboard) -> None:
+    site = dashboard.site
+    site.visitor().write("A secret")
+    dashboard.sign_in()
+    dashboard.turn_on()
+    for page in ("", "devices", "messages/1"):
+        dashboard.browser.open(site.dashboard + page)
+    kept = {urlsplit(address).path for address in dashboard.browser.async_script(_KEPT)}
+    assert kept == {"/admin/offline", "/static/vendor/pico-2.1.1/pico.min.css", "/static/site.css", "/theme.css"}
+
+
+def test_an_answer_of_the_server_is_shown_whatever_it_is(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    dashboard.turn_on()
+    dashboard.browser.open(f"{dashboard.site.dashboard}nowhere")
+    assert dashboard.browser.find("h1").text == "Nothing here"
