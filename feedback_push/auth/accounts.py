@@ -2,18 +2,19 @@
 
 import secrets
 from functools import cache
+from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from sqlalchemy import exists, select
 
 from feedback_push import email_address
-from feedback_push.auth import audit, sessions
+from feedback_push.auth import audit, password_rules, sessions
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db
 
-SHORTEST_PASSWORD = 8
 _hasher = PasswordHasher()  # argon2id with the library's current parameters
+_room = BoundedSemaphore(2)
 
 
 class AccountError(Exception):
@@ -21,13 +22,13 @@ class AccountError(Exception):
 
 
 def create(email: str, password: str) -> User:
-    """Add an account to the session; AccountError when the address is taken or unusable, or the password too short."""
+    """Add an account to the session; AccountError when the address is taken or unusable, or the password is no good."""
     address = email.strip().lower()
     if problem := email_address.problem(address):
         raise AccountError(f"Not an e-mail address: {problem}")
     if find(address):
         raise AccountError(f"There is already an account for {address}.")
-    user = User(email=address, password_hash=_hash(password))
+    user = User(email=address, password_hash=_hash_of_new(password, address))
     db.session.add(user)
     db.session.flush()
     audit.note(AuditEvent.ACCOUNT_CREATED, user)
@@ -35,22 +36,35 @@ def create(email: str, password: str) -> User:
 
 
 def set_password(user: User, password: str) -> None:
-    """Change the password and sign the user out everywhere."""
-    user.password_hash = _hash(password)
+    """Change the password and sign the user out everywhere; AccountError says why it is not taken."""
+    user.password_hash = _hash_of_new(password, user.email)
     sessions.end_all(user)
     audit.note(AuditEvent.PASSWORD_CHANGED, user)
 
 
 def authenticate(email: str, password: str) -> User | None:
-    """The user whose e-mail and password these are; an unknown e-mail takes as long as a wrong password."""
+    """The user whose e-mail and password these are; an unknown e-mail takes as long as a wrong password.
+
+    It ends the transaction before it looks at the password, which takes long enough to keep others waiting for it.
+    """
     user = find(email)
-    try:
-        _hasher.verify(user.password_hash if user else _nobodys_hash(), password)
-    except VerificationError:
+    stored = user.password_hash if user else _nobodys_hash()
+    db.session.rollback()
+    if not _fits(password, stored):
         return None
-    if user and _hasher.check_needs_rehash(user.password_hash):
+    user = find(email)
+    if not user or user.password_hash != stored:  # it may have been changed meanwhile
+        return None
+    if _hasher.check_needs_rehash(stored):
         user.password_hash = _hasher.hash(password)
     return user
+
+
+def has_password(user: User, password: str) -> bool:
+    """Whether this is the user's password; it ends the transaction like `authenticate`."""
+    stored = user.password_hash
+    db.session.rollback()
+    return _fits(password, stored)
 
 
 def find(email: str) -> User | None:
@@ -68,10 +82,19 @@ def exist() -> bool:
     return bool(db.session.scalar(select(exists().where(User.id.is_not(None)))))
 
 
-def _hash(password: str) -> str:
-    if len(password) < SHORTEST_PASSWORD:
-        raise AccountError(f"A password needs at least {SHORTEST_PASSWORD} characters.")
+def _hash_of_new(password: str, email: str) -> str:
+    if problem := password_rules.problem(password, email):
+        raise AccountError(problem)
     return _hasher.hash(password)
+
+
+def _fits(password: str, stored: str) -> bool:
+    try:
+        # One hash takes 64 MiB: a flood of sign-ins may take time, but not all the memory.
+        with _room:
+            return _hasher.verify(stored, password)
+    except VerificationError:
+        return False
 
 
 @cache

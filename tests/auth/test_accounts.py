@@ -1,7 +1,13 @@
 """auth/accounts.py: who may sign in, and with what."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
 import argon2
 import pytest
+from flask import Flask
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from feedback_push.auth import accounts, sessions
@@ -63,6 +69,7 @@ def test_a_hash_with_other_parameters_than_todays_is_replaced_when_its_user_sign
     user = make_user(EMAIL)
     sessions.begin(user, browser="Firefox on Linux", remembered=False)
     user.password_hash = old = OTHER_HASHER.hash(PASSWORD)
+    db.session.commit()
     assert accounts.authenticate(EMAIL, "wrong password") is None
     assert user.password_hash == old
     assert accounts.authenticate(EMAIL, PASSWORD) is user
@@ -98,19 +105,68 @@ def test_what_is_no_address_gets_no_account(email: str) -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_a_password_has_at_least_8_characters() -> None:
-    with pytest.raises(AccountError, match="at least 8 characters"):
-        accounts.create(EMAIL, "1234567")
-    user = accounts.create(EMAIL, "12345678")
-    with pytest.raises(AccountError, match="at least 8 characters"):
-        accounts.set_password(user, "1234567")
-    assert accounts.authenticate(EMAIL, "12345678") is user
+@pytest.mark.parametrize("password", ["1234567", "password", "x" * 1001, EMAIL, "ADA@example.org"])
+def test_a_password_that_is_easily_guessed_is_taken_neither_for_a_new_account_nor_for_an_old_one(password: str) -> None:
+    with pytest.raises(AccountError, match="password"):
+        accounts.create(EMAIL, password)
+    user = make_user(EMAIL)
+    with pytest.raises(AccountError, match="password"):
+        accounts.set_password(user, password)
+    assert accounts.has_password(user, PASSWORD)
+    assert not accounts.has_password(user, password)
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("change", ["DELETE FROM auth_user", "UPDATE auth_user SET password_hash = 'another'"])
+def test_a_password_that_is_changed_while_it_is_looked_at_signs_nobody_in(
+    monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    make_user(EMAIL)
+    fits = accounts._fits  # noqa: SLF001
+
+    def changed_meanwhile(password: str, stored: str) -> bool:
+        assert not db.session().in_transaction()  # on SQLite everybody else would wait for it
+        db.session.execute(text(change))
+        db.session.commit()
+        return fits(password, stored)
+
+    monkeypatch.setattr(accounts, "_fits", changed_meanwhile)
+    assert accounts.authenticate(EMAIL, PASSWORD) is None
+
+
+@pytest.mark.usefixtures("app")
+def test_two_passwords_at_a_time_are_verified_and_the_others_wait_for_their_turn(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_user(EMAIL)
+    running: list[int] = []
+    most: list[int] = []
+
+    class Slow(argon2.PasswordHasher):
+        def verify(self, stored: str | bytes, password: str | bytes) -> Literal[True]:
+            running.append(1)
+            most.append(len(running))
+            time.sleep(0.02)
+            running.pop()
+            return super().verify(stored, password)
+
+    monkeypatch.setattr(accounts, "_hasher", Slow.from_parameters(argon2.profiles.CHEAPEST))
+
+    def sign_in(_: int) -> bool:
+        with app.app_context():
+            return accounts.authenticate(EMAIL, PASSWORD) is not None
+
+    db.session.remove()
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(sign_in, range(16)))
+    assert max(most) == 2
 
 
 @pytest.mark.usefixtures("app")
 def test_a_password_may_be_long_and_in_any_script() -> None:
     password = "пароль 🔑 " * 40
     accounts.create(EMAIL, password)
+    db.session.commit()
     assert accounts.authenticate(EMAIL, password)
     assert accounts.authenticate(EMAIL, password[:-1]) is None
 
