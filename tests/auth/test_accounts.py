@@ -73,6 +73,7 @@ def test_a_hash_with_other_parameters_than_todays_is_replaced_when_its_user_sign
     assert accounts.authenticate(EMAIL, "wrong password") is None
     assert user.password_hash == old
     assert accounts.authenticate(EMAIL, PASSWORD) is user
+    db.session.commit()
     assert user.password_hash != old
     assert accounts.authenticate(EMAIL, PASSWORD) is user
     assert sessions.find(user.token)
