@@ -27,9 +27,15 @@ def wanted() -> str:
     return str(get_locale())
 
 
+def asked() -> str:
+    """The code of the language that the browser asks for, whatever the administrator has set."""
+    return request.accept_languages.best_match(LANGUAGES) or "en"
+
+
 def time_zones() -> list[str]:
-    """The IANA names that can be chosen."""
-    return sorted(available_timezones())
+    """The IANA names that can be chosen: of places, not of offsets or countries, and UTC."""
+    places = {name for name in available_timezones() if "/" in name and not name.startswith("Etc/")}
+    return sorted(places | {"UTC"})
 
 
 def _language() -> str | None:

@@ -29,6 +29,14 @@ def test_an_administrators_setting_comes_before_the_browsers(app: Flask) -> None
         assert (language.wanted(), str(get_timezone())) == ("lt", "Europe/Vilnius")
 
 
+def test_what_the_browser_asks_for_is_known_beside_the_setting(app: Flask) -> None:
+    with app.test_request_context(headers={"Accept-Language": "de"}):
+        language.speak("lt", None)
+        assert language.asked() == "de"
+    with app.test_request_context(headers={"Accept-Language": "fr"}):
+        assert language.asked() == "en"
+
+
 def test_without_a_setting_the_browser_and_the_site_decide(app: Flask) -> None:
     with app.test_request_context(headers={"Accept-Language": "de"}):
         language.speak(None, None)
@@ -40,4 +48,5 @@ def test_a_page_says_in_which_language_it_is(app: Flask) -> None:
 
 
 def test_the_zones_to_choose_from_are_the_worlds() -> None:
-    assert {"UTC", "Europe/Vilnius"} <= set(language.time_zones())
+    assert {"UTC", "Europe/Vilnius", "America/Argentina/Ushuaia"} <= set(language.time_zones())
+    assert {"Etc/GMT+5", "localtime", "CET"} & set(language.time_zones()) == set()

@@ -126,6 +126,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         element = Element(tag, {name: value or "" for name, value in attrs})
         self.elements.append(element)
+        if tag == "option" and ("selected" in element.attributes or "value" not in self._open[-1].attributes):
+            self._open[-1].attributes["value"] = element.attributes["value"]  # of the select that it is in
         if tag not in _WITHOUT_END:
             self._open.append(element)
 
@@ -141,11 +143,11 @@ class Page(HTMLParser):
 def _is_sent(element: Element) -> bool:
     if element.attributes.get("type") in ("checkbox", "radio"):
         return "checked" in element.attributes
-    return element.tag in ("input", "textarea")
+    return element.tag in ("input", "textarea", "select")
 
 
 def _value(element: Element) -> str:
-    if element.tag == "input":
+    if element.tag != "textarea":
         return element.attributes.get("value", "")
     # As in a browser: the line end right after <textarea> is not part of the text.
     return element.raw.replace("\r\n", "\n").removeprefix("\n")

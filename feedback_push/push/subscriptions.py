@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import and_, case, delete, func, or_, select
+from sqlalchemy import and_, case, delete, func, or_, select, update
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, insert, utcnow
@@ -89,6 +89,11 @@ def troubled(user: User) -> list[Subscription]:
     in_trouble = or_(Subscription.state == DeviceState.GONE, Subscription.failures >= FAILING)
     mine = select(Subscription).where(Subscription.user_id == user.id, in_trouble)
     return list(db.session.scalars(mine.order_by(Subscription.id.desc()).limit(_MOST_TROUBLED)))
+
+
+def speak(user: User, language: str) -> None:
+    """From now on show notifications in this language on all browsers of this user."""
+    db.session.execute(update(Subscription).where(Subscription.user_id == user.id).values(language=language))
 
 
 def count(state: DeviceState, vapid_public_key: str) -> int:

@@ -1,0 +1,159 @@
+"""What the signed-in administrator wants: of notifications, and the language and time zone of what they read."""
+
+from collections.abc import Iterable
+from datetime import time
+from typing import Any
+
+from flask import current_app, flash, redirect, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
+from flask_login import current_user
+from wtforms import BooleanField, Field, Form, IntegerField, RadioField, SelectField, SelectMultipleField, TimeField
+from wtforms.validators import NumberRange, StopValidation, ValidationError
+from wtforms.widgets import CheckboxInput
+
+from feedback_push import language
+from feedback_push.admin.pages import blueprint, page
+from feedback_push.database import db, utcnow
+from feedback_push.push import kinds, preferences, subscriptions, summaries
+from feedback_push.push.models import Shows
+from feedback_push.setting_rules import LARGEST_BURST, NO_BURST, USUAL_BURST, Burst, QuietHours
+from feedback_push.typed_text import TypedForm
+
+_USUAL_NIGHT = QuietHours(time(22), time(7))
+_SHOWS = {
+    Shows.ALL: _("Who has written, and the beginning of the message"),
+    Shows.NAME: _("Only who has written"),
+    Shows.NOTHING: _("Only that there is a new message"),
+}
+_WINDOWS = {10: _("10 seconds"), 60: _("1 minute"), 300: _("5 minutes"), 900: _("15 minutes"), 3600: _("1 hour")}
+
+
+class _Where:
+    """Look at a field only where this box is checked."""
+
+    def __init__(self, box: str) -> None:
+        self._box = box
+
+    def __call__(self, form: Form, field: Field) -> None:
+        if not form[self._box].data:
+            field.errors = []
+            raise StopValidation
+
+
+class _Needed:
+    """Ask for a value where there is none or an unreadable one; the library's words know fewer languages than we do."""
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+
+    def __call__(self, _form: Form, field: Field) -> None:
+        if field.data is None:
+            field.errors = []
+            raise StopValidation(self._words)
+
+
+def _offered(_form: Form, field: Field) -> None:
+    chosen = field.data if isinstance(field.data, list) else [field.data]
+    if not set(chosen) <= {choice[0] for choice in field.iter_choices()}:
+        raise ValidationError(_("Please choose from the list."))
+
+
+class SettingsForm(TypedForm):
+    """All that can be chosen."""
+
+    kinds = SelectMultipleField(_("Notify me of"), [_offered], validate_choice=False, option_widget=CheckboxInput())
+    shows = RadioField(_("A notification shows"), [_offered], validate_choice=False)
+    quiet = BooleanField(_("Keep quiet at certain hours"))
+    quiet_from = TimeField(_("From"), [_Where("quiet"), _Needed(_("Please give a time like 22:00."))])
+    quiet_until = TimeField(_("Until"), [_Where("quiet"), _Needed(_("Please give a time like 07:00."))])
+    burst = BooleanField(_("Count many messages in one notification"))
+    burst_count = IntegerField(
+        _("More messages than"),
+        [
+            _Where("burst"),
+            _Needed(_("Please give a number.")),
+            NumberRange(1, LARGEST_BURST, _("Please give a number from %(min)d to %(max)d.")),
+        ],
+    )
+    burst_seconds = SelectField(_("Within"), [_Where("burst"), _offered], validate_choice=False)
+    language = SelectField(_("Language"), [_offered], validate_choice=False)
+    time_zone = SelectField(_("Time zone"), [_offered], validate_choice=False)
+
+    def __init__(self, present: dict[str, Any]) -> None:
+        super().__init__(data=present)
+        self.kinds.choices = [(kind.code, kind.name) for kind in kinds.CHOOSABLE.values()]
+        self.shows.choices = [(shows.value, _SHOWS[shows]) for shows in preferences.allowed()]
+        self.burst_seconds.choices = _windows(int(present["burst_seconds"]))
+        self.language.choices = [("", _("As the browser asks for")), *language.LANGUAGES.items()]
+        self.time_zone.choices = [("", _site_zone()), *((zone, zone) for zone in _zones(present["time_zone"]))]
+
+    def validate_quiet_until(self, field: Field) -> None:
+        """A day from one time to the same time has no end."""
+        if field.data == self.quiet_from.data:
+            raise ValidationError(_("Please give another time than the one they begin at."))
+
+
+@blueprint.route("/settings", methods=["GET", "POST"])
+def settings() -> ResponseReturnValue:
+    """What the administrator has chosen, and how to choose otherwise."""
+    form = SettingsForm(_chosen())
+    if form.validate_on_submit():
+        _choose(form)
+        db.session.commit()
+        flash("saved", "settings")
+        return redirect(url_for("admin.settings"), 303)
+    quiet_until = preferences.of(current_user).quiet_until(utcnow())
+    return page("admin/settings.html", form=form, quiet_until=quiet_until), 422 if form.is_submitted() else 200
+
+
+def _chosen() -> dict[str, Any]:
+    wishes, muted = preferences.of(current_user), preferences.muted_by(current_user)
+    hours = wishes.quiet_hours or _USUAL_NIGHT
+    burst = wishes.burst if wishes.burst.count else USUAL_BURST
+    return {
+        "kinds": [code for code in kinds.CHOOSABLE if code not in muted],
+        "shows": wishes.shows.value,
+        "quiet": wishes.quiet_hours is not None,
+        "quiet_from": hours.begin,
+        "quiet_until": hours.end,
+        "burst": wishes.burst.count > 0,
+        "burst_count": burst.count,
+        "burst_seconds": str(burst.seconds),
+        "language": current_user.language or "",
+        "time_zone": current_user.time_zone or "",
+    }
+
+
+def _choose(form: SettingsForm) -> None:
+    _speak(form.language.data or None)
+    current_user.time_zone = form.time_zone.data or None
+    preferences.save(
+        current_user,
+        shows=Shows(form.shows.data),
+        quiet_hours=QuietHours(form.quiet_from.data, form.quiet_until.data) if form.quiet.data else None,
+        burst=Burst(form.burst_count.data, int(form.burst_seconds.data)) if form.burst.data else NO_BURST,
+        muted=kinds.CHOOSABLE.keys() - set(form.kinds.data),
+    )
+    summaries.release(current_user.id, utcnow())
+
+
+def _speak(chosen: str | None) -> None:
+    if chosen != current_user.language:
+        current_user.language = chosen
+        subscriptions.speak(current_user, chosen or language.asked())
+
+
+def _windows(present: int) -> list[tuple[str, str]]:
+    windows = _WINDOWS if present in _WINDOWS else {present: _("%(count)d seconds", count=present), **_WINDOWS}
+    return [(str(seconds), windows[seconds]) for seconds in sorted(windows)]
+
+
+def _site_zone() -> str:
+    return str(gettext("As the site: %(zone)s", zone=current_app.extensions["settings"].time_zone))
+
+
+def _zones(present: str) -> Iterable[str]:
+    known = language.time_zones()
+    return known if present in known or not present else [present, *known]
