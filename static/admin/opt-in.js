@@ -1,6 +1,7 @@
 /** What this browser can do, the state of the opt-in that this adds up to, and how much of the card it deserves. */
 
 const OLDEST_IOS = 1604;
+const AFTER_TALKING = ["brave-push-off", "granted-not-subscribed", "on-but-the-server-forgot", "on", "on-but-failing"];
 
 /**
  * @typedef {object} Facts
@@ -94,8 +95,8 @@ export function isOpen({ secure, supported, permission }) {
  */
 export function guess(facts, { choice, lastState }) {
   if (!isOpen(facts)) return decide(facts);
-  if (choice === "off") return "granted-not-subscribed";
-  return lastState?.startsWith("on") ? lastState : "checking";
+  if (choice !== "off" && AFTER_TALKING.includes(lastState)) return lastState;
+  return choice === "on" ? "checking" : "granted-not-subscribed";
 }
 
 /**

@@ -108,8 +108,12 @@ def test_an_ios_device_tells_its_version(bare_page: Firefox, user_agent: str, ve
 GUESSES = [
     ("on", {}, "on", "on"),
     ("on-but-failing", {}, "on", "on-but-failing"),
-    ("checking", {}, None, None),
+    ("checking", {}, "on", None),
     ("checking", {}, "on", "default"),
+    ("granted-not-subscribed", {}, None, None),
+    ("granted-not-subscribed", {}, None, "default"),
+    ("on", {}, None, "on"),
+    ("brave-push-off", {}, "on", "brave-push-off"),
     ("granted-not-subscribed", {}, "off", "on"),
     ("default", {"permission": "default"}, "on", "on"),
     ("denied", {"permission": "denied"}, "on", "on"),
