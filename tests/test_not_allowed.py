@@ -88,6 +88,7 @@ LINES = {
     "GET admin.offline": Line("/admin/offline", For.EVERYBODY),
     "GET admin.inbox": Line("/admin/", For.DASHBOARD),
     "GET admin.message": Line("/admin/messages/{message}", For.DASHBOARD),
+    "GET admin.ledger": Line("/admin/messages/{message}/ledger", For.DASHBOARD),
     "GET admin.devices": Line("/admin/devices", For.DASHBOARD, own=True),
     "POST admin.remove_device": Line("/admin/devices/{device}/remove", For.DASHBOARD, form={}, own=True),
 }

@@ -1,6 +1,6 @@
 """The dashboard: inbox, messages, devices, settings, and the scripts that subscribe a browser."""
 
-from feedback_push.admin import devices, installable, messages, settings
+from feedback_push.admin import devices, installable, ledger, messages, settings
 from feedback_push.admin.pages import blueprint
 
-__all__ = ["blueprint", "devices", "installable", "messages", "settings"]
+__all__ = ["blueprint", "devices", "installable", "ledger", "messages", "settings"]

@@ -3,12 +3,11 @@
 from flask import abort, request
 from flask.typing import ResponseReturnValue
 
-from feedback_push.admin import words
+from feedback_push.admin import ledger
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.database import db
 from feedback_push.feedback import inbox, lists
 from feedback_push.feedback.lists import Filter
-from feedback_push.push import deliveries
 
 
 @blueprint.get("/", endpoint="inbox")
@@ -24,8 +23,7 @@ def show_message(message_id: int) -> ResponseReturnValue:
     message = inbox.find(message_id) or abort(404)
     inbox.mark_read(message)
     db.session.commit()
-    ledger = [(delivery, words.reason(delivery)) for delivery in deliveries.of(message.outbox_id)]
-    return page("admin/message.html", message=message, ledger=ledger)
+    return page("admin/message.html", message=message, ledger=ledger.of(message))
 
 
 def _cursor(value: str) -> int:

@@ -1,22 +1,82 @@
-"""The ledger in words: what became of a delivery, for an administrator."""
+"""The ledger in words: what became of a delivery, why, and what happens next; for an administrator."""
+
+from flask_babel import lazy_gettext
 
 from feedback_push.push import errors
+from feedback_push.push.deliveries import LeftOut, Stage
 from feedback_push.push.models import Delivery, DeliveryState
 
-_REASONS = {
-    errors.Gone.code: "The browser has unsubscribed.",
-    errors.KeyMismatch.code: "The browser subscribed with another key; opening the dashboard there mends it.",
-    errors.Misconfigured.code: "The push service refuses this site's key, contact or clock.",
-    errors.Rejected.code: "The push service refused the message.",
-    errors.Throttled.code: "The push service asks us to wait.",
-    errors.Unavailable.code: "The push service could not be reached.",
-    errors.Postponed.code: "The push service answers slowly.",
+STAGES = {
+    Stage.QUEUED: lazy_gettext("Queued"),
+    Stage.SENDING: lazy_gettext("On its way"),
+    Stage.RETRYING: lazy_gettext("Not yet sent"),
+    Stage.HELD: lazy_gettext("Held"),
+    Stage.SUMMARISED: lazy_gettext("Summarised"),
+    Stage.ACCEPTED: lazy_gettext("Sent"),
+    Stage.SHOWN: lazy_gettext("Shown"),
+    Stage.CLICKED: lazy_gettext("Opened"),
+    Stage.FAILED: lazy_gettext("Failed"),
+    Stage.EXPIRED: lazy_gettext("Too late"),
 }
+COUNTED = {**STAGES, Stage.QUEUED: lazy_gettext("Under way")}
+LEFT_OUT = {
+    LeftOut.NOT_YET: lazy_gettext("Its turn comes with the next worker."),
+    LeftOut.ADDED_LATER: lazy_gettext("Nothing was sent: this device was added later."),
+    LeftOut.PAUSED: lazy_gettext("Nothing was sent: this device is paused. Resume it under Devices."),
+    LeftOut.MUTED: lazy_gettext("Nothing was sent: your settings turn this kind of notification off."),
+    LeftOut.OTHERWISE: lazy_gettext("Nothing was sent: this device was paused, or its notifications turned off, then."),
+}
+_REASONS = {
+    errors.Gone.code: lazy_gettext("The browser has unsubscribed."),
+    errors.KeyMismatch.code: lazy_gettext("The browser has subscribed with another key of this site."),
+    errors.Misconfigured.code: lazy_gettext("The push service refuses this site's key, contact or clock."),
+    errors.Rejected.code: lazy_gettext("The push service refused the message."),
+    errors.Throttled.code: lazy_gettext("The push service asks us to wait."),
+    errors.Unavailable.code: lazy_gettext("The push service could not be reached."),
+    errors.Postponed.code: lazy_gettext("The push service answers slowly."),
+}
+_TOO_LATE = lazy_gettext("Its time ran out.")
+_NOT_AGAIN = lazy_gettext("Its time ran out: it is not tried again.")
+_WHEN_MENDED = lazy_gettext("It is sent as soon as that is mended; until then one push a minute tries.")
+# What an administrator can do where nothing more is sent.
+_REMEDIES = {
+    errors.Gone.code: lazy_gettext("Nothing more is sent there until that device turns notifications on again."),
+    errors.KeyMismatch.code: lazy_gettext("Open the dashboard once on that device: that mends it."),
+    errors.Rejected.code: lazy_gettext("It was tried once more without its text. Nothing more is sent."),
+}
+_UNKNOWN = lazy_gettext(
+    "Whether it was shown is not known: the device may be off or out of reach, or its browser may not report it."
+)
+_UNKNOWN_TO_SAFARI = lazy_gettext(
+    "Whether it was shown is not known: Safari shows notifications by itself and does not report it."
+)
+_APPLE = ".push.apple.com/"
 
 
 def reason(delivery: Delivery) -> str | None:
     """Why a delivery is not accepted, with the push service's own words; None when there is nothing to explain."""
-    if delivery.state == DeliveryState.ACCEPTED or delivery.error is None:
-        return "Its time ran out." if delivery.state == DeliveryState.EXPIRED else None
+    if delivery.shown_at or delivery.state in (DeliveryState.ACCEPTED, DeliveryState.SUMMARISED):
+        return None
+    if delivery.error is None:
+        return str(_TOO_LATE) if delivery.state == DeliveryState.EXPIRED else None
     theirs = " ".join(str(part) for part in (delivery.status, delivery.detail) if part)
-    return _REASONS[delivery.error] + (f" ({theirs})" if theirs else "")
+    return str(_REASONS[delivery.error]) + (f" ({theirs})" if theirs else "")
+
+
+def next_step(delivery: Delivery) -> str | None:
+    """What is not known of a delivery, happens next to it, or can be done; None where that is a matter of time."""
+    words = None if delivery.shown_at else _next_step(delivery)
+    return None if words is None else str(words)
+
+
+def _next_step(delivery: Delivery) -> object:
+    match delivery.state:
+        case DeliveryState.ACCEPTED:
+            return _UNKNOWN_TO_SAFARI if _APPLE in delivery.subscription.endpoint else _UNKNOWN
+        case DeliveryState.FAILED:
+            return _REMEDIES.get(delivery.error or "")
+        case DeliveryState.EXPIRED if delivery.error:
+            return _NOT_AGAIN
+        case DeliveryState.WAITING if delivery.error == errors.Misconfigured.code:
+            return _WHEN_MENDED
+    return None

@@ -1,24 +1,134 @@
-"""Deliveries as people read them: the ledger of one notification."""
+"""Deliveries as people read them: the ledger of one notification, and what was wrong with a device last."""
 
-from sqlalchemy import select
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from sqlalchemy import and_, case, exists, func, or_, select
 from sqlalchemy.orm import joinedload
 
-from feedback_push.database import db
-from feedback_push.push.models import Delivery, DeliveryState, Subscription
+from feedback_push.auth.models import User
+from feedback_push.database import among, db, utcnow
+from feedback_push.push.models import Delivery, DeliveryState, DeviceState, MutedKind, OutboxEntry, Subscription
 
-_MOST_SHOWN = 100
+MOST_SHOWN = 100
+_SOON = timedelta(seconds=60)  # a claim's lease, so that what is being sent counts as under way
+_REPORTS_WITHIN = timedelta(seconds=30)  # most devices that report do so in the first second
 
 
-def of(outbox_id: int | None) -> list[Delivery]:
-    """The deliveries of an outbox entry with their devices, in the order of the devices; at most 100."""
-    if outbox_id is None:
-        return []
-    mine = select(Delivery).where(Delivery.outbox_id == outbox_id).order_by(Delivery.id).limit(_MOST_SHOWN)
-    return list(db.session.scalars(mine.options(joinedload(Delivery.subscription))))
+class Stage(StrEnum):
+    """How far a delivery has come, in the eyes of people."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    RETRYING = "retrying"
+    HELD = "held"
+    SUMMARISED = "summarised"
+    ACCEPTED = "accepted"  # by the push service; the device has not said more
+    SHOWN = "shown"
+    CLICKED = "clicked"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+class LeftOut(StrEnum):
+    """Why there is no delivery for a device."""
+
+    NOT_YET = "not-yet"
+    ADDED_LATER = "added-later"
+    PAUSED = "paused"
+    MUTED = "muted"
+    OTHERWISE = "otherwise"  # it was paused or muted then, and is no longer
+
+
+class Ledger(NamedTuple):
+    """What became of one notification. `deliveries` are at most MOST_SHOWN, the reader's own devices first."""
+
+    counts: dict[Stage, int]  # QUEUED stands for all that is under way
+    deliveries: Sequence[Delivery]
+    summaries: dict[tuple[int, int], Delivery]  # that told of them, by their entry and device
+    left_out: Sequence[tuple[Subscription, LeftOut]]  # of the reader's own devices
+    moving: bool  # whether it is worth looking again in a few seconds
+
+    @property
+    def not_shown(self) -> int:
+        """How many deliveries there are besides those in the list."""
+        return sum(self.counts.values()) - len(self.deliveries)
+
+
+def stage(delivery: Delivery) -> Stage:
+    """How far a delivery has come. What the device reports is true whatever else went wrong."""
+    if delivery.clicked_at or delivery.shown_at:
+        return Stage.CLICKED if delivery.clicked_at else Stage.SHOWN
+    if delivery.state != DeliveryState.WAITING:
+        return Stage(delivery.state)
+    if delivery.error:
+        return Stage.RETRYING
+    return Stage.SENDING if delivery.claim else Stage.QUEUED
+
+
+def ledger(entry: OutboxEntry, reader: User) -> Ledger:
+    """All that is known about a notification, for one of the administrators."""
+    found = _of(entry, reader)
+    return Ledger(_counts(entry), found, _summaries(found), _left_out(entry, reader), _moving(entry, utcnow()))
 
 
 def last_failed(device: Subscription) -> Delivery | None:
-    """The newest delivery to a device that met with an error."""
+    """The newest delivery to a device that met with an error, and was not accepted after all."""
     failed = (Delivery.error.is_not(None), Delivery.state != DeliveryState.ACCEPTED)
     mine = select(Delivery).where(Delivery.subscription_id == device.id, *failed)
     return db.session.scalar(mine.order_by(Delivery.id.desc()).limit(1))
+
+
+def _counts(entry: OutboxEntry) -> dict[Stage, int]:
+    seen = case(
+        (Delivery.clicked_at.is_not(None), Stage.CLICKED.value),
+        (Delivery.shown_at.is_not(None), Stage.SHOWN.value),
+        (Delivery.state == DeliveryState.WAITING, Stage.QUEUED.value),
+        else_=Delivery.state,
+    )
+    rows = db.session.execute(select(seen, func.count()).where(Delivery.outbox_id == entry.id).group_by(seen))
+    counts = {Stage(name): count for name, count in rows}
+    return {stage: counts[stage] for stage in Stage if stage in counts}
+
+
+def _of(entry: OutboxEntry, reader: User) -> Sequence[Delivery]:
+    devices = select(Delivery).join(Delivery.subscription).where(Delivery.outbox_id == entry.id)
+    mine_first = devices.order_by(Subscription.user_id != reader.id, Delivery.id).limit(MOST_SHOWN)
+    return db.session.scalars(mine_first.options(joinedload(Delivery.subscription))).all()
+
+
+def _summaries(told_of: Sequence[Delivery]) -> dict[tuple[int, int], Delivery]:
+    ids = {delivery.summary_id for delivery in told_of if delivery.summary_id is not None}
+    if not ids:
+        return {}
+    devices = [delivery.subscription_id for delivery in told_of]
+    query = select(Delivery).where(among(Delivery.outbox_id, ids), among(Delivery.subscription_id, devices))
+    return {(delivery.outbox_id, delivery.subscription_id): delivery for delivery in db.session.scalars(query)}
+
+
+def _left_out(entry: OutboxEntry, reader: User) -> list[tuple[Subscription, LeftOut]]:
+    told = exists().where(Delivery.outbox_id == entry.id, Delivery.subscription_id == Subscription.id)
+    mine = select(Subscription).where(Subscription.user_id == reader.id, Subscription.state != DeviceState.GONE, ~told)
+    devices = db.session.scalars(mine.order_by(Subscription.id).limit(MOST_SHOWN)).all()
+    muted = bool(devices) and db.session.get(MutedKind, (reader.id, entry.kind)) is not None
+    return [(device, _why_left_out(entry, device, muted=muted)) for device in devices]
+
+
+def _why_left_out(entry: OutboxEntry, device: Subscription, *, muted: bool) -> LeftOut:
+    if device.paused_at:
+        return LeftOut.PAUSED
+    if muted:
+        return LeftOut.MUTED
+    if entry.fanned_out_at is None:
+        return LeftOut.NOT_YET
+    return LeftOut.ADDED_LATER if device.added_at > entry.fanned_out_at else LeftOut.OTHERWISE
+
+
+def _moving(entry: OutboxEntry, now: datetime) -> bool:
+    if entry.fanned_out_at is None and entry.expires_at > now:
+        return True
+    to_be_sent = or_(Delivery.due_at <= now + _SOON, Delivery.held_until <= now + _SOON)
+    to_be_reported = and_(Delivery.accepted_at > now - _REPORTS_WITHIN, Delivery.shown_at.is_(None))
+    return bool(db.session.scalar(select(exists().where(Delivery.outbox_id == entry.id, to_be_sent | to_be_reported))))

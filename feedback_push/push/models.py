@@ -124,6 +124,7 @@ class Delivery(Base):
     summary_id: Mapped[int | None] = mapped_column(ForeignKey("push_outbox.id", ondelete="SET NULL"))
     service: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # its device's
 
+    entry: Mapped[OutboxEntry] = relationship(foreign_keys=outbox_id)
     subscription: Mapped[Subscription] = relationship()
 
     __table_args__ = (

@@ -2,6 +2,9 @@
 
 const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-for (const time of document.querySelectorAll("time[datetime]")) {
-  time.textContent = format.format(new Date(time.dateTime));
+/** @param {Document|Element} root  where the times are */
+export function showLocalTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) time.textContent = format.format(new Date(time.dateTime));
 }
+
+showLocalTimes(document);

@@ -1,6 +1,6 @@
 """The pages of admin/, as an administrator's browser sees it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
@@ -12,8 +12,8 @@ from feedback_push.database import db, utcnow
 from feedback_push.feedback.models import Message
 from feedback_push.push import origins
 from feedback_push.push.errors import Misconfigured
-from feedback_push.push.models import DeliveryState, DeviceState, Subscription
-from tests.admin.rows import delivery, device
+from feedback_push.push.models import DeviceState, Subscription
+from tests.admin.rows import device
 from tests.conftest import KEYS, PASSWORD, make_user
 from tests.feedback.messages import receive
 from tests.visits import Page, Visit, Visitor
@@ -156,44 +156,6 @@ def test_a_visitor_can_be_answered_and_puts_nothing_else_into_the_link(
     page = dashboard.read(f"/admin/messages/{receive(submitter_email=email).id}")
     assert page.one(id="answer").attributes["href"] == link
     assert email in page.one("article").words
-
-
-def test_the_ledger_says_what_became_of_every_notification(dashboard: Visitor, staff: User) -> None:
-    message = receive()
-    phone = device(make_user("ada@example.org"), name="Safari on iPhone")
-    now = utcnow()
-    delivery(
-        message,
-        device(staff),
-        state=DeliveryState.ACCEPTED,
-        attempts=1,
-        accepted_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
-    )
-    delivery(
-        message,
-        phone,
-        state=DeliveryState.WAITING,
-        attempts=3,
-        due_at=now + timedelta(minutes=5),
-        error="throttled",
-        status=429,
-    )
-    delivery(message, device(staff, name="Edge on Windows"), state=DeliveryState.WAITING, due_at=now)
-    delivery(message, device(staff, name="Gone"), state=DeliveryState.FAILED, error="gone", status=410)
-    delivery(message, device(staff, name="Old"), state=DeliveryState.EXPIRED)
-    other = receive()
-    delivery(other, phone, state=DeliveryState.WAITING, due_at=now)
-    rows = dashboard.read(f"/admin/messages/{message.id}").one(id="deliveries")
-    assert rows.words.startswith(
-        "Firefox on Linux Sent Taken by the push service 31 Jan 2026, 12:00 UTC Safari on iPhone Waiting Next try"
-    )
-    assert "3 tries so far The push service asks us to wait. (429) Edge on Windows Waiting On its way" in rows.words
-    assert "Gone Failed The browser has unsubscribed. (410) Old Too late Its time ran out." in rows.words
-
-
-def test_without_devices_the_ledger_says_so(dashboard: Visitor) -> None:
-    page = dashboard.read(f"/admin/messages/{receive().id}")
-    assert "No device was told" in page.one("section", class_="ledger").words
 
 
 def test_everybody_sees_and_removes_only_their_own_devices(any_app: Flask) -> None:

@@ -3,7 +3,9 @@
 import pytest
 
 from feedback_push.admin import words
+from feedback_push.database import utcnow
 from feedback_push.push import errors
+from feedback_push.push.deliveries import LeftOut, Stage
 from feedback_push.push.models import Delivery, DeliveryState
 
 
@@ -30,6 +32,7 @@ def test_every_refusal_has_words_of_its_own(error: type[errors.PushError]) -> No
         (DeliveryState.FAILED, "gone", "The browser has unsubscribed."),
         (DeliveryState.EXPIRED, None, "Its time ran out."),
         (DeliveryState.EXPIRED, "unavailable", "The push service could not be reached."),
+        (DeliveryState.SUMMARISED, "unavailable", None),
     ],
 )
 def test_only_what_went_wrong_is_explained(state: DeliveryState, error: str | None, told: str | None) -> None:
@@ -41,3 +44,22 @@ def test_the_push_services_own_words_follow_ours() -> None:
     assert reason(DeliveryState.WAITING, "misconfigured", 403, "BadJwtToken") == f"{refused} (403 BadJwtToken)"
     assert reason(DeliveryState.WAITING, "misconfigured", 403, "") == f"{refused} (403)"
     assert reason(DeliveryState.WAITING, "misconfigured") == refused
+
+
+def test_every_stage_and_every_reason_to_be_left_out_has_words() -> None:
+    assert set(words.STAGES) == set(words.COUNTED) == set(Stage)
+    assert set(words.LEFT_OUT) == set(LeftOut)
+    assert len({str(label) for label in words.STAGES.values()}) == len(Stage)
+
+
+def test_what_was_shown_needs_no_explanation_whatever_else_went_wrong() -> None:
+    shown = Delivery(state=DeliveryState.WAITING, error="misconfigured", shown_at=utcnow())
+    assert words.reason(shown) is None
+    assert words.next_step(shown) is None
+
+
+def test_a_final_refusal_comes_with_what_can_be_done() -> None:
+    final = [errors.Gone, errors.KeyMismatch, errors.Rejected]
+    told = [words.next_step(Delivery(state=DeliveryState.FAILED, error=error.code)) for error in final]
+    assert all(told)
+    assert len(set(told)) == 3

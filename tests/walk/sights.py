@@ -50,7 +50,18 @@ def _tell(message: Message, staff: User) -> None:
     stale = device(staff, name="Edge on Windows", state=DeviceState.STALE)
     gone = device(staff, name="Opera on Mac", state=DeviceState.GONE, gone_at=now)
     later, why = now + timedelta(hours=1), {"error": "throttled", "status": 429, "detail": "Too many requests"}
-    delivery(message, firefox, state=DeliveryState.ACCEPTED, attempts=1, accepted_at=now, status=201)
+    accepted = {"state": DeliveryState.ACCEPTED, "attempts": 1, "accepted_at": now - timedelta(hours=3), "status": 201}
+    for name, more in (
+        ("Firefox on Android", {"shown_at": now - timedelta(hours=3), "clicked_at": now - timedelta(hours=1)}),
+        ("Chrome on Android", {"shown_at": now - timedelta(hours=3)}),
+    ):
+        delivery(message, device(staff, name=name, last_shown_at=more["shown_at"]), **accepted, **more)
+    delivery(message, firefox, **accepted)
+    apple = f"https://web.push.apple.com/{'Q' * 40}"
+    delivery(message, device(make_user("ada@example.org"), name="Safari on Mac", endpoint=apple), **accepted)
+    quiet = device(staff, name="The phone beside the bed")
+    delivery(message, quiet, state=DeliveryState.HELD, held_until=now + timedelta(hours=8))
+    device(staff, name="The laptop of the office, second floor, left", paused_at=now)
     delivery(message, phone, state=DeliveryState.WAITING, attempts=3, due_at=later, **why)
     delivery(message, stale, state=DeliveryState.FAILED, error="key-mismatch", status=403)
     delivery(message, gone, state=DeliveryState.FAILED, error="gone", status=410, detail="subscription has expired")

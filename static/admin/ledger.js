@@ -1,0 +1,46 @@
+/** Keeps the delivery ledger of a message's page up to date, as long as something in it is under way. */
+
+import { showLocalTimes } from "./local-times.js";
+
+const BETWEEN_LOOKS = 3_000;
+const AFTER_A_PUSH = 500; // in which the device's own report reaches the server
+
+let ledger = document.getElementById("ledger");
+let asReceived = null;
+let timer = null;
+
+/** A fragment of the page. XMLHttpRequest, because it alone makes a document of HTML without a Trusted Types policy. */
+function fetchDocument(address) {
+  return new Promise((resolve) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", address);
+    request.responseType = "document";
+    request.timeout = BETWEEN_LOOKS;
+    request.onloadend = () => resolve(request.status === 200 ? request.response : null);
+    request.send();
+  });
+}
+
+async function look() {
+  const found = await fetchDocument(ledger.dataset.address);
+  const fresh = found?.getElementById("ledger");
+  if (fresh && !(asReceived && fresh.isEqualNode(asReceived))) replaceWith(fresh);
+  lookAgainIn(BETWEEN_LOOKS);
+}
+
+function replaceWith(fresh) {
+  asReceived = fresh;
+  const shown = document.importNode(fresh, true);
+  showLocalTimes(shown);
+  ledger.replaceWith(shown);
+  ledger = shown;
+}
+
+function lookAgainIn(milliseconds) {
+  clearTimeout(timer);
+  if ("moving" in ledger.dataset && !document.hidden) timer = setTimeout(look, milliseconds);
+}
+
+document.addEventListener("visibilitychange", () => lookAgainIn(0));
+navigator.serviceWorker?.addEventListener("message", () => setTimeout(look, AFTER_A_PUSH));
+lookAgainIn(BETWEEN_LOOKS);

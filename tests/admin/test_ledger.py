@@ -1,0 +1,166 @@
+"""admin/ledger.py: what the page of a message says about its notification, device by device."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from feedback_push.auth.models import User
+from feedback_push.database import db, utcnow
+from feedback_push.feedback.models import Message
+from feedback_push.push.models import DeliveryState, OutboxEntry
+from tests.admin.rows import delivery, device
+from tests.conftest import make_user
+from tests.feedback.messages import message as new_message
+from tests.feedback.messages import receive
+from tests.visits import Page, Visitor
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def message(staff: User) -> Message:
+    """A message about which every device was told."""
+    received = receive()
+    db.session.query(OutboxEntry).update({"fanned_out_at": utcnow()})
+    db.session.commit()
+    return received
+
+
+def ledger(dashboard: Visitor, message: Message) -> Page:
+    return dashboard.read(f"/admin/messages/{message.id}/ledger")
+
+
+def rows(dashboard: Visitor, message: Message) -> list[str]:
+    return [row.words for row in ledger(dashboard, message).all("li")]
+
+
+def test_it_says_how_far_every_delivery_has_come(dashboard: Visitor, staff: User, message: Message) -> None:
+    now, later = utcnow(), NOON + timedelta(minutes=5)
+    accepted = {"state": DeliveryState.ACCEPTED, "attempts": 1, "accepted_at": NOON}
+    waiting = {"state": DeliveryState.WAITING, "due_at": now}
+    delivery(message, device(staff, name="A"), **accepted, shown_at=NOON, clicked_at=later)
+    delivery(message, device(staff, name="B"), **accepted, shown_at=NOON)
+    delivery(message, device(staff, name="C"), **accepted)
+    apple = "https://web.push.apple.com/QGd"
+    delivery(message, device(staff, name="D", endpoint=apple), **accepted)
+    delivery(message, device(staff, name="E"), **waiting)
+    delivery(message, device(staff, name="F"), **waiting, claim="c", attempts=1)
+    assert rows(dashboard, message) == [
+        "A Opened Shown 31 Jan 2026, 12:00 UTC, opened 31 Jan 2026, 12:05 UTC.",
+        "B Shown Shown 31 Jan 2026, 12:00 UTC.",
+        (
+            "C Sent Accepted by the push service 31 Jan 2026, 12:00 UTC. "
+            "Whether it was shown is not known: the device may be off or out of reach, "
+            "or its browser may not report it."
+        ),
+        (
+            "D Sent Accepted by the push service 31 Jan 2026, 12:00 UTC. "
+            "Whether it was shown is not known: Safari shows notifications by itself and does not report it."
+        ),
+        "E Queued Waits for its turn.",
+        "F On its way Being sent; the push service has not answered yet.",
+    ]
+
+
+def test_what_did_not_get_through_is_explained_with_what_happens_next(
+    dashboard: Visitor, staff: User, message: Message
+) -> None:
+    due = {"state": DeliveryState.WAITING, "due_at": NOON}
+    delivery(message, device(staff, name="A"), **due, attempts=3, error="throttled", status=429)
+    delivery(message, device(staff, name="B"), **due, error="misconfigured", status=403, detail="BadJwtToken")
+    delivery(message, device(staff, name="C"), state=DeliveryState.FAILED, error="gone", status=410)
+    delivery(message, device(staff, name="D"), state=DeliveryState.FAILED, error="key-mismatch")
+    delivery(message, device(staff, name="E"), state=DeliveryState.EXPIRED)
+    delivery(message, device(staff, name="F"), state=DeliveryState.EXPIRED, error="unavailable")
+    assert rows(dashboard, message) == [
+        "A Not yet sent The push service asks us to wait. (429) Next try 31 Jan 2026, 12:00 UTC. 3 tries so far.",
+        (
+            "B Not yet sent The push service refuses this site's key, contact or clock. (403 BadJwtToken) "
+            "Next try 31 Jan 2026, 12:00 UTC. It is sent as soon as that is mended; until then one push a minute tries."
+        ),
+        (
+            "C Failed The browser has unsubscribed. (410) "
+            "Nothing more is sent there until that device turns notifications on again."
+        ),
+        (
+            "D Failed The browser has subscribed with another key of this site. "
+            "Open the dashboard once on that device: that mends it."
+        ),
+        "E Too late Its time ran out.",
+        "F Too late The push service could not be reached. Its time ran out: it is not tried again.",
+    ]
+
+
+def test_what_was_held_and_what_a_summary_told_of_is_said(dashboard: Visitor, staff: User, message: Message) -> None:
+    summary = receive()
+    phone, laptop = device(staff, name="Phone"), device(staff, name="Laptop")
+    told = {"state": DeliveryState.SUMMARISED, "summary_id": summary.outbox_id}
+    delivery(message, phone, state=DeliveryState.HELD, held_until=NOON)
+    delivery(message, laptop, **told)
+    delivery(summary, laptop, state=DeliveryState.ACCEPTED, accepted_at=NOON, shown_at=NOON)
+    assert rows(dashboard, message) == [
+        (
+            "Phone Held Held until 31 Jan 2026, 12:00 UTC, by quiet hours or because many came at once. "
+            "Then one notification tells of all."
+        ),
+        "Laptop Summarised Told of together with others, in one notification. Shown 31 Jan 2026, 12:00 UTC.",
+    ]
+
+
+def test_ones_own_devices_come_first_and_others_are_marked(dashboard: Visitor, staff: User, message: Message) -> None:
+    theirs, mine = device(make_user("ada@example.org"), name="Theirs"), device(staff, name="Mine")
+    for each in (theirs, mine):
+        delivery(message, each, state=DeliveryState.FAILED, error="gone")
+    page = ledger(dashboard, message)
+    assert [name.words for name in page.all("bdi")] == ["Mine", "Theirs"]
+    assert ["of another administrator" in row.words for row in page.all("li")] == [False, True]
+    assert page.one("p", class_="counts").words == "Failed 2"
+
+
+def test_ones_own_devices_that_got_nothing_are_listed_with_the_reason(
+    dashboard: Visitor, staff: User, message: Message
+) -> None:
+    device(staff, name="Phone", paused_at=utcnow(), added_at=NOON)
+    device(staff, name="New")
+    assert rows(dashboard, message) == [
+        "Phone Nothing was sent: this device is paused. Resume it under Devices.",
+        "New Nothing was sent: this device was added later.",
+    ]
+
+
+def test_more_devices_than_a_page_holds_are_counted(dashboard: Visitor, staff: User, message: Message) -> None:
+    for number in range(101):
+        delivery(message, device(staff, name=f"Device {number}"), state=DeliveryState.EXPIRED)
+    page = ledger(dashboard, message)
+    assert len(page.all("li")) == 100
+    assert page.one("p", class_="counts").words == "Too late 101"
+    assert "1 more device is not listed." in page.one(id="ledger").words
+
+
+def test_a_message_that_nobody_was_told_of_says_so(dashboard: Visitor, message: Message) -> None:
+    assert "No device was told about this message." in ledger(dashboard, message).one(id="ledger").words
+    silent = new_message()
+    db.session.add(silent)
+    db.session.commit()
+    assert "No notification was made for this message." in ledger(dashboard, silent).one(id="ledger").words
+
+
+def test_the_ledger_alone_is_what_the_page_shows_and_reading_it_does_not_open_the_message(
+    dashboard: Visitor, staff: User, message: Message
+) -> None:
+    delivery(message, device(staff), state=DeliveryState.WAITING, due_at=utcnow())
+    alone = ledger(dashboard, message).one(id="ledger")
+    db.session.refresh(message)
+    assert message.read_at is None
+    page = dashboard.read(f"/admin/messages/{message.id}")
+    assert page.one(id="ledger").words == alone.words
+    assert alone.attributes["data-address"] == f"/admin/messages/{message.id}/ledger"
+    assert "data-moving" in alone.attributes
+
+
+def test_when_nothing_is_under_way_there_is_nothing_to_look_for(
+    dashboard: Visitor, staff: User, message: Message
+) -> None:
+    delivery(message, device(staff), state=DeliveryState.EXPIRED)
+    assert "data-moving" not in ledger(dashboard, message).one(id="ledger").attributes
+    assert dashboard.get("/admin/messages/4711/ledger").status_code == 404
