@@ -30,6 +30,10 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
         security,
     )
 
+    if settings is None and cli.needs_no_settings():
+        app = Flask(__name__)
+        cli.init_app(app)
+        return app
     settings = settings or config.load()
     app = Flask(__name__, template_folder=config.ROOT / "templates", static_folder=config.ROOT / "static")
     app.extensions["settings"] = settings

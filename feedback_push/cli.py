@@ -11,11 +11,15 @@ from feedback_push import database
 from feedback_push.auth import accounts
 from feedback_push.auth.accounts import AccountError
 from feedback_push.database import db
-from feedback_push.push import vapid
+from feedback_push.push.commands import vapid_keys
 
 user = AppGroup("user", help="Administrators' accounts.")
-keys = AppGroup("vapid", help="The key pair that signs notifications.")
 _password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+
+
+def needs_no_settings() -> bool:
+    """Whether the command of this process is one that comes before there are any settings."""
+    return os.environ.get("FLASK_RUN_FROM_CLI") == "true" and sys.argv[-2:] == ["vapid", "generate"]
 
 
 def init_app(app: Flask) -> None:
@@ -23,7 +27,7 @@ def init_app(app: Flask) -> None:
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":
         database.enable_migrations(app)
     app.cli.add_command(user)
-    app.cli.add_command(keys)
+    app.cli.add_command(vapid_keys)
 
 
 @user.command("create")
@@ -60,13 +64,6 @@ def change_password(email: str, password_stdin: bool) -> None:
         raise click.ClickException(str(error)) from None
     db.session.commit()
     click.echo(f"The password of {account.email} is changed.")
-
-
-@keys.command("generate")
-def generate_keys() -> None:
-    """Print a new key pair as lines for .env; nothing is overwritten."""
-    pair = vapid.generate()
-    click.echo(f"VAPID_PRIVATE_KEY={pair.private_key}\nVAPID_PUBLIC_KEY={pair.public_key}")
 
 
 def _password(from_stdin: bool) -> str:

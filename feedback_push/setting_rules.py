@@ -124,19 +124,11 @@ def vapid_public_key(value: str, private_key: str | None) -> str:
 
 def vapid_subject(value: str, site: str | None, push_enabled: bool) -> str:
     """A contact that push services accept: `mailto:` and an address, or an `https:` address."""
-    if not push_enabled:
-        return ""
     value = value.removesuffix("/")
-    domain = _contact_domain(value)
-    if not domain:
-        raise ValidationError(
-            "not `mailto:` and an e-mail address, nor an https: address of a host (no port, no path)."
-        )
-    if site and not is_loopback(urlsplit(site).hostname or "") and not _looks_real(domain):
-        raise ValidationError(
-            "Apple refuses every push with this contact. Use mailto: and your own e-mail address, or your https: site."
-        )
-    return value
+    problem = _contact_problem(value, site)
+    if problem and push_enabled:
+        raise ValidationError(problem)
+    return "" if problem else value  # while push is off it may be wanted later, by `vapid rotate`
 
 
 def time_zone(value: str) -> str:
@@ -189,6 +181,17 @@ def public_key_of(private_key: str) -> str:
         raise ValidationError("not a P-256 private key of 32 bytes in base64url.") from None
     point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     return base64.urlsafe_b64encode(point).rstrip(b"=").decode()
+
+
+def _contact_problem(subject: str, site: str | None) -> str | None:
+    domain = _contact_domain(subject)
+    if not domain:
+        return "not `mailto:` and an e-mail address, nor an https: address of a host (no port, no path)."
+    if site and not is_loopback(urlsplit(site).hostname or "") and not _looks_real(domain):
+        return (
+            "Apple refuses every push with this contact. Use mailto: and your own e-mail address, or your https: site."
+        )
+    return None
 
 
 def _contact_domain(subject: str) -> str:

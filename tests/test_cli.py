@@ -1,7 +1,6 @@
 """cli.py: the operator's commands."""
 
 import subprocess
-from pathlib import Path
 
 import argon2
 import pytest
@@ -12,9 +11,8 @@ from feedback_push.auth import accounts
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db
-from feedback_push.setting_rules import vapid_private_key, vapid_public_key
 from tests import servers
-from tests.conftest import KEYS, PASSWORD
+from tests.conftest import PASSWORD
 from tests.environment import environment_of
 from tests.visits import Visitor
 
@@ -98,19 +96,6 @@ def test_a_password_that_cannot_be_changed_stays(app: Flask, staff: User) -> Non
     assert short.exit_code == 1
     assert "at least 8 characters" in short.output
     assert Visitor(app).sign_in(staff.email, PASSWORD).status_code == 303
-
-
-def test_a_key_pair_is_printed_for_the_settings_and_written_nowhere(
-    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "empty").mkdir()
-    monkeypatch.chdir(tmp_path / "empty")
-    pair = dict(line.split("=", 1) for line in succeeds(app, "vapid", "generate").splitlines())
-    assert list(pair) == ["VAPID_PRIVATE_KEY", "VAPID_PUBLIC_KEY"]
-    private_key = vapid_private_key(pair["VAPID_PRIVATE_KEY"], pair["VAPID_PUBLIC_KEY"])
-    assert vapid_public_key(pair["VAPID_PUBLIC_KEY"], private_key) == pair["VAPID_PUBLIC_KEY"]
-    assert private_key != KEYS.private_key
-    assert list(Path.cwd().iterdir()) == []
 
 
 @pytest.mark.usefixtures("app")

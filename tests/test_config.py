@@ -132,6 +132,7 @@ def test_a_secret_key_is_all_that_is_needed(tmp_path: Path) -> None:
         site_url="http://127.0.0.1:8000",
         secret_key=SECRET,
         database_url=f"sqlite:///{tmp_path}/instance/feedback_push.sqlite",
+        vapid_subject="mailto:postmaster@localhost",
         instance_dir=tmp_path / "instance",
     )
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from flask import current_app
+from flask_babel import gettext
 
 from feedback_push.admin import words
 from feedback_push.auth.models import User
 from feedback_push.feedback import lists
-from feedback_push.push import deliveries, origins, subscriptions
+from feedback_push.push import deliveries, keys, origins, subscriptions
+from feedback_push.push.keys import Ring
 from feedback_push.push.models import DeviceState, Subscription
 
 
@@ -40,13 +42,30 @@ class PushStatus:
         return lists.newest_unread()
 
 
+class Moved(NamedTuple):
+    """So many of all the devices."""
+
+    devices: int
+    of: int
+
+
 def current(user: User) -> PushStatus | None:
     """The state of push for somebody at the dashboard; None when no keys are configured."""
-    settings = current_app.extensions["settings"]
-    if not settings.push_enabled:
+    ring = keys.ring()
+    if ring.current:
+        banner = _refused() or _unreadable(ring) or _mismatched(ring.current.public_key)
+    else:
+        banner = _unreadable(ring)
+    return PushStatus(banner, subscriptions.troubled(user)) if ring.current or banner else None
+
+
+def moved() -> Moved | None:
+    """How far the devices have come from the old VAPID keys to the current one; None where there is no old one."""
+    ring = keys.ring()
+    if ring.current is None or len(ring.live) + len(ring.unreadable) < 2:
         return None
-    banner = _refused() or _mismatched(settings.vapid_public_key)
-    return PushStatus(banner, subscriptions.troubled(user))
+    devices = keys.devices()
+    return Moved(devices.get(ring.current.public_key, 0), sum(devices.values()))
 
 
 def _refused() -> str | None:
@@ -58,6 +77,17 @@ def _refused() -> str | None:
         "Notifications are on hold: a push service refuses this site's signature. "
         f"Check VAPID_SUBJECT, the VAPID keys and the server's clock. ({reasons})"
     )
+
+
+def _unreadable(ring: Ring) -> str | None:
+    if not ring.unreadable:
+        return None
+    words: str = gettext(
+        "A VAPID key cannot be used, because SECRET_KEY has changed since it was made: the devices of that key get no "
+        "notifications. Put the earlier SECRET_KEY back. Or make a new key with `flask --app wsgi vapid rotate`, end "
+        "the old one with `flask --app wsgi vapid retire`, and open the dashboard once on each device."
+    )
+    return words
 
 
 def _mismatched(vapid_public_key: str) -> str | None:

@@ -16,6 +16,7 @@ from feedback_push.push import (
     endpoints,
     fanout,
     gateway,
+    keys,
     ledger,
     notification,
     origins,
@@ -59,7 +60,7 @@ class _Sent(NamedTuple):
 class _Run:
     def __init__(self) -> None:
         settings = current_app.extensions["settings"]
-        self._vapid_public_key = settings.vapid_public_key
+        self._keys = keys.ring()
         self._receipt_key = receipts.signing_key(settings.secret_key)
         # So deep that the gateway does not run dry while results are recorded.
         self._window: int = 6 * settings.push_concurrency
@@ -121,6 +122,7 @@ class _Run:
     def _claim(self, room: dict[int, int]) -> Counter[int]:
         """Send what has been due the longest; how many deliveries were claimed for which service."""
         now = utcnow()
+        self._keys = keys.ring()
         batch = claims.take(room, now)
         ledger.expire([claimed for claimed in batch if claimed.entry.expires_at <= now])
         sendable = _heed_holds([claimed for claimed in batch if claimed.entry.expires_at > now])
@@ -132,7 +134,7 @@ class _Run:
         """Go on with a fan-out, for which the database has time while pushes are encrypted; the deliveries made."""
         made = 0
         for entry_id in outbox.due(utcnow()):
-            made = fanout.next_set(entry_id, self._vapid_public_key)
+            made = fanout.next_set(entry_id, *self._keys.live)
             if made:
                 break
         db.session.commit()
@@ -141,7 +143,8 @@ class _Run:
     def _send(self, batch: list[Claimed]) -> None:
         now = time.monotonic()
         self._under_way |= {claimed.id: _Sent(claimed.service, now) for claimed in batch}
-        gateway.current().send([(claimed, _push(claimed, self._receipt_key)) for claimed in batch], self._results)
+        pushes = [(claimed, _push(claimed, self._receipt_key)) for claimed in batch]
+        gateway.current(self._keys.live.values()).send(pushes, self._results)
 
     def _gather(self, *, patient: bool) -> list[Result[Claimed]]:
         """The results that are there, or none when nothing ends within a second; at once for who is not patient."""

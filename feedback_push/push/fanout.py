@@ -15,9 +15,10 @@ from feedback_push.push.plans import Owner, Plan
 SET_SIZE = 1000  # devices a transaction
 
 
-def next_set(entry_id: int, vapid_public_key: str) -> int:
+def next_set(entry_id: int, *live_keys: str) -> int:
     """Add the deliveries for the next set of devices; its size, which is SET_SIZE where there may be more.
 
+    A device is sent to when it was made with one of the live VAPID keys, which are named by their public halves.
     An entry that is finished, deleted, expired or held by another worker has no next set. The caller commits.
     """
     now = utcnow()
@@ -28,7 +29,7 @@ def next_set(entry_id: int, vapid_public_key: str) -> int:
     if owners:
         last = max(owner.last for owner in owners)
         for plan, users in plans.make(entry, owners, now).items():
-            _add_deliveries(entry, plan, users, last, vapid_public_key, now)
+            _add_deliveries(entry, plan, users, last, live_keys, now)
         entry.last_subscription_id = last
     count = sum(owner.devices for owner in owners)
     if count < SET_SIZE:
@@ -47,9 +48,9 @@ def _owners_of_next_devices(entry: OutboxEntry) -> list[Owner]:
 
 
 def _add_deliveries(
-    entry: OutboxEntry, plan: Plan, users: Sequence[int], last: int, vapid_public_key: str, now: datetime
+    entry: OutboxEntry, plan: Plan, users: Sequence[int], last: int, live_keys: tuple[str, ...], now: datetime
 ) -> None:
-    sendable = (Subscription.state == DeviceState.LIVE) & (Subscription.vapid_public_key == vapid_public_key)
+    sendable = (Subscription.state == DeviceState.LIVE) & Subscription.vapid_public_key.in_(live_keys)
     state, due_at = (DeliveryState.HELD, None) if plan.held_until else (DeliveryState.WAITING, now)
     columns = {
         "outbox_id": literal(entry.id),

@@ -18,6 +18,7 @@ from feedback_push.push.errors import KeyMismatch, Misconfigured, Postponed, Pus
 from feedback_push.push.lanes import Lane
 from feedback_push.push.signer import Signer
 from feedback_push.push.transport import NoAnswer, Response, Transport
+from feedback_push.push.vapid import VapidKeys
 
 _log = logging.getLogger(__name__)
 _Key = TypeVar("_Key")
@@ -55,11 +56,16 @@ class _Job(NamedTuple):
         self.results.put(Result(self.key, error.status, error))
 
 
-def current() -> "Gateway":
-    """The gateway of this process, made at the first call, and again in a forked child."""
+def current(keys: Iterable[VapidKeys] | None = None) -> "Gateway":
+    """The gateway of this process, made at the first call, and again in a forked child.
+
+    From now on it signs with these keys, if they are given.
+    """
     gateway: Gateway | None = current_app.extensions.get("push.gateway")
     if gateway is None or not gateway.is_running:
         gateway = current_app.extensions["push.gateway"] = Gateway(current_app.extensions["settings"])
+    if keys is not None:
+        gateway.sign_with(keys)
     return gateway
 
 
@@ -69,7 +75,10 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self._policy = EndpointPolicy.of(settings)
         self._concurrency = settings.push_concurrency
-        self._signers = _signers(settings)
+        self._subject = settings.vapid_subject
+        self._signers: dict[str, Signer] = {}
+        if settings.push_enabled:
+            self.sign_with([VapidKeys(settings.vapid_private_key, settings.vapid_public_key)])
         self._lanes: dict[str, Lane[_Job]] = {}
         self._new: SimpleQueue[list[_Job]] = SimpleQueue()
         self._transport = Transport(self._policy.open_socket)
@@ -80,6 +89,13 @@ class Gateway:
     def is_running(self) -> bool:
         """Whether it takes pushes; in a forked child the one of its parent does not."""
         return self._thread.is_alive()
+
+    def sign_with(self, keys: Iterable[VapidKeys]) -> None:
+        """Sign each push with that of these keys which its device was made with; tokens of the same keys stay."""
+        known = self._signers
+        self._signers = {
+            key.public_key: known.get(key.public_key) or Signer(key.private_key, self._subject) for key in keys
+        }
 
     def send(self, pushes: Iterable[tuple[_Key, Push]], results: "SimpleQueue[Result[_Key]]") -> None:
         """Start sending and return at once; every push puts exactly one Result, within seconds."""
@@ -166,12 +182,7 @@ class Gateway:
 
     def _refusal(self, job: _Job, response: Response) -> PushError:
         error = answers.refusal(response.status, response.headers(), response.body)
-        if isinstance(error, Misconfigured):
-            self._signers[job.push.vapid_public_key].forget(job.origin)
+        signer = self._signers.get(job.push.vapid_public_key)
+        if signer and isinstance(error, Misconfigured):
+            signer.forget(job.origin)
         return error
-
-
-def _signers(settings: Settings) -> dict[str, Signer]:
-    if not settings.push_enabled:
-        return {}
-    return {settings.vapid_public_key: Signer(settings.vapid_private_key, settings.vapid_subject)}

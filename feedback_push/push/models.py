@@ -158,6 +158,19 @@ class MutedKind(Base):
     kind: Mapped[str] = mapped_column(String(20), primary_key=True)
 
 
+class VapidKey(Base):
+    """A VAPID key that was rotated in or out; `private_key` is encrypted, and None once it is retired."""
+
+    __tablename__ = "push_vapid_key"
+    __table_args__ = NO_ID_TWICE
+
+    id: Mapped[Id]
+    public_key: Mapped[str] = mapped_column(String(88), unique=True)
+    private_key: Mapped[str | None] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    retired_at: Mapped[datetime | None]
+
+
 class HeldOrigin(Base):
     """A push service that refuses our key, contact or clock: nothing but one probe at a time is sent to it."""
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -44,6 +45,14 @@ class BrowserSubscription:
         except EndpointRefused as error:
             raise SubscriptionRefused(str(error)) from None
         return cls(endpoint, _public_key(keys.get("p256dh")), _secret(keys.get("auth")))
+
+
+def key_of(data: object, live: Container[str]) -> str | None:
+    """The VAPID key that a browser says it has subscribed with, if it says so; SubscriptionRefused if it has ended."""
+    key = data.get("applicationServerKey") if isinstance(data, dict) else None
+    if key is not None and not (isinstance(key, str) and key in live):
+        raise SubscriptionRefused("This browser subscribed with a key that has ended. Please load the page again.")
+    return key
 
 
 def save(

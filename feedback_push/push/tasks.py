@@ -3,10 +3,9 @@
 import logging
 
 from celery import shared_task
-from flask import current_app
 
 from feedback_push.database import db, utcnow
-from feedback_push.push import chores, claims, delivery, doorbell, fanout, outbox, summaries
+from feedback_push.push import chores, claims, delivery, doorbell, fanout, keys, outbox, summaries
 
 _log = logging.getLogger(__name__)
 
@@ -14,11 +13,11 @@ _log = logging.getLogger(__name__)
 @shared_task(name="push.fan_out")
 def fan_out(entry_id: int) -> None:
     """Make the first deliveries of an outbox entry; the others while those are sent, or in the next task."""
-    settings = current_app.extensions["settings"]
-    if not settings.push_enabled:
+    live_keys = keys.ring().live
+    if not live_keys:
         _log.info("push is off: outbox entry %s waits for VAPID keys", entry_id)
         return
-    made = fanout.next_set(entry_id, settings.vapid_public_key)
+    made = fanout.next_set(entry_id, *live_keys)
     db.session.commit()
     doorbell.ring("push.deliver")
     if made == fanout.SET_SIZE:
@@ -28,7 +27,7 @@ def fan_out(entry_id: int) -> None:
 @shared_task(name="push.deliver")
 def deliver() -> None:
     """Send the deliveries that are due."""
-    if not current_app.extensions["settings"].push_enabled:
+    if not keys.ring().live:
         _log.info("push is off: the deliveries that are due wait for VAPID keys")
         return
     if delivery.run():
@@ -39,7 +38,7 @@ def deliver() -> None:
 def sweep() -> None:
     """Knock for what is due: a lost knock, a retry, what was held, a dead worker's claim. Then do the chores."""
     now = utcnow()
-    if current_app.extensions["settings"].push_enabled:
+    if keys.ring().live:
         for user_id in summaries.due(now):
             summaries.make(user_id, now)
             db.session.commit()

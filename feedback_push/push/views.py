@@ -8,7 +8,7 @@ from flask_wtf.csrf import generate_csrf
 from feedback_push import browser_name, language, security
 from feedback_push.database import db, utcnow
 from feedback_push.extensions import csrf, limiter
-from feedback_push.push import receipts, subscriptions
+from feedback_push.push import keys, receipts, subscriptions
 from feedback_push.push.endpoints import EndpointPolicy
 from feedback_push.push.receipts import Event
 from feedback_push.push.subscriptions import BrowserSubscription, SubscriptionRefused
@@ -37,16 +37,18 @@ def _only_for_administrators() -> ResponseReturnValue | None:
 @blueprint.get("/key")
 def key() -> ResponseReturnValue:
     """The VAPID public key, and in X-CSRFToken what a service worker needs to subscribe with it."""
-    return jsonify(applicationServerKey=_vapid_public_key()), {"X-CSRFToken": generate_csrf()}
+    return jsonify(applicationServerKey=_current_key()), {"X-CSRFToken": generate_csrf()}
 
 
 @blueprint.post("/subscribe")
 def subscribe() -> ResponseReturnValue:
-    """Store this browser as a device of the caller."""
-    vapid_public_key = _vapid_public_key()
+    """Store this browser as a device of the caller; it may say which key it subscribed with."""
+    current = _current_key()
     policy = EndpointPolicy.of(current_app.extensions["settings"])
+    body = _body()
     try:
-        subscription = BrowserSubscription.parse(_body(), policy)
+        subscription = BrowserSubscription.parse(body, policy)
+        vapid_public_key = subscriptions.key_of(body, keys.ring().live) or current
     except SubscriptionRefused as error:
         return jsonify(error=str(error)), 422
     name = browser_name.guess(request.user_agent.string)
@@ -94,8 +96,6 @@ def _body() -> object:
         abort(400, "The JSON is nested too deeply.")
 
 
-def _vapid_public_key() -> str:
-    public_key: str = current_app.extensions["settings"].vapid_public_key
-    if not public_key:
-        abort(404, "Push is off: this site has no VAPID keys.")
-    return public_key
+def _current_key() -> str:
+    pair = keys.ring().current or abort(404, "Push is off: this site has no VAPID keys.")
+    return pair.public_key

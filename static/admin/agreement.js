@@ -74,7 +74,7 @@ async function forgetAllBut(subscription) {
 
 async function announce(subscription, facts) {
   facts.subscribed = true;
-  await post(page.subscribe, subscription);
+  await post(page.subscribe, { ...subscription.toJSON(), applicationServerKey: keyOf(subscription) });
   lastEndpoint.set(subscription.endpoint);
   if (choice.get() === null) choice.set("on"); // "off" may have been clicked in the meantime
   facts.known = true;

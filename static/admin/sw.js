@@ -112,8 +112,13 @@ async function renew({ oldSubscription, newSubscription }) {
   const { key, token } = await serverKey();
   const options = { userVisibleOnly: true, applicationServerKey: key };
   const subscription = newSubscription ?? (await self.registration.pushManager.subscribe(options));
-  await post("/push/subscribe", subscription, token);
+  await post("/push/subscribe", { ...subscription.toJSON(), applicationServerKey: keyOf(subscription) }, token);
   if (oldSubscription) await post("/push/unsubscribe", { endpoint: oldSubscription.endpoint }, token);
+}
+
+function keyOf({ options }) {
+  const bytes = new Uint8Array(options.applicationServerKey);
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 async function serverKey() {

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.feedback.models import Message
-from feedback_push.push import origins
+from feedback_push.push import keys, origins
 from feedback_push.push.errors import Misconfigured
 from feedback_push.push.models import DeviceState, Subscription
 from tests.admin.rows import device
@@ -187,6 +187,20 @@ def test_a_device_is_removed_by_its_button_and_not_by_a_link(dashboard: Visitor,
         dashboard.post(address, data={"csrf_token": dashboard.read("/admin/").fields["csrf_token"]}).status_code == 303
     )
     assert "No device yet" in dashboard.read("/admin/devices").one(id="empty").words
+
+
+def test_after_a_rotation_the_devices_page_tells_how_many_have_moved(dashboard: Visitor, staff: User) -> None:
+    assert dashboard.read("/admin/devices").all(id="moved") == []
+    device(staff)
+    new = keys.rotate()
+    db.session.commit()
+    device(staff, vapid_public_key=new)
+    told = dashboard.read("/admin/devices").one(id="moved").words
+    assert told.startswith("1 of 2 devices moved to the new key.")
+    assert "when their browser next opens the dashboard" in told
+    db.session.query(Subscription).update({"vapid_public_key": new})
+    db.session.commit()
+    assert "vapid retire" in dashboard.read("/admin/devices").one(id="moved").words
 
 
 def test_what_is_wrong_with_a_device_is_said(dashboard: Visitor, staff: User) -> None:

@@ -11,7 +11,7 @@ from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import inbox
-from feedback_push.push import origins, subscriptions
+from feedback_push.push import keys, origins, subscriptions
 from feedback_push.push.errors import Misconfigured
 from feedback_push.push.models import DeliveryState, DeviceState
 from tests.admin.rows import delivery, device
@@ -124,3 +124,30 @@ def test_the_newest_unread_message_is_known_by_its_number(owner: User) -> None:
     inbox.mark_read(second)
     db.session.commit()
     assert status.newest_unread == first.id
+
+
+def test_after_a_rotation_it_is_told_how_many_devices_have_moved(owner: User) -> None:
+    old = device(owner)
+    assert push_status.moved() is None
+    new = keys.rotate()
+    db.session.commit()
+    device(owner, vapid_public_key=new)
+    device(owner, vapid_public_key=new, state=DeviceState.GONE)
+    assert push_status.moved() == (1, 2)
+    old.vapid_public_key = new
+    assert push_status.moved() == (2, 2)
+    keys.retire(keys.old())
+    assert push_status.moved() is None
+
+
+def test_a_key_that_a_new_secret_key_made_unreadable_is_an_alarm(any_app: Flask, owner: User) -> None:
+    keys.rotate()
+    db.session.commit()
+    settings = any_app.extensions["settings"]
+    changed = {"secret_key": "another secret key", "vapid_private_key": "", "vapid_public_key": ""}
+    for changes in ({"secret_key": "another secret key"}, changed):
+        other = create_app(replace(settings, **changes))
+        with other.app_context():
+            assert "SECRET_KEY has changed" in (banner(owner) or "")
+            db.session.remove()
+            db.engine.dispose()

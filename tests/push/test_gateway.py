@@ -273,6 +273,27 @@ def test_a_key_that_the_site_no_longer_has_is_a_mismatch_without_a_request(servi
     assert service.requests == []
 
 
+def test_a_key_that_ends_while_its_push_is_under_way_stops_nothing(service: PushService) -> None:
+    device = service.new_device(KEYS.public_key)
+    device.answers([403])
+    service.latency = 0.2
+    door = new_gateway()
+    results: SimpleQueue[gateway.Result[int]] = SimpleQueue()
+    door.send([(0, push_to(device))], results)
+    servers.wait_until(lambda: len(service.requests) == 1)
+    door.sign_with([])
+    assert type(results.get(timeout=20).error) is errors.Misconfigured
+    assert door.is_running
+
+
+def test_a_token_outlives_a_change_of_the_other_keys(service: PushService) -> None:
+    door, device = new_gateway(), service.new_device(KEYS.public_key)
+    send(door, push_to(device))
+    door.sign_with([vapid.generate(), KEYS])
+    send(door, push_to(device))
+    assert len({request.headers["Authorization"] for request in service.requests}) == 1
+
+
 def test_every_push_of_a_mixed_batch_gets_exactly_its_own_result(service: PushService) -> None:
     wanted = [201, 410, 503, 429, 413, 400] * 5
     devices = [service.new_device(KEYS.public_key) for _ in wanted]

@@ -15,7 +15,7 @@ from feedback_push.auth import sessions
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db
-from feedback_push.push import views
+from feedback_push.push import keys, views
 from feedback_push.push.models import DeviceState, Subscription
 from tests.conftest import KEYS
 from tests.push.devices import owner
@@ -126,6 +126,25 @@ def test_a_browser_subscribes_and_is_stored_under_a_name_for_people(admin: Admin
         "Firefox on Linux",
         KEYS.public_key,
     )
+
+
+def test_a_browser_may_say_which_of_the_live_keys_it_has_used(admin: Administrator) -> None:
+    new = keys.rotate()
+    db.session.commit()
+    for key in (KEYS.public_key, new):
+        assert admin.call("/push/subscribe", {**GOOD, "applicationServerKey": key}).status_code == 200
+        assert [device.vapid_public_key for device in _devices()] == [key]
+    admin.subscribe()
+    assert [device.vapid_public_key for device in _devices()] == [new]
+    assert admin.get("/push/key").get_json() == {"applicationServerKey": new}
+
+
+@pytest.mark.parametrize("key", ["", "another key", 7, ["x"], {}, True])
+def test_a_browser_that_used_another_key_is_refused(admin: Administrator, key: Any) -> None:
+    refused = admin.call("/push/subscribe", {**GOOD, "applicationServerKey": key})
+    assert refused.status_code == 422
+    assert "key" in _error(refused)
+    assert _devices() == []
 
 
 def test_subscribing_twice_is_one_device(admin: Administrator) -> None:

@@ -1,0 +1,83 @@
+"""The operator's commands about VAPID keys."""
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from feedback_push.database import db
+from feedback_push.push import keys, vapid
+from feedback_push.push.models import Subscription
+
+vapid_keys = AppGroup("vapid", help="The keys that sign notifications.")
+
+
+@vapid_keys.command("generate")
+def generate() -> None:
+    """Print a new key pair as lines for .env; nothing is overwritten."""
+    pair = vapid.generate()
+    click.echo(f"VAPID_PRIVATE_KEY={pair.private_key}\nVAPID_PUBLIC_KEY={pair.public_key}")
+
+
+@vapid_keys.command("list")
+def show() -> None:
+    """Show every key: since when, whether it is in use, and how many devices were made with it."""
+    ring, devices = keys.ring(), keys.devices()
+    stored = {row.public_key: row for row in keys.every()}
+    for public_key in dict.fromkeys([*(ring.live.keys() - stored.keys()), *stored]):
+        row = stored.get(public_key)
+        since = f"{row.created_at:%Y-%m-%d}" if row else "from the settings"
+        click.echo(f"{public_key}  {since}  {_state(public_key, ring)}, {_number(devices.get(public_key, 0))}")
+
+
+@vapid_keys.command("rotate")
+def rotate() -> None:
+    """Make a new key current, on every machine at once; devices move to it when their browser next visits."""
+    if not current_app.extensions["settings"].vapid_subject:
+        raise click.ClickException("Set VAPID_SUBJECT first: whom a push service may write to.")
+    public_key = keys.rotate()
+    db.session.commit()
+    click.echo(
+        f"The new key is {public_key}.\n"
+        "Each device goes on with the key it has until its browser next opens the dashboard. `vapid list` and the "
+        "dashboard tell how many have moved; then end the old key with `vapid retire`."
+    )
+
+
+@vapid_keys.command("retire")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def retire(yes: bool) -> None:
+    """End every key but the current one, after saying which devices would get nothing until their next visit."""
+    old = keys.old()
+    if not old:
+        click.echo("There is no old key.")
+        return
+    lost = keys.lost(old)
+    click.echo(
+        f"Until they open the dashboard again, {_number(len(lost))} would get no notifications:"
+        if lost
+        else "Every device has moved: none would be lost."
+    )
+    for device in lost:
+        click.echo(f"  {device.user.email}  {device.name}  {_seen(device)}")
+    if not yes:
+        click.confirm(f"End {len(old)} old {'key' if len(old) == 1 else 'keys'} for good?", abort=True)
+    keys.retire(old)
+    db.session.commit()
+    click.echo("Done.")
+
+
+def _state(public_key: str, ring: keys.Ring) -> str:
+    if ring.current and public_key == ring.current.public_key:
+        return "current"
+    if public_key in ring.live:
+        return "still used"
+    return "unreadable: SECRET_KEY has changed" if public_key in ring.unreadable else "retired"
+
+
+def _number(devices: int) -> str:
+    return f"{devices} {'device' if devices == 1 else 'devices'}"
+
+
+def _seen(device: Subscription) -> str:
+    last = max(filter(None, (device.added_at, device.last_accepted_at, device.last_shown_at)))
+    return f"last seen {last:%Y-%m-%d}"

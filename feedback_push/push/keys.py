@@ -1,0 +1,147 @@
+"""The VAPID keys: several can be live, and each device goes on with the one that it was made with.
+
+The pair in the settings is the first, and is all there is until somebody rotates. What is stored is encrypted under
+SECRET_KEY, so that a stolen backup alone cannot push.
+"""
+
+import base64
+import logging
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from environs import ValidationError
+from flask import current_app
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import joinedload
+
+from feedback_push import setting_rules
+from feedback_push.database import db, utcnow
+from feedback_push.push import vapid
+from feedback_push.push.models import DeviceState, Subscription, VapidKey
+from feedback_push.push.vapid import VapidKeys
+
+_FRESH = 3.0  # seconds that a process goes on with the keys it has read
+_PURPOSE = b"feedback_push: stored VAPID keys"
+
+_log = logging.getLogger(__name__)
+
+
+class Ring(NamedTuple):
+    """The keys that can be used: `current` is what browsers subscribe with, None where push is off."""
+
+    current: VapidKeys | None
+    live: dict[str, VapidKeys]  # by their public keys
+    unreadable: frozenset[str]  # public keys of those that were stored under another SECRET_KEY
+
+
+def ring() -> Ring:
+    """The keys, read from the database every few seconds at most."""
+    cached: tuple[float, Ring] | None = current_app.extensions.get("push.keys")
+    if cached and time.monotonic() - cached[0] < _FRESH:
+        return cached[1]
+    fresh = _read()
+    for public_key in fresh.unreadable - (cached[1].unreadable if cached else set()):
+        _log.error("the VAPID key %s… was stored under another SECRET_KEY and cannot be used", public_key[:12])
+    current_app.extensions["push.keys"] = (time.monotonic(), fresh)
+    return fresh
+
+
+def rotate() -> str:
+    """Add a new pair, which is the current one for every process within seconds; its public key."""
+    ours, known = _ours(), every()
+    if ours and ours.public_key not in {row.public_key for row in known}:
+        _store(ours)  # or it would be the newest once it is taken out of the settings and put back
+    new = vapid.generate()
+    _store(new)
+    _forget()
+    return new.public_key
+
+
+def every() -> list[VapidKey]:
+    """What is stored of all keys, the retired ones too, the oldest first."""
+    return list(db.session.scalars(select(VapidKey).order_by(VapidKey.id)))
+
+
+def old() -> set[str]:
+    """The public keys that `retire` would end: all that are not retired yet, but for the current one."""
+    now = _read()
+    return ({*now.live, *now.unreadable}) - {now.current.public_key if now.current else ""}
+
+
+def lost(public_keys: Iterable[str]) -> list[Subscription]:
+    """The devices, with their owners, that could not be sent to without these keys."""
+    made_with = (Subscription.vapid_public_key.in_(set(public_keys)), Subscription.state == DeviceState.LIVE)
+    devices = select(Subscription).where(*made_with).order_by(Subscription.user_id, Subscription.id)
+    return list(db.session.scalars(devices.options(joinedload(Subscription.user))))
+
+
+def retire(public_keys: set[str]) -> None:
+    """End these keys for good: what is stored of them is erased, and their devices must subscribe again."""
+    for public_key in public_keys - {row.public_key for row in every()}:
+        db.session.add(VapidKey(public_key=public_key))
+    db.session.flush()
+    these = update(VapidKey).where(VapidKey.public_key.in_(public_keys), VapidKey.retired_at.is_(None))
+    db.session.execute(these.values(retired_at=utcnow(), private_key=None))
+    devices = update(Subscription).where(Subscription.vapid_public_key.in_(public_keys))
+    db.session.execute(devices.where(Subscription.state == DeviceState.LIVE).values(state=DeviceState.STALE))
+    _forget()
+
+
+def devices() -> dict[str, int]:
+    """How many devices can be sent to, by the key that they were made with."""
+    count = select(Subscription.vapid_public_key, func.count()).where(Subscription.state == DeviceState.LIVE)
+    rows = db.session.execute(count.group_by(Subscription.vapid_public_key))
+    return {public_key: number for public_key, number in rows}  # noqa: C416 - rows are no pairs to the type checker
+
+
+def _read() -> Ring:
+    ours = _ours()
+    live, unreadable, retired = {}, set(), set()
+    for row in every():
+        if row.retired_at:
+            retired.add(row.public_key)
+        elif pair := ours if ours and ours.public_key == row.public_key else _decrypted(row):
+            live[row.public_key] = pair
+        else:
+            unreadable.add(row.public_key)
+    newest = next(reversed(live.values()), None)
+    if ours and ours.public_key not in retired:
+        live.setdefault(ours.public_key, ours)
+        newest = newest or ours
+    return Ring(newest, live, frozenset(unreadable))
+
+
+def _ours() -> VapidKeys | None:
+    """The pair in the settings."""
+    settings = current_app.extensions["settings"]
+    return VapidKeys(settings.vapid_private_key, settings.vapid_public_key) if settings.push_enabled else None
+
+
+def _store(pair: VapidKeys) -> None:
+    secret = _cipher().encrypt(pair.private_key.encode()).decode()
+    db.session.add(VapidKey(public_key=pair.public_key, private_key=secret))
+    db.session.flush()
+
+
+def _decrypted(row: VapidKey) -> VapidKeys | None:
+    try:
+        private_key = _cipher().decrypt((row.private_key or "").encode()).decode()
+        if setting_rules.public_key_of(private_key) == row.public_key:
+            return VapidKeys(private_key, row.public_key)
+    except (InvalidToken, ValidationError):
+        return None
+    return None
+
+
+def _cipher() -> Fernet:
+    secret: str = current_app.extensions["settings"].secret_key
+    derived = HKDF(SHA256(), 32, salt=None, info=_PURPOSE).derive(secret.encode())
+    return Fernet(base64.urlsafe_b64encode(derived))
+
+
+def _forget() -> None:
+    current_app.extensions.pop("push.keys", None)

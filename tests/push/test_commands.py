@@ -1,0 +1,93 @@
+"""commands.py: the operator's commands about VAPID keys."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from feedback_push.database import db
+from feedback_push.push import keys
+from feedback_push.push.models import DeviceState
+from feedback_push.setting_rules import vapid_private_key, vapid_public_key
+from tests import servers
+from tests.conftest import KEYS
+from tests.push.devices import nowhere, owner
+from tests.test_cli import run, succeeds
+
+
+def test_a_key_pair_is_printed_for_the_settings_and_written_nowhere(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    pair = dict(line.split("=", 1) for line in succeeds(app, "vapid", "generate").splitlines())
+    assert list(pair) == ["VAPID_PRIVATE_KEY", "VAPID_PUBLIC_KEY"]
+    private_key = vapid_private_key(pair["VAPID_PRIVATE_KEY"], pair["VAPID_PUBLIC_KEY"])
+    assert vapid_public_key(pair["VAPID_PUBLIC_KEY"], private_key) == pair["VAPID_PUBLIC_KEY"]
+    assert private_key != KEYS.private_key
+    assert list(Path.cwd().iterdir()) == []
+
+
+def flask(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The command in a shell where nothing else is set."""
+    command = [str(servers.BIN / "flask"), "--app", "wsgi", *words]
+    environment = {"PATH": os.environ["PATH"], **settings}
+    return subprocess.run(
+        command, cwd=servers.CHECKOUT, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_a_key_pair_can_be_made_before_there_are_any_settings(tmp_path: Path) -> None:
+    made = flask("vapid", "generate", INSTANCE_DIR=str(tmp_path), PUSH_TTL="nonsense")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith("VAPID_PRIVATE_KEY=")
+    assert list(tmp_path.iterdir()) == []
+    refused = flask("vapid", "list", INSTANCE_DIR=str(tmp_path))
+    assert refused.returncode != 0
+    assert "SECRET_KEY" in refused.stderr
+
+
+def test_the_list_says_of_each_key_how_it_is_used(any_app: Flask) -> None:
+    assert succeeds(any_app, "vapid", "list") == f"{KEYS.public_key}  from the settings  current, 0 devices\n"
+    nowhere(owner(), 1)
+    told = succeeds(any_app, "vapid", "rotate")
+    assert told.startswith("The new key is ")
+    lines = succeeds(any_app, "vapid", "list").splitlines()
+    assert [line.split("  ")[0] for line in lines] == list(keys.ring().live)
+    assert [line.split("  ")[2] for line in lines] == ["still used, 1 device", "current, 0 devices"]
+    succeeds(any_app, "vapid", "retire", "--yes")
+    lines = succeeds(any_app, "vapid", "list").splitlines()
+    assert [line.split("  ")[2] for line in lines] == ["retired, 0 devices", "current, 0 devices"]
+
+
+def test_a_rotation_needs_a_contact(app: Flask) -> None:
+    object.__setattr__(app.extensions["settings"], "vapid_subject", "")
+    ended = run(app, "vapid", "rotate")
+    assert (ended.exit_code, ended.output) == (
+        1,
+        "Error: Set VAPID_SUBJECT first: whom a push service may write to.\n",
+    )
+    assert keys.every() == []
+
+
+def test_retiring_says_who_would_be_lost_and_asks(any_app: Flask) -> None:
+    nowhere(owner(), 1)
+    succeeds(any_app, "vapid", "rotate")
+    ended = run(any_app, "vapid", "retire", typed="n\n")
+    assert ended.exit_code == 1
+    assert "Until they open the dashboard again, 1 device would get no notifications:" in ended.output
+    assert "  owner@example.org  Browser  last seen 20" in ended.output
+    assert len(keys.ring().live) == 2
+    db.session.rollback()
+    succeeds(any_app, "vapid", "retire", typed="y\n")
+    assert len(keys.ring().live) == 1
+
+
+def test_when_every_device_has_moved_nobody_is_lost(any_app: Flask) -> None:
+    assert succeeds(any_app, "vapid", "retire") == "There is no old key.\n"
+    nowhere(owner(), 1, DeviceState.GONE)
+    succeeds(any_app, "vapid", "rotate")
+    assert "none would be lost" in succeeds(any_app, "vapid", "retire", "--yes")
+    assert succeeds(any_app, "vapid", "retire") == "There is no old key.\n"
