@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from feedback_push.auth import accounts
 from feedback_push.auth.models import User
-from feedback_push.database import db
+from feedback_push.database import db, utcnow
 from feedback_push.push import receipts
 from feedback_push.push.models import DeliveryState
 from tests.admin.rows import delivery, device
@@ -131,7 +131,7 @@ class Caller(Visitor):
 def place(app: Flask, staff: User) -> Place:
     message = receive(content=f"{MARK} content", submitter_name="Ada")
     phone = device(staff, endpoint=f"https://fcm.googleapis.com/fcm/send/{MARK}")
-    sent = delivery(message, phone, state=DeliveryState.ACCEPTED)
+    sent = delivery(message, phone, state=DeliveryState.ACCEPTED, accepted_at=utcnow())
     receipt = receipts.token(sent.id, receipts.signing_key(app.extensions["settings"].secret_key))
     ids = {"message": message.id, "device": phone.id, "endpoint": phone.endpoint, "receipt": receipt}
     return Place(app, staff, {name: str(value) for name, value in ids.items()})

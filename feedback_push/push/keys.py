@@ -19,6 +19,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import joinedload
 
 from feedback_push import setting_rules
+from feedback_push.auth import audit
+from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db, utcnow
 from feedback_push.push import vapid
 from feedback_push.push.models import DeviceState, Subscription, VapidKey
@@ -57,6 +59,7 @@ def rotate() -> str:
         _store(ours)  # or it would be the newest once it is taken out of the settings and put back
     new = vapid.generate()
     _store(new)
+    audit.note(AuditEvent.KEY_ROTATED)
     _forget()
     return new.public_key
 
@@ -88,6 +91,7 @@ def retire(public_keys: set[str]) -> None:
     db.session.execute(these.values(retired_at=utcnow(), private_key=None))
     devices = update(Subscription).where(Subscription.vapid_public_key.in_(public_keys))
     db.session.execute(devices.where(Subscription.state == DeviceState.LIVE).values(state=DeviceState.STALE))
+    audit.note(AuditEvent.KEY_RETIRED)
     _forget()
 
 

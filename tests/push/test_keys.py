@@ -8,6 +8,8 @@ from flask import Flask
 from sqlalchemy import event, text
 
 from feedback_push import create_app
+from feedback_push.auth import audit
+from feedback_push.auth.models import AuditEvent
 from feedback_push.config import Settings
 from feedback_push.database import db
 from feedback_push.push import delivery, keys, outbox, tasks, vapid
@@ -172,6 +174,13 @@ def test_a_retired_key_is_erased_and_does_not_come_back_from_the_settings(any_ap
     assert {row.public_key: row.private_key is None for row in keys.every()} == {KEYS.public_key: True, new: False}
     assert keys.old() == set()
     assert db.session.execute(text("SELECT id, state FROM push_subscription")).all() == [(device, DeviceState.STALE)]
+
+
+@pytest.mark.usefixtures("any_app")
+def test_what_happened_to_keys_is_in_the_audit_log() -> None:
+    rotated()
+    retire_all()
+    assert [entry.event for entry in audit.page().entries] == [AuditEvent.KEY_RETIRED, AuditEvent.KEY_ROTATED]
 
 
 def test_a_pair_that_was_put_into_the_settings_later_can_be_retired_too(any_app: Flask) -> None:
