@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from feedback_push.auth import accounts
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
-from feedback_push.push import receipts
+from feedback_push.push import receipts, trial
 from feedback_push.push.models import DeliveryState
 from tests.admin.rows import delivery, device
 from tests.conftest import PASSWORD, make_user
@@ -90,6 +90,13 @@ LINES = {
     "GET admin.message": Line("/admin/messages/{message}", For.DASHBOARD),
     "GET admin.ledger": Line("/admin/messages/{message}/ledger", For.DASHBOARD),
     "GET admin.devices": Line("/admin/devices", For.DASHBOARD, own=True),
+    "GET admin.settings": Line("/admin/settings", For.DASHBOARD),
+    "POST admin.settings": Line("/admin/settings", For.DASHBOARD, form={}),
+    "GET admin.show_test": Line("/admin/devices/tests/{test}.json", For.DASHBOARD, own=True),
+    "POST admin.test_device": Line("/admin/devices/{device}/test", For.DASHBOARD, form={}, own=True),
+    "POST admin.rename_device": Line("/admin/devices/{device}/rename", For.DASHBOARD, form={"name": "x"}, own=True),
+    "POST admin.pause_device": Line("/admin/devices/{device}/pause", For.DASHBOARD, form={}, own=True),
+    "POST admin.resume_device": Line("/admin/devices/{device}/resume", For.DASHBOARD, form={}, own=True, changes=False),
     "POST admin.remove_device": Line("/admin/devices/{device}/remove", For.DASHBOARD, form={}, own=True),
 }
 CLOSED = [name for name, line in LINES.items() if line.whom != For.EVERYBODY]
@@ -132,8 +139,10 @@ def place(app: Flask, staff: User) -> Place:
     message = receive(content=f"{MARK} content", submitter_name="Ada")
     phone = device(staff, endpoint=f"https://fcm.googleapis.com/fcm/send/{MARK}")
     sent = delivery(message, phone, state=DeliveryState.ACCEPTED, accepted_at=utcnow())
+    test = trial.start(phone)
+    db.session.commit()
     receipt = receipts.token(sent.id, receipts.signing_key(app.extensions["settings"].secret_key))
-    ids = {"message": message.id, "device": phone.id, "endpoint": phone.endpoint, "receipt": receipt}
+    ids = {"message": message.id, "device": phone.id, "endpoint": phone.endpoint, "receipt": receipt, "test": test.id}
     return Place(app, staff, {name: str(value) for name, value in ids.items()})
 
 

@@ -1,19 +1,78 @@
-"""The devices of the signed-in administrator."""
+"""The devices of the signed-in administrator: their names, tests, pauses and removal."""
 
-from flask import redirect, url_for
+from typing import Any
+
+from flask import abort, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from feedback_push.admin import push_status
+from feedback_push import typed_text
+from feedback_push.admin import push_status, words
 from feedback_push.admin.pages import ID, blueprint, page
-from feedback_push.database import db
-from feedback_push.push import subscriptions
+from feedback_push.database import db, utcnow
+from feedback_push.push import deliveries, keys, outbox, subscriptions, trial
+from feedback_push.push.models import Subscription
+
+LONGEST_NAME = 100
 
 
 @blueprint.get("/devices", endpoint="devices")
 def show_devices() -> ResponseReturnValue:
-    """The browsers of the signed-in administrator."""
-    return page("admin/devices.html", devices=subscriptions.of(current_user), moved=push_status.moved())
+    """The browsers of the signed-in administrator, and what has come of the test in `tested`."""
+    devices = subscriptions.of(current_user)
+    errors = {device.id: last for device in devices if (last := deliveries.last_failed(device))}
+    reasons = {device_id: (words.reason(last), last.entry.created_at) for device_id, last in errors.items()}
+    tested = trial.find(request.args.get("tested", 0, type=_id), current_user)
+    words_of_test = words.trial(*tested, utcnow())[0] if tested else None
+    entry = tested[0] if tested else None
+    told = {"reasons": reasons, "tested": entry, "words_of_test": words_of_test, "moved": push_status.moved()}
+    return page("admin/devices.html", devices=devices, **told)
+
+
+@blueprint.get(f"/devices/tests/<{ID}:entry_id>.json")
+def show_test(entry_id: int) -> ResponseReturnValue:
+    """What has come of a test, for the script that waits for it."""
+    found = trial.find(entry_id, current_user) or abort(404)
+    told, final = words.trial(*found, utcnow())
+    return jsonify(words=told, final=final)
+
+
+@blueprint.post(f"/devices/<{ID}:device_id>/test")
+def test_device(device_id: int) -> ResponseReturnValue:
+    """Send a real push to one of the caller's browsers, even to a paused one."""
+    if keys.ring().current is None:
+        abort(404)
+    entry = trial.start(_own(device_id))
+    db.session.commit()
+    outbox.wake(entry.id)
+    return _back(device_id, tested=entry.id)
+
+
+@blueprint.post(f"/devices/<{ID}:device_id>/rename")
+def rename_device(device_id: int) -> ResponseReturnValue:
+    """Give one of the caller's browsers another name; without a name it keeps the one it has."""
+    device = _own(device_id)
+    name = " ".join((typed_text.storable(request.form["name"]) or "").split())
+    device.name = name[:LONGEST_NAME] or device.name
+    db.session.commit()
+    return _back(device_id)
+
+
+@blueprint.post(f"/devices/<{ID}:device_id>/pause")
+def pause_device(device_id: int) -> ResponseReturnValue:
+    """Send no ordinary notification there until it is resumed."""
+    device = _own(device_id)
+    device.paused_at = device.paused_at or utcnow()
+    db.session.commit()
+    return _back(device_id)
+
+
+@blueprint.post(f"/devices/<{ID}:device_id>/resume")
+def resume_device(device_id: int) -> ResponseReturnValue:
+    """Send notifications there again."""
+    _own(device_id).paused_at = None
+    db.session.commit()
+    return _back(device_id)
 
 
 @blueprint.post(f"/devices/<{ID}:device_id>/remove")
@@ -22,3 +81,18 @@ def remove_device(device_id: int) -> ResponseReturnValue:
     subscriptions.remove_device(device_id, user=current_user)
     db.session.commit()
     return redirect(url_for("admin.devices"), 303)
+
+
+def _own(device_id: int) -> Subscription:
+    return subscriptions.find(device_id, user=current_user) or abort(404)
+
+
+def _back(device_id: int, **query: Any) -> ResponseReturnValue:
+    return redirect(url_for("admin.devices", **query, _anchor=f"device-{device_id}"), 303)
+
+
+def _id(value: str) -> int:
+    number = int(value)
+    if not 0 <= number < 2**63:
+        raise ValueError
+    return number

@@ -20,6 +20,7 @@ class PushStatus:
 
     banner: str | None
     troubled: Sequence[Subscription]
+    has_device: bool  # that works
 
     @property
     def gone(self) -> list[Subscription]:
@@ -56,7 +57,9 @@ def current(user: User) -> PushStatus | None:
         banner = _refused() or _unreadable(ring) or _mismatched(ring.current.public_key)
     else:
         banner = _unreadable(ring)
-    return PushStatus(banner, subscriptions.troubled(user)) if ring.current or banner else None
+    if not (ring.current or banner):
+        return None
+    return PushStatus(banner, subscriptions.troubled(user), subscriptions.works(user, ring.live))
 
 
 def moved() -> Moved | None:

@@ -1,11 +1,14 @@
 """The ledger in words: what became of a delivery, why, and what happens next; for an administrator."""
 
-from flask_babel import lazy_gettext
+from datetime import datetime, timedelta
+
+from flask_babel import format_decimal, gettext, lazy_gettext
 
 from feedback_push.push import errors
 from feedback_push.push.deliveries import LeftOut, Stage
-from feedback_push.push.models import Delivery, DeliveryState
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry
 
+TRIAL_WAITS = timedelta(seconds=15)
 STAGES = {
     Stage.QUEUED: lazy_gettext("Queued"),
     Stage.SENDING: lazy_gettext("On its way"),
@@ -80,3 +83,22 @@ def _next_step(delivery: Delivery) -> object:
         case DeliveryState.WAITING if delivery.error == errors.Misconfigured.code:
             return _WHEN_MENDED
     return None
+
+
+def trial(entry: OutboxEntry, delivery: Delivery | None, now: datetime) -> tuple[str, bool]:
+    """What has come of a test push so far, and whether that is its end."""
+    if delivery and delivery.shown_at:
+        seconds = format_decimal(round((delivery.shown_at - entry.created_at).total_seconds(), 1))
+        return gettext("Arrived after %(seconds)s s.", seconds=seconds), True
+    if delivery and (why := reason(delivery)):
+        final = delivery.state in (DeliveryState.FAILED, DeliveryState.EXPIRED)
+        return f"{why} {next_step(delivery) or ''}".strip(), final
+    if now - entry.created_at < TRIAL_WAITS:
+        return gettext("On its way …"), False
+    if delivery is None:
+        if entry.fanned_out_at:
+            return str(_REASONS[errors.Gone.code]), True
+        return gettext("No worker has taken it within 15 seconds: is one running?"), False
+    if delivery.state == DeliveryState.ACCEPTED:
+        return gettext("Not arrived within 15 seconds.") + f" {next_step(delivery)}", True
+    return gettext("Not arrived within 15 seconds: the push service has not answered yet."), False

@@ -2,12 +2,12 @@
 
 import base64
 import binascii
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import and_, case, delete, func, or_, select, update
+from sqlalchemy import and_, case, delete, exists, func, or_, select, update
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, insert, utcnow
@@ -16,6 +16,7 @@ from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
 from feedback_push.push.models import DeviceState, Subscription
 
 FAILING = 5  # tries in a row without getting through, in about seven minutes: fewer are nothing to worry about
+_NOT_WELL = 3  # failures in a row
 _KEEP_GONE = timedelta(days=30)
 _MOST_TROUBLED = 20
 
@@ -85,6 +86,18 @@ def remove(endpoint: str, *, user: User) -> None:
 def remove_device(device_id: int, *, user: User) -> None:
     """Forget a browser of this user by its id."""
     db.session.execute(delete(Subscription).where(Subscription.id == device_id, Subscription.user_id == user.id))
+
+
+def find(device_id: int, *, user: User) -> Subscription | None:
+    """A browser of this user by its id."""
+    return db.session.scalar(select(Subscription).where(Subscription.id == device_id, Subscription.user_id == user.id))
+
+
+def works(user: User, live: Iterable[str]) -> bool:
+    """Whether this user has a browser that notifications get through to, by one of the live keys."""
+    mine = (Subscription.user_id == user.id, Subscription.vapid_public_key.in_(list(live)))
+    well = (Subscription.state == DeviceState.LIVE, Subscription.paused_at.is_(None), Subscription.failures < _NOT_WELL)
+    return bool(db.session.scalar(select(exists().where(*mine, *well))))
 
 
 def of(user: User) -> list[Subscription]:

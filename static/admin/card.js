@@ -44,6 +44,6 @@ export function markThisDevice() {
   for (const row of document.querySelectorAll("[data-endpoint]")) {
     const here = row.dataset.endpoint === lastEndpoint.get();
     row.querySelector(".this-device").hidden = !here;
-    row.querySelector("form").hidden = here;
+    row.querySelector("[data-remove]").hidden = here;
   }
 }

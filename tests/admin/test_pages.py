@@ -210,9 +210,9 @@ def test_what_is_wrong_with_a_device_is_said(dashboard: Visitor, staff: User) ->
     device(staff, name="Stale", state=DeviceState.STALE)
     page = dashboard.read("/admin/devices")
     words = page.one(id="devices").words
-    assert "last notification 31 Jan 2026, 12:00 UTC" in words
+    assert "Last sent 31 Jan 2026, 12:00 UTC" in words
     assert "3 tries in a row did not get through." in words
-    assert "1 try in a row did not get through." in words
+    assert "1 try did not get through." in words
     assert [pill.words for pill in page.all("span", class_="pill stale")] == ["Needs a visit"]
     assert "It belongs to an earlier key" in words
 

@@ -1,0 +1,14 @@
+/** Waits on the devices page for what comes of a test push, and says it. */
+
+const BETWEEN_LOOKS = 500;
+
+const place = document.querySelector("[data-test]");
+
+async function look() {
+  const response = await fetch(place.dataset.test, { credentials: "same-origin" }).catch(() => null);
+  const told = response?.ok ? await response.json() : null;
+  if (told && place.textContent !== told.words) place.textContent = told.words;
+  if (!told?.final) setTimeout(look, BETWEEN_LOOKS);
+}
+
+if (place) look();

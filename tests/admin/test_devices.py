@@ -1,0 +1,131 @@
+"""admin/devices.py: an administrator's devices are tested, renamed and paused, and what comes of it is said."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from feedback_push.auth.models import User
+from feedback_push.database import db, utcnow
+from feedback_push.push import subscriptions
+from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
+from feedback_push.push.subscriptions import BrowserSubscription
+from tests.admin.rows import device
+from tests.conftest import KEYS
+from tests.visits import Visitor
+
+
+@pytest.fixture
+def phone(staff: User) -> Subscription:
+    return device(staff, name="Phone")
+
+
+def press(dashboard: Visitor, phone: Subscription, button: str, **fields: str) -> str:
+    form = {"csrf_token": dashboard.read("/admin/devices").fields["csrf_token"], **fields}
+    answer = dashboard.post(f"/admin/devices/{phone.id}/{button}", data=form)
+    assert answer.status_code == 303
+    db.session.rollback()
+    return answer.location or ""
+
+
+def test_a_name_that_was_given_stays_when_the_browser_subscribes_again(
+    dashboard: Visitor, staff: User, phone: Subscription
+) -> None:
+    assert press(dashboard, phone, "rename", name="  My\x00 phone ") == f"/admin/devices#device-{phone.id}"
+    browser = BrowserSubscription(phone.endpoint, phone.p256dh, phone.auth)
+    subscriptions.save(browser, user=staff, vapid_public_key=KEYS.public_key, name="Firefox on Android")
+    db.session.commit()
+    assert phone.name == "My phone"
+    press(dashboard, phone, "rename", name=" ")
+    assert phone.name == "My phone"
+    press(dashboard, phone, "rename", name="x" * 200)
+    assert phone.name == "x" * 100
+
+
+def test_a_paused_device_says_so_until_it_is_resumed(dashboard: Visitor, phone: Subscription) -> None:
+    press(dashboard, phone, "pause")
+    since = phone.paused_at
+    assert since
+    press(dashboard, phone, "pause")
+    assert phone.paused_at == since
+    assert "nothing but tests is sent there" in dashboard.read("/admin/devices").one(id="devices").words
+    press(dashboard, phone, "resume")
+    assert phone.paused_at is None
+    assert "Paused" not in dashboard.read("/admin/devices").one(id="devices").words
+
+
+def test_a_test_is_a_notification_for_that_device_alone(dashboard: Visitor, phone: Subscription) -> None:
+    address = press(dashboard, phone, "test")
+    entry = db.session.query(OutboxEntry).one()
+    assert (entry.kind, entry.subscription_id, entry.user_id) == ("test", phone.id, None)
+    assert address == f"/admin/devices?tested={entry.id}#device-{phone.id}"
+    told = dashboard.read(address).one(role="status")
+    assert told.words == "On its way …"
+    assert dashboard.get(told.attributes["data-test"]).get_json() == {"words": "On its way …", "final": False}
+
+
+TOLD: list[tuple[dict[str, Any], str, bool]] = [
+    ({"state": DeliveryState.WAITING}, "the push service has not answered yet", False),
+    ({"state": DeliveryState.WAITING, "error": "unavailable"}, "The push service could not be reached.", False),
+    ({"state": DeliveryState.FAILED, "error": "gone"}, "The browser has unsubscribed.", True),
+    ({"state": DeliveryState.ACCEPTED}, "Not arrived within 15 seconds. Whether it was shown is not known", True),
+]
+
+
+@pytest.mark.parametrize(("row", "words", "final"), TOLD)
+def test_what_does_not_arrive_is_explained(
+    dashboard: Visitor, phone: Subscription, row: dict[str, Any], words: str, final: bool
+) -> None:
+    press(dashboard, phone, "test")
+    entry = db.session.query(OutboxEntry).one()
+    entry.created_at = utcnow() - timedelta(seconds=16)
+    db.session.commit()
+    address = f"/admin/devices/tests/{entry.id}.json"
+    assert "is one running?" in dashboard.get(address).get_json()["words"]
+    db.session.add(Delivery(outbox_id=entry.id, subscription_id=phone.id, **row))
+    db.session.commit()
+    told = dashboard.get(address).get_json()
+    assert words in told["words"]
+    assert told["final"] is final
+
+
+def test_an_arrival_is_told_in_seconds(dashboard: Visitor, phone: Subscription) -> None:
+    press(dashboard, phone, "test")
+    entry = db.session.query(OutboxEntry).one()
+    shown_at = entry.created_at + timedelta(seconds=1.31)
+    db.session.add(
+        Delivery(outbox_id=entry.id, subscription_id=phone.id, state=DeliveryState.ACCEPTED, shown_at=shown_at)
+    )
+    db.session.commit()
+    told = dashboard.get(f"/admin/devices/tests/{entry.id}.json").get_json()
+    assert told == {"words": "Arrived after 1.3 s.", "final": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "works"),
+    [
+        ({}, True),
+        ({"failures": 2}, True),
+        ({"failures": 3}, False),
+        ({"paused_at": utcnow()}, False),
+        ({"state": DeviceState.STALE}, False),
+        ({"vapid_public_key": "another"}, False),
+    ],
+)
+def test_whoever_has_no_device_that_works_is_told_so_where_there_is_no_card(
+    dashboard: Visitor, staff: User, changes: dict[str, Any], works: bool
+) -> None:
+    device(staff, **changes)
+    assert bool(dashboard.read("/admin/settings").all(id="no-device")) is not works
+    for page in ("/admin/", "/admin/devices"):
+        assert dashboard.read(page).all(id="no-device") == []
+
+
+def test_the_last_error_is_said_in_words(dashboard: Visitor, phone: Subscription) -> None:
+    press(dashboard, phone, "test")
+    entry = db.session.query(OutboxEntry).one()
+    db.session.add(
+        Delivery(outbox_id=entry.id, subscription_id=phone.id, state=DeliveryState.FAILED, error="rejected", status=400)
+    )
+    db.session.commit()
+    assert "The push service refused the message. (400)" in dashboard.read("/admin/devices").one(id="devices").words
