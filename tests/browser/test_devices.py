@@ -1,0 +1,37 @@
+"""static/admin/devices.js and ledger.js in a real Firefox on a real site: what arrives is said without reloading."""
+
+import pytest
+
+from tests.browser.dashboard import Dashboard
+
+
+@pytest.fixture
+def device(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    dashboard.turn_on()
+
+
+@pytest.mark.usefixtures("device")
+def test_a_test_push_arrives_and_its_time_is_told(dashboard: Dashboard) -> None:
+    browser = dashboard.browser
+    dashboard.visit("devices")
+    browser.find('form[action$="/test"] button').click()
+    assert browser.alert("It works").body == "This is the test that you asked for."
+    told = browser.wait_for(lambda: "Arrived" in browser.find("[data-test]").text and browser.find("[data-test]").text)
+    assert str(told).endswith(" s.")
+    assert not browser.find("form[data-remove]").is_displayed
+
+
+@pytest.mark.usefixtures("device")
+def test_the_ledger_of_an_open_message_says_what_has_happened_since(dashboard: Dashboard) -> None:
+    browser = dashboard.browser
+    dashboard.site.visitor().write("Hello", name="Ada")
+    browser.alert("Ada:")
+    dashboard.wait_for_receipt(lambda told: told.shown_at is not None)
+    browser.open(f"{dashboard.site.dashboard}")
+    browser.find("a.row-link").click()
+    assert "Shown" in browser.wait_for("#deliveries .pill").text
+    browser.script("document.querySelector('#deliveries .pill').textContent = 'old'")
+    browser.script("document.getElementById('ledger').dataset.moving = ''")
+    browser.script("document.dispatchEvent(new Event('visibilitychange'))")
+    browser.wait_for(lambda: "Shown" in browser.find("#deliveries .pill").text)
