@@ -82,14 +82,17 @@ def _beginning(endpoint: str) -> str:
 
 @lru_cache
 def _origin(beginning: str) -> str:
-    parts = urlsplit(beginning)
+    try:
+        parts = urlsplit(beginning)
+    except ValueError:
+        return beginning  # which `check` refuses
     host = parts.netloc.rpartition("@")[2].lower()
     return f"{parts.scheme}://{host.removesuffix(f':{_DEFAULT_PORTS.get(parts.scheme)}')}"
 
 
 @lru_cache
 def _number(beginning: str) -> int:
-    return zlib.crc32(_origin(beginning).encode()) & 0x7FFFFFFF  # fits a column
+    return zlib.crc32(_origin(beginning).encode(errors="replace")) & 0x7FFFFFFF  # fits a column
 
 
 @lru_cache

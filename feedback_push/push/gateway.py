@@ -132,7 +132,10 @@ class Gateway:
 
     def _request(self, job: _Job) -> tuple[str, list[str], bytes] | PushError:
         try:
-            return job.push.endpoint, self._headers(job.push, job.origin), self._encrypt(job.push)
+            self._policy.check(job.push.endpoint)
+            return job.push.endpoint, self._headers(job.push, job.origin), _encrypted(job.push)
+        except EndpointRefused as refusal:
+            return Rejected(detail=str(refusal))
         except PushError as error:
             return error
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not lose the message; the text could name it
@@ -155,17 +158,6 @@ class Gateway:
             for other in lane.clear():  # they would be refused too
                 other.put(Postponed(detail="the push service refuses what this site sends"))
 
-    def _encrypt(self, push: Push) -> bytes:
-        try:
-            self._policy.check(push.endpoint)
-            keys = {"p256dh": push.p256dh, "auth": push.auth}
-            body: bytes = WebPusher({"endpoint": push.endpoint, "keys": keys}).encode(push.payload.encode())["body"]
-        except EndpointRefused as error:
-            raise Rejected(detail=str(error)) from None
-        except ValueError:
-            raise Rejected(detail="the device's keys are unusable") from None
-        return body
-
     def _headers(self, push: Push, origin: str) -> list[str]:
         signer = self._signers.get(push.vapid_public_key)
         if signer is None:
@@ -186,3 +178,12 @@ class Gateway:
         if signer and isinstance(error, Misconfigured):
             signer.forget(job.origin)
         return error
+
+
+def _encrypted(push: Push) -> bytes:
+    keys = {"p256dh": push.p256dh, "auth": push.auth}
+    try:
+        body: bytes = WebPusher({"endpoint": push.endpoint, "keys": keys}).encode(push.payload.encode())["body"]
+    except ValueError:
+        raise Rejected(detail="the device's keys are unusable") from None
+    return body

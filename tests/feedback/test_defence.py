@@ -112,7 +112,7 @@ def test_no_person_comes_to_the_hidden_field(visitor: Visitor) -> None:
     assert ".trap { display: none; }" in visitor.get("/static/site.css").text
 
 
-@pytest.mark.parametrize(("seconds", "reason"), [(0, Suspicion.TOO_FAST), (1.9, Suspicion.TOO_FAST), (2.1, None)])
+@pytest.mark.parametrize(("seconds", "reason"), [(0, Suspicion.TOO_FAST), (1, Suspicion.TOO_FAST), (2.1, None)])
 def test_nobody_types_a_message_in_less_than_two_seconds(
     visitor: Visitor, let_pass: Pass, seconds: float, reason: Suspicion | None
 ) -> None:

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from feedback_push.config import Settings
 from feedback_push.push import endpoints, transport
 from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
+from feedback_push.push.errors import Rejected
+from feedback_push.push.gateway import Push
 from feedback_push.push.transport import NoAnswer, Response, Transport
+from tests.conftest import KEYS
+from tests.push.sending import impatient, new_gateway, send
 
 REAL = [
     "https://fcm.googleapis.com/fcm/send/dGVzdA:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx",
@@ -157,6 +161,30 @@ def test_a_hostile_endpoint_is_refused_in_words_that_do_not_repeat_it(endpoint: 
     with pytest.raises(EndpointRefused) as refusal:
         EndpointPolicy().check(endpoint)
     assert not {"evil", "127", "googleapis", "apple"} & set(re.findall(r"\w+", str(refusal.value)))
+
+
+def test_the_gateway_opens_no_connection_for_any_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    real = EndpointPolicy.open_socket
+
+    def noted(self: EndpointPolicy, family: int, kind: int, protocol: int, host: str) -> socket.socket:
+        opened.append(host)
+        return real(self, family, kind, protocol, host)
+
+    impatient(monkeypatch)
+    monkeypatch.setattr(EndpointPolicy, "open_socket", noted)
+    door = new_gateway(push_allowed_hosts=(), push_allow_private_addresses=False)
+    pushes = [
+        Push(endpoint, KEYS.public_key, "A" * 22, KEYS.public_key, "{}", 60, "high", None) for endpoint in HOSTILE
+    ]
+    results = send(door, *pushes)
+    assert len(results) >= 60
+    assert {type(result.error) for result in results} == {Rejected}
+    assert opened == []
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # and it is noted where one is opened
+        allowed = new_gateway(push_allowed_hosts=("127.0.0.1",))
+        send(allowed, pushes[0]._replace(endpoint=f"http://127.0.0.1:{listener.getsockname()[1]}/x"))
+    assert opened == ["127.0.0.1"]
 
 
 @given(st.text(alphabet="htps:/.@[]%#?\\ aA0-_~x\t", max_size=60))

@@ -21,7 +21,15 @@ SCHEMES = ("light", "dark")
 CHECKED = [(390, "light"), (1280, "dark")]  # by axe, which takes long: every colour and either layout
 _ARGUMENTS: dict[str, Any] = {"message_id": sights.MOST_TOLD}
 # Addresses that answer with something other than a page, and those that lead elsewhere.
-_NO_PAGES = {"static", "feedback.home", "health.healthz", "health.readyz", "push.key", "admin.ledger"}
+_NO_PAGES = {
+    "static",
+    "feedback.home",
+    "health.healthz",
+    "health.readyz",
+    "push.key",
+    "feedback.challenge",
+    "admin.ledger",
+}
 _ASIDE = ("sw.js", ".webmanifest", ".js", ".css", ".json", ".csv")
 _VISITORS = ("feedback.", "auth.login")
 _MOVED = """() => new Promise(done => new PerformanceObserver((list, observer) => {
