@@ -11,6 +11,7 @@ from feedback_push import database
 from feedback_push.auth import accounts
 from feedback_push.auth.accounts import AccountError
 from feedback_push.database import db
+from feedback_push.feedback.commands import person
 from feedback_push.push.commands import vapid_keys
 
 user = AppGroup("user", help="Administrators' accounts.")
@@ -28,6 +29,7 @@ def init_app(app: Flask) -> None:
         database.enable_migrations(app)
     app.cli.add_command(user)
     app.cli.add_command(vapid_keys)
+    app.cli.add_command(person)
 
 
 @user.command("create")

@@ -21,6 +21,7 @@ _PACKAGE = Path(__file__).resolve().parent
 ROOT = _PACKAGE if (_PACKAGE / "templates").is_dir() else _PACKAGE.parent
 # sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
 _LONGEST_SOCKET_PATH = 100
+_DAYS = validate.Range(0, 36500)
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound to
 
 
@@ -54,6 +55,10 @@ class Settings:
     notification_shows: str = "all"
     notification_burst: Burst = rules.USUAL_BURST
     quiet_hours: QuietHours | None = None
+    retain_messages_days: int = 0  # 0: for ever
+    retain_spam_days: int = 30
+    retain_deliveries_days: int = 90
+    retain_audit_days: int = 365
     time_zone: str = "UTC"
     site_name: str = "Feedback Push"
     site_logo: str = ""  # empty: our own
@@ -179,6 +184,10 @@ def _read(env: Env) -> Settings:
         # What is without defence is a test or under load, which counts every notification.
         notification_burst=env.burst("NOTIFICATION_BURST", "0" if form_defence is False else str(rules.USUAL_BURST)),
         quiet_hours=env.quiet_hours("QUIET_HOURS", ""),
+        retain_messages_days=env.int("RETAIN_MESSAGES_DAYS", 0, validate=_DAYS),
+        retain_spam_days=env.int("RETAIN_SPAM_DAYS", 30, validate=_DAYS),
+        retain_deliveries_days=env.int("RETAIN_DELIVERIES_DAYS", 90, validate=_DAYS),
+        retain_audit_days=env.int("RETAIN_AUDIT_DAYS", 365, validate=_DAYS),
         time_zone=env.time_zone("TIME_ZONE", "UTC"),
         site_name=env.site_name("SITE_NAME", "Feedback Push"),
         site_logo=env.site_logo("SITE_LOGO", ""),

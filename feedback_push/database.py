@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -127,6 +128,17 @@ def among(column: QueryableAttribute[int] | ColumnElement[int], ids: Iterable[in
     if db.session.get_bind().dialect.name == "postgresql":
         return column == func.any(literal(list(ids), postgresql.ARRAY(BigInteger)))
     return column.in_(select(func.json_each(json.dumps(list(ids))).table_valued("value").c.value))
+
+
+def overwrite_what_is_deleted() -> None:
+    """Have SQLite write zeros over what is deleted from now on, and take what was out of its log; between transactions.
+
+    PostgreSQL gives the room to other rows by itself.
+    """
+    if db.engine.dialect.name == "sqlite":
+        with closing(db.engine.raw_connection()) as connection:
+            connection.execute("PRAGMA secure_delete=ON")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _engine_options(url: str) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from flask import has_request_context, request
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import CursorResult, delete, select
 
 from feedback_push import browser_name, network_address
 from feedback_push.auth.models import AuditEntry, AuditEvent, User
@@ -74,6 +75,13 @@ def page(before: int | None = None, about: User | None = None, size: int = _PER_
         wanted = wanted.where(AuditEntry.user_id == about.id)
     entries = list(db.session.scalars(wanted))
     return AuditPage(entries[:size], entries[size - 1].id if len(entries) > size else None)
+
+
+def remove_older(before: datetime, most: int) -> int:
+    """Remove entries from before then, the oldest first; how many it was."""
+    oldest = select(AuditEntry.id).where(AuditEntry.at < before).order_by(AuditEntry.at).limit(most).scalar_subquery()
+    removed = db.session.execute(delete(AuditEntry).where(AuditEntry.id.in_(oldest)))
+    return cast("CursorResult[Any]", removed).rowcount
 
 
 def words(entry: AuditEntry) -> str:

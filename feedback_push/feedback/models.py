@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -32,6 +33,15 @@ LISTS = {
 _IN_INDEX = ("id", "state", "deleted_at")
 
 
+def person_of(email: str) -> str | None:
+    """The one spelling of an e-mail address under which its owner's messages are found."""
+    return email.strip().casefold()[:320] or None
+
+
+def _person_of_row(row: Any) -> str | None:
+    return person_of(row.get_current_parameters()["submitter_email"])
+
+
 class Message(Base):
     """One message; `user` is set when its writer was signed in, `outbox_id` names the notification about it.
 
@@ -44,6 +54,7 @@ class Message(Base):
     content: Mapped[str] = mapped_column(Text)
     submitter_name: Mapped[str] = mapped_column(String(200))
     submitter_email: Mapped[str] = mapped_column(String(320))
+    person: Mapped[str | None] = mapped_column(String(320), default=_person_of_row)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     read_at: Mapped[datetime | None]
     state: Mapped[MessageState] = mapped_column(
@@ -61,5 +72,6 @@ class Message(Base):
         *(partial_index(f"ix_feedback_message_{name}", *_IN_INDEX, where=rows) for name, rows in LISTS.items()),
         partial_index("ix_feedback_message_deleted_at", "deleted_at", where="deleted_at IS NOT NULL"),
         Index("ix_feedback_message_created_at", "created_at"),
+        partial_index("ix_feedback_message_person", "person", "id", where="person IS NOT NULL"),
         NO_ID_TWICE,
     )

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any, cast
 
 from flask import current_app
-from sqlalchemy import delete, select
+from sqlalchemy import CursorResult, delete, select
 
 from feedback_push.database import among, db, utcnow
 from feedback_push.push import doorbell, kinds
@@ -54,3 +55,12 @@ def due(now: datetime) -> list[int]:
 def remove(entry_ids: Iterable[int]) -> None:
     """Remove entries with their deliveries, sent or not; the caller commits."""
     db.session.execute(delete(OutboxEntry).where(among(OutboxEntry.id, entry_ids)))
+
+
+def remove_older(before: datetime, most: int) -> int:
+    """Remove entries made before then whose time is over, the oldest first, with their deliveries; how many it was."""
+    # Those with the lowest ids are the oldest: where none of them is old enough there is no need to look further.
+    first = select(OutboxEntry.id).order_by(OutboxEntry.id).limit(most).scalar_subquery()
+    too_old = (OutboxEntry.created_at < before, OutboxEntry.expires_at < utcnow())
+    removed = db.session.execute(delete(OutboxEntry).where(OutboxEntry.id.in_(first), *too_old))
+    return cast("CursorResult[Any]", removed).rowcount

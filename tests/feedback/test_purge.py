@@ -1,15 +1,22 @@
-"""feedback/purge.py: what was deleted can be brought back for a day, and is gone after it."""
+"""feedback/purge.py: what was deleted can be brought back for a day; what is older than the settings say goes too."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
+from feedback_push.auth import audit
+from feedback_push.auth.models import AuditEntry, AuditEvent
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import purge
-from feedback_push.feedback.models import Message
+from feedback_push.feedback.models import Message, MessageState
 from feedback_push.push import chores
-from feedback_push.push.models import OutboxEntry
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry
+from tests.admin.rows import delivery, device
+from tests.conftest import make_user
 from tests.feedback.messages import receive
 
 
@@ -48,4 +55,106 @@ def test_a_message_without_a_notification_goes_too() -> None:
     message.outbox_entry = None
     db.session.commit()
     purge.remove_deleted(utcnow())
+    assert left() == []
+
+
+AGED = {"retain_messages_days": 100, "retain_spam_days": 30, "retain_deliveries_days": 90, "retain_audit_days": 365}
+
+
+def sweep(app: Flask, **changes: int) -> None:
+    """The chore of one sweep, under these settings."""
+    settings = app.extensions["settings"]
+    app.extensions["settings"] = replace(settings, **{**AGED, **changes})
+    purge.remove_old(utcnow())
+    db.session.commit()
+    db.session.expire_all()
+    app.extensions["settings"] = settings
+
+
+def days_ago(days: float) -> datetime:
+    return utcnow() - timedelta(days=days)
+
+
+def entry_made(days: float, **more: Any) -> OutboxEntry:
+    made = days_ago(days)
+    entry = OutboxEntry(payload="{}", topic="t", urgency="high", created_at=made, **{"expires_at": made, **more})
+    db.session.add(entry)
+    db.session.commit()
+    return entry
+
+
+@pytest.mark.parametrize("state", list(MessageState))
+def test_a_message_older_than_the_settings_say_goes_wherever_it_is(any_app: Flask, state: MessageState) -> None:
+    kept = receive(created_at=days_ago(99.9))
+    receive(created_at=days_ago(100.1), state=state, content="Forget this")
+    receive(created_at=days_ago(100.1), deleted_at=utcnow())
+    sweep(any_app, retain_spam_days=0)
+    assert left() == [kept.id]
+    assert list(db.session.scalars(select(OutboxEntry.id))) == [kept.outbox_id]
+
+
+def test_spam_has_an_age_of_its_own(any_app: Flask) -> None:
+    spam = {"state": MessageState.SPAM, "spam_reason": "honeypot"}
+    receive(created_at=days_ago(30.1), **spam)
+    kept = [receive(created_at=days_ago(29.9), **spam), receive(created_at=days_ago(60))]
+    sweep(any_app)
+    assert left() == [message.id for message in kept]
+
+
+def test_a_message_loses_nothing_but_its_ledger(any_app: Flask) -> None:
+    user = make_user("staff@example.org")
+    old, young = receive(content="Old"), receive(content="Young")
+    for message in (old, young):
+        delivery(message, device(user), state=DeliveryState.ACCEPTED)
+    assert old.outbox_entry
+    old.outbox_entry.created_at = old.outbox_entry.expires_at = days_ago(90.1)
+    db.session.commit()
+    sweep(any_app)
+    assert (old.outbox_id, old.content, old.state) == (None, "Old", MessageState.NEW)
+    assert [entry.id for entry in db.session.scalars(select(OutboxEntry))] == [young.outbox_id]
+    assert [row.outbox_id for row in db.session.scalars(select(Delivery))] == [young.outbox_id]
+
+
+def test_a_notification_that_may_still_be_sent_stays(any_app: Flask) -> None:
+    entry = entry_made(2, expires_at=utcnow() + timedelta(hours=1))
+    sweep(any_app, retain_deliveries_days=1)
+    assert db.session.get(OutboxEntry, entry.id)
+
+
+def test_the_audit_log_has_an_age_too(any_app: Flask) -> None:
+    for days in (366, 364):
+        audit.note(AuditEvent.KEY_ROTATED)
+        newest = db.session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
+        assert newest
+        newest.at = days_ago(days)
+        db.session.commit()
+    sweep(any_app)
+    assert [entry.id for entry in db.session.scalars(select(AuditEntry))] == [2]
+
+
+def test_zero_days_are_for_ever(any_app: Flask) -> None:
+    kept = [receive(created_at=days_ago(5000)).id, receive(created_at=days_ago(5000), state=MessageState.SPAM).id]
+    entry_made(5000)
+    sweep(any_app, **dict.fromkeys(AGED, 0))
+    assert left() == kept
+    assert len(db.session.scalars(select(OutboxEntry)).all()) == 3
+
+
+def test_what_is_too_old_goes_in_batches_for_a_second_and_then_with_the_next_sweep(
+    any_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purge, "BATCH", 2)
+    for _ in range(7):
+        receive(created_at=days_ago(200))
+    monkeypatch.setattr(purge, "_SECONDS", -1)
+    sweep(any_app)
+    assert len(left()) == 5
+    monkeypatch.setattr(purge, "_SECONDS", 60)
+    sweep(any_app)
+    assert left() == []
+
+
+def test_the_sweep_does_it_by_itself(any_app: Flask) -> None:
+    receive(created_at=days_ago(31), state=MessageState.SPAM)
+    chores.do_all()
     assert left() == []

@@ -1,0 +1,49 @@
+"""The operator's commands about one person: all that is stored about them, handed out or erased."""
+
+import json
+import sys
+
+import click
+from flask.cli import AppGroup
+
+from feedback_push import database
+from feedback_push.auth import audit
+from feedback_push.auth.models import AuditEvent
+from feedback_push.database import db
+from feedback_push.feedback import persons
+
+person = AppGroup("person", help="What is stored about one person, by their e-mail address.")
+
+
+@person.command("export")
+@click.argument("email")
+def export_person(email: str) -> None:
+    """Print all about a person as JSON: their messages, what became of each notification, their account."""
+    found = persons.export(email)
+    audit.note(AuditEvent.MESSAGES_EXPORTED, messages=len(found["messages"]))
+    db.session.commit()
+    json.dump(found, sys.stdout, ensure_ascii=False, indent=2)
+    click.echo()
+
+
+@person.command("erase")
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def erase_person(email: str, yes: bool) -> None:
+    """Erase a person's messages for good, archived and deleted ones too, and the notifications about them."""
+    if not yes:
+        found = persons.count(email)
+        db.session.rollback()  # no transaction is open while somebody thinks
+        click.confirm(f"Erase {found} messages from {email} for good?", abort=True)
+    erased = 0
+    database.overwrite_what_is_deleted()
+    while batch := persons.erase_some(email):
+        erased += batch
+        audit.note(AuditEvent.MESSAGES_DELETED, messages=batch)
+        db.session.commit()
+    db.session.rollback()
+    database.overwrite_what_is_deleted()
+    click.echo(f"{erased} messages are erased, with the notifications about them and their deliveries.")
+    click.echo("Backups made before still hold them.")
+    if persons.has_account(email):
+        click.echo(f"There is also an account for {email}, which stays.")

@@ -1,0 +1,98 @@
+"""What is stored about one person, found by their e-mail address: to be handed out to them, or erased for good."""
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy.orm import joinedload
+
+from feedback_push.auth.models import AuditEntry, Session, User
+from feedback_push.database import among, db
+from feedback_push.feedback.models import Message, person_of
+from feedback_push.push import outbox
+from feedback_push.push.models import Delivery, OutboxEntry, Subscription
+
+BATCH = 100
+
+
+def export(email: str) -> dict[str, Any]:
+    """All about them, in what JSON knows; of devices and sessions without what opens them."""
+    of_person = select(Message).where(_theirs(email)).order_by(Message.id)
+    messages = db.session.scalars(of_person.options(joinedload(Message.outbox_entry))).all()
+    user = db.session.scalar(select(User).where(User.email == email.strip().lower()))
+    return {
+        "email": email.strip(),
+        "messages": [_message(message) for message in messages],
+        "account": _account(user) if user else None,
+    }
+
+
+def erase_some(email: str) -> int:
+    """Remove a batch of their messages for good, wherever they stand, with all that repeats them; how many it was."""
+    of_person = select(Message.id, Message.outbox_id).where(_theirs(email))
+    rows = db.session.execute(of_person.order_by(Message.id).limit(BATCH)).all()
+    if rows:
+        db.session.execute(delete(Message).where(among(Message.id, (row.id for row in rows))))
+        outbox.remove(row.outbox_id for row in rows if row.outbox_id is not None)
+    return len(rows)
+
+
+def count(email: str) -> int:
+    """How many messages are theirs."""
+    of_person = select(func.count()).select_from(Message).where(_theirs(email))
+    return db.session.scalar(of_person) or 0
+
+
+def has_account(email: str) -> bool:
+    """Whether they are an administrator."""
+    return db.session.scalar(select(User.id).where(User.email == email.strip().lower())) is not None
+
+
+def _theirs(email: str) -> ColumnElement[bool]:
+    # Never a comparison with NULL, which all the messages without an address would meet.
+    return Message.person == (person_of(email) or "")
+
+
+def _message(message: Message) -> dict[str, Any]:
+    columns = ("id", "content", "submitter_name", "submitter_email", "state", "spam_reason")
+    times = ("created_at", "read_at", "deleted_at")
+    notification = _notification(message.outbox_entry) if message.outbox_entry else None
+    return {**_plain(message, columns, times), "notification": notification}
+
+
+def _notification(entry: OutboxEntry) -> dict[str, Any]:
+    of_entry = select(Delivery).where(Delivery.outbox_id == entry.id).order_by(Delivery.id)
+    deliveries = db.session.scalars(of_entry.options(joinedload(Delivery.subscription))).all()
+    return {
+        **_plain(entry, (), ("created_at", "expires_at")),
+        "payload": json.loads(entry.payload),
+        "deliveries": [_delivery(delivery) for delivery in deliveries],
+    }
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    # Which push service carried it, encrypted; the rest of the address is the device owner's secret.
+    service = urlsplit(delivery.subscription.endpoint).hostname
+    times = ("accepted_at", "shown_at", "clicked_at")
+    return {"push_service": service, **_plain(delivery, ("state", "attempts", "status", "error"), times)}
+
+
+def _account(user: User) -> dict[str, Any]:
+    sessions = db.session.scalars(select(Session).where(Session.user_id == user.id).order_by(Session.id))
+    devices = db.session.scalars(select(Subscription).where(Subscription.user_id == user.id).order_by(Subscription.id))
+    audit = db.session.scalars(select(AuditEntry).where(AuditEntry.user_id == user.id).order_by(AuditEntry.id))
+    return {
+        **_plain(user, ("email", "language", "time_zone"), ("created_at",)),
+        "sessions": [_plain(each, ("browser",), ("created_at", "last_seen_at", "expires_at")) for each in sessions],
+        "devices": [_plain(each, ("name", "state"), ("added_at", "last_accepted_at", "gone_at")) for each in devices],
+        "audit": [_plain(each, ("event", "detail", "browser", "count"), ("at",)) for each in audit],
+    }
+
+
+def _plain(row: object, columns: tuple[str, ...], times: tuple[str, ...]) -> dict[str, Any]:
+    moments = {name: getattr(row, name) for name in times}
+    return {
+        **{name: getattr(row, name) for name in columns},
+        **{name: moment.isoformat() if moment else None for name, moment in moments.items()},
+    }

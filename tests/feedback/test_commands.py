@@ -1,0 +1,186 @@
+"""feedback/commands.py: what is stored about one person, handed out to them or erased for good."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, text, update
+
+from feedback_push import database
+from feedback_push.auth.models import AuditEntry
+from feedback_push.database import db, utcnow
+from feedback_push.feedback.models import Message, MessageState, person_of
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry
+from tests.admin.rows import delivery, device
+from tests.conftest import PASSWORD, make_user
+from tests.feedback.messages import receive
+from tests.test_cli import run, succeeds
+from tests.visits import Visitor
+
+ADA = "ada@example.org"
+
+
+def exported(app: Flask, email: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(succeeds(app, "person", "export", email))
+    return found
+
+
+def left(model: type[Message] | type[OutboxEntry] | type[Delivery]) -> int:
+    return db.session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def audited() -> list[tuple[str, dict[str, Any]]]:
+    return [(entry.event, entry.detail) for entry in db.session.scalars(select(AuditEntry).order_by(AuditEntry.id))]
+
+
+def test_all_messages_of_an_address_are_exported_however_it_is_spelled_and_nobody_elses(any_app: Flask) -> None:
+    mine = [
+        receive(content="Grüße\n\0"[:-1], submitter_email="Ada@Example.org"),
+        receive(content="Archived", submitter_email=ADA, state=MessageState.ARCHIVED),
+        receive(content="Deleted", submitter_email="ADA@EXAMPLE.ORG", deleted_at=utcnow()),
+        receive(content="Spam", submitter_email=ADA, state=MessageState.SPAM, spam_reason="honeypot"),
+    ]
+    receive(submitter_email="other@example.org")
+    receive(submitter_email="")
+    receive(submitter_email="xada@example.org")
+    found = exported(any_app, " aDA@example.ORG ")
+    assert [message["content"] for message in found["messages"]] == [message.content for message in mine]
+    assert [message["spam_reason"] for message in found["messages"]] == [None, None, None, "honeypot"]
+    assert found["messages"][0]["submitter_email"] == "Ada@Example.org"
+    assert found["messages"][0]["created_at"] == mine[0].created_at.isoformat()
+    assert found["account"] is None
+    assert audited() == [("messages-exported", {"messages": 4})]
+
+
+def test_other_letters_than_those_of_english_have_two_sizes_too(any_app: Flask) -> None:
+    receive(submitter_email="ÜMLAUT@BÜCHER.example")
+    assert len(exported(any_app, "ümlaut@bücher.example")["messages"]) == 1
+
+
+def test_the_ledger_is_exported_without_secrets(any_app: Flask) -> None:
+    user = make_user("staff@example.org")
+    message = receive(content="Hello", submitter_email=ADA)
+    browser = device(user)
+    delivery(message, browser, state=DeliveryState.ACCEPTED, status=201, accepted_at=utcnow(), claim="claim-token")
+    words = succeeds(any_app, "person", "export", ADA)
+    [found] = json.loads(words)["messages"]
+    [told] = found["notification"]["deliveries"]
+    assert found["notification"]["payload"]["notification"]["body"] == "Hello"
+    assert (told["push_service"], told["state"], told["status"]) == (
+        "updates.push.services.mozilla.com",
+        "accepted",
+        201,
+    )
+    secrets = (browser.endpoint, browser.auth, browser.p256dh, browser.vapid_public_key, "claim-token", user.email)
+    assert not [secret for secret in secrets if secret in words]
+
+
+def test_an_administrators_account_is_exported_without_what_opens_it(any_app: Flask) -> None:
+    user = make_user("staff@example.org")
+    visitor = Visitor(any_app)
+    visitor.sign_in(user.email, PASSWORD)
+    mine = device(user)
+    make_user("other@example.org")
+    words = succeeds(any_app, "person", "export", "Staff@example.org")
+    account = json.loads(words)["account"]
+    assert account["email"] == "staff@example.org"
+    assert len(account["sessions"]) == len(account["devices"]) == 1
+    assert "signed-in" in [entry["event"] for entry in account["audit"]]
+    hashes = list(db.session.scalars(text("SELECT token_hash FROM auth_session")))
+    assert hashes
+    assert not [secret for secret in (user.password_hash, mine.endpoint, mine.auth, *hashes) if secret in words]
+
+
+def test_a_person_is_erased_with_all_that_repeats_them_and_nobody_else(any_app: Flask) -> None:
+    user = make_user("staff@example.org")
+    for more in ({}, {"deleted_at": utcnow()}, {"state": MessageState.ARCHIVED}, {"state": MessageState.SPAM}):
+        delivery(receive(submitter_email="Ada@example.org", **more), device(user), state=DeliveryState.ACCEPTED)
+    kept = receive(submitter_email="other@example.org")
+    delivery(kept, device(user), state=DeliveryState.ACCEPTED)
+    told = succeeds(any_app, "person", "erase", ADA, "--yes")
+    assert told.startswith("4 messages are erased")
+    db.session.expire_all()
+    assert list(db.session.scalars(select(Message.id))) == [kept.id]
+    assert (left(OutboxEntry), left(Delivery)) == (1, 1)
+    assert audited()[-1] == ("messages-deleted", {"messages": 4})
+    assert not [entry for entry in db.session.scalars(select(AuditEntry)) if "ada" in f"{entry.email}{entry.detail}"]
+
+
+def test_a_person_is_erased_in_batches(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feedback_push.feedback.persons.BATCH", 2)
+    for _ in range(5):
+        receive(submitter_email=ADA)
+    assert "5 messages are erased" in succeeds(any_app, "person", "erase", ADA, "--yes")
+    assert left(Message) == left(OutboxEntry) == 0
+
+
+def test_before_it_erases_it_asks(any_app: Flask) -> None:
+    receive(submitter_email=ADA)
+    asked = run(any_app, "person", "erase", ADA, typed="n\n")
+    assert (asked.exit_code, "Erase 1 messages from ada@example.org for good?" in asked.output) == (1, True)
+    assert left(Message) == 1
+    succeeds(any_app, "person", "erase", ADA, typed="y\n")
+    assert left(Message) == 0
+
+
+def test_somebody_of_whom_there_is_nothing(any_app: Flask) -> None:
+    receive(submitter_email="")
+    assert exported(any_app, "")["messages"] == []
+    assert exported(any_app, "nobody@example.org") == {"email": "nobody@example.org", "messages": [], "account": None}
+    assert succeeds(any_app, "person", "erase", "nobody@example.org", "--yes").startswith("0 messages are erased")
+    assert left(Message) == 1
+
+
+def test_an_account_is_not_erased_with_the_messages_and_the_command_says_so(any_app: Flask) -> None:
+    make_user("staff@example.org")
+    assert "also an account" in succeeds(any_app, "person", "erase", "Staff@example.org", "--yes")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_is_erased_stands_nowhere_in_the_file(any_app: Flask, tmp_path: Path) -> None:
+    receive(content="unforgettable " * 2000, submitter_name="Unforgettable", submitter_email=ADA)
+    assert b"unforgettable unforgettable" in everything_in(tmp_path)
+    succeeds(any_app, "person", "erase", ADA, "--yes")
+    # Not even in parts; the index for searching alone knows the single word until it tidies up.
+    assert b"unforgettable unforgettable" not in everything_in(tmp_path)
+    assert ADA.encode() not in everything_in(tmp_path)
+
+
+def everything_in(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.glob("test.sqlite*"))
+
+
+@pytest.mark.usefixtures("any_app")
+def test_a_person_is_found_by_an_index() -> None:
+    query = select(Message.id).where(Message.person == ADA).order_by(Message.id)
+    on_sqlite = db.session.get_bind().dialect.name == "sqlite"
+    if not on_sqlite:
+        db.session.execute(text("SET enable_seqscan = off"))
+    explain = "EXPLAIN QUERY PLAN " if on_sqlite else "EXPLAIN "
+    compiled = query.compile(db.session.get_bind(), compile_kwargs={"literal_binds": True})
+    plan = db.session.execute(text(explain + str(compiled))).all()
+    assert "ix_feedback_message_person" in str(plan)
+    assert "SCAN" not in str(plan).upper().replace("INDEX ONLY SCAN", "").replace("INDEX SCAN", "")
+
+
+@pytest.mark.usefixtures("any_app")
+def test_messages_from_before_the_upgrade_are_found_too(any_app: Flask) -> None:
+    for email in ("Ada@Example.org", "", "ÜMLAUT@bücher.example"):
+        receive(submitter_email=email)
+    db.session.execute(update(Message).values(person=None))
+    db.session.commit()
+    db.session.remove()
+    runner = any_app.test_cli_runner()
+    database.enable_migrations(any_app)
+    assert runner.invoke(args=["db", "downgrade", "0006"]).exit_code == 0
+    database.upgrade(any_app)
+    emails = ["ada@example.org", None, "ümlaut@bücher.example"]
+    assert list(db.session.scalars(select(Message.person).order_by(Message.id))) == emails
+
+
+def test_an_address_is_known_by_one_spelling() -> None:
+    assert person_of(" Ada@Example.ORG\n") == "ada@example.org"
+    assert person_of(" ") is None
+    assert len(person_of("ß" * 320) or "") == 320
