@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, delete, func, inspect, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from feedback_push import database
-from feedback_push.database import Base, db, utcnow
+from feedback_push.database import Base, among, db, utcnow
 from feedback_push.feedback.models import Message
 from tests import servers
 from tests.environment import environment_of
@@ -57,6 +57,26 @@ def test_a_row_that_points_nowhere_is_refused() -> None:
     db.session.add(message(user_id=4711))
     with pytest.raises(IntegrityError):
         db.session.commit()
+
+
+@pytest.mark.usefixtures("any_app")
+def test_many_ids_are_one_parameter() -> None:
+    db.session.add_all(message() for _ in range(3))
+    db.session.commit()
+    ids = list(db.session.scalars(select(Message.id).order_by(Message.id)))
+    for some in ([ids[0], ids[2]], {ids[1]}, ()):
+        assert set(db.session.scalars(select(Message.id).where(among(Message.id, some)))) == set(some)
+    assert set(db.session.scalars(select(Message.id).where(among(Message.id, iter(ids))))) == set(ids)
+
+
+@pytest.mark.usefixtures("app")
+def test_sqlite_looks_ids_up_instead_of_reading_the_table() -> None:
+    statement = select(Message.id).where(among(Message.id, [1, 2])).compile(db.engine)
+    with db.engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", ("[1, 2]",)).all()
+    assert [row.detail for row in plan if "feedback_message" in row.detail] == [
+        "SEARCH feedback_message USING INTEGER PRIMARY KEY (rowid=?)"
+    ]
 
 
 @pytest.mark.usefixtures("any_app")

@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Integer, Select, Table, Update, bindparam, exists, select, update
+from sqlalchemy import Integer, Select, Table, Update, bindparam, exists, select, update
 
-from feedback_push.database import among, db
+from feedback_push.database import Ids, among, db
 from feedback_push.push import endpoints
 from feedback_push.push.models import Delivery, OutboxEntry, Shows, Subscription
 
@@ -95,18 +95,13 @@ def take(room: Mapping[int, int], now: datetime) -> list[Claimed]:
 
 
 def _read(rows: Sequence[Any], claim: str) -> list[Claimed]:
-    entries = {row[0]: Entry(*row[1:]) for row in _those(_OF_ENTRY, {row[0] for row in rows})}
-    devices = {row[0]: row for row in _those(_OF_DEVICE, {row[1] for row in rows})}
-    return [
-        Claimed._make(
-            (entries[entry_id], claim, *delivery, *devices[device_id], endpoints.origin(devices[device_id][1]))
-        )
-        for entry_id, device_id, *delivery in rows
-    ]
+    entries = {row[0]: Entry(*row[1:]) for row in _those(_ENTRIES, {row[0] for row in rows})}
+    devices = {row[0]: (*row, endpoints.origin(row[1])) for row in _those(_DEVICES, {row[1] for row in rows})}
+    return [Claimed._make((entries[row[0]], claim, *row[2:], *devices[row[1]])) for row in rows]
 
 
-def _those(columns: Sequence[ColumnElement[Any]], ids: Collection[int]) -> Sequence[Any]:
-    return db.session.execute(select(*columns).where(among(columns[0], ids))).all()
+def _those(which: Select[Any], ids: Collection[int]) -> Sequence[Any]:
+    return db.session.execute(which, {"ids": ids}).all()
 
 
 def _services_due() -> Select[tuple[int]]:
@@ -131,3 +126,5 @@ def _mark() -> Update:
 # Made once: to put a statement together takes longer than the database needs for it.
 _SERVICES_DUE = _services_due()
 _MARK = _mark().returning(*_OF_DELIVERY)
+_ENTRIES = select(*_OF_ENTRY).where(among(_entry.c.id, bindparam("ids", type_=Ids)))
+_DEVICES = select(*_OF_DEVICE).where(among(_device.c.id, bindparam("ids", type_=Ids)))

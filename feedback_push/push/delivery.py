@@ -4,6 +4,7 @@ import logging
 import random
 import time
 from collections import Counter
+from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
 from typing import NamedTuple
@@ -141,9 +142,9 @@ class _Run:
         return made
 
     def _send(self, batch: list[Claimed]) -> None:
-        now = time.monotonic()
-        self._under_way |= {claimed.id: _Sent(claimed.service, now) for claimed in batch}
-        pushes = [(claimed, _push(claimed, self._receipt_key)) for claimed in batch]
+        at, now = time.monotonic(), utcnow()
+        self._under_way |= {claimed.id: _Sent(claimed.service, at) for claimed in batch}
+        pushes = [(claimed, _push(claimed, self._receipt_key, now)) for claimed in batch]
         gateway.current(self._keys.live.values()).send(pushes, self._results)
 
     def _gather(self, *, patient: bool) -> list[Result[Claimed]]:
@@ -185,7 +186,7 @@ class _Run:
         self._under_way = {id_: sent for id_, sent in self._under_way.items() if sent.at > begun}
 
 
-def _push(claimed: Claimed, receipt_key: bytes) -> Push:
+def _push(claimed: Claimed, receipt_key: bytes, now: datetime) -> Push:
     entry = claimed.entry
     payload = payloads.of(entry, claimed.shows, claimed.language)
     if claimed.reduced:
@@ -196,7 +197,7 @@ def _push(claimed: Claimed, receipt_key: bytes) -> Push:
         auth=claimed.auth,
         vapid_public_key=claimed.vapid_public_key,
         payload=receipts.stamp(payload, claimed.id, receipt_key),
-        ttl=max(1, int((entry.expires_at - utcnow()).total_seconds())),  # 0 would mean "only if online now"
+        ttl=max(1, int((entry.expires_at - now).total_seconds())),  # 0 would mean "only if online now"
         urgency=entry.urgency,
         topic=None if claimed.reduced else entry.topic,
     )

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy import Select, Table, bindparam, func, select, update
 
-from feedback_push.database import among, db
+from feedback_push.database import Ids, among, db
 from feedback_push.push import errors, origins
 from feedback_push.push.claims import Claimed
 from feedback_push.push.errors import PushError
@@ -19,6 +19,7 @@ _LONGEST_RETRY = 4 * 3600.0
 _POSTPONED = 5.0  # seconds
 
 _delivery = cast(Table, Delivery.__table__)
+_device = cast(Table, Subscription.__table__)
 _OURS = (_delivery.c.id == bindparam("ours"), _delivery.c.claim == bindparam("under"))
 
 
@@ -47,22 +48,18 @@ def put_back(deliveries: Sequence[Claimed], until: datetime) -> None:
 
 def _lock_devices(deliveries: Iterable[Claimed]) -> None:
     # In one order and before the deliveries, or two workers, or a removed device, could wait for each other.
-    ids = sorted({claimed.subscription_id for claimed in deliveries})
-    these = select(Subscription.id).where(among(Subscription.id, ids)).order_by(Subscription.id)
-    locked = these.with_for_update(key_share=True).subquery()
-    db.session.execute(select(func.count()).select_from(locked))
+    db.session.execute(_LOCK, {"devices": {claimed.subscription_id for claimed in deliveries}})
 
 
 def _accept(deliveries: Sequence[Claimed], now: datetime) -> None:
     if not deliveries:
         return
-    ours = among(Delivery.id, [claimed.id for claimed in deliveries]) & Delivery.claim.in_(
-        {c.claim for c in deliveries}
-    )
-    final = {"state": DeliveryState.ACCEPTED, "due_at": None, "accepted_at": now, "error": None, "detail": None}
-    _execute(update(Delivery).where(ours).values(**final))
-    devices = among(Subscription.id, [claimed.subscription_id for claimed in deliveries])
-    _execute(update(Subscription).where(devices).values(last_accepted_at=now, failures=0))
+    by_claim: dict[str, list[int]] = {}
+    for claimed in deliveries:
+        by_claim.setdefault(claimed.claim, []).append(claimed.id)
+    for claim, ids in by_claim.items():
+        db.session.execute(_ACCEPT, {"deliveries": ids, "under": claim, "now": now})
+    db.session.execute(_PRAISE, {"devices": [claimed.subscription_id for claimed in deliveries], "now": now})
 
 
 def _refuse(refused: Sequence[tuple[Claimed, PushError]], now: datetime) -> None:
@@ -104,11 +101,12 @@ def _blame_devices(refused: Sequence[tuple[Claimed, PushError]], now: datetime) 
     gone, failing = _those(refused, errors.Gone), _those(refused, errors.Unavailable)
     # A mismatch without an answer is one that we saw ourselves: putting the earlier keys back mends it.
     stale = _those([(claimed, error) for claimed, error in refused if error.status], errors.KeyMismatch)
+    # A browser that has re-subscribed in the meantime is not the one that was refused.
     if gone:
         devices = among(Subscription.id, [claimed.subscription_id for claimed in gone])
-        _execute(update(Subscription).where(devices).values(state=DeviceState.GONE, gone_at=now))
+        unchanged = Subscription.p256dh.in_({claimed.p256dh for claimed in gone})
+        _execute(update(Subscription).where(devices, unchanged).values(state=DeviceState.GONE, gone_at=now))
     if stale:
-        # A browser that has re-subscribed in the meantime is not the one that was refused.
         devices = among(Subscription.id, [claimed.subscription_id for claimed in stale])
         unchanged = Subscription.vapid_public_key.in_({claimed.vapid_public_key for claimed in stale})
         _execute(update(Subscription).where(devices, unchanged).values(state=DeviceState.STALE))
@@ -142,3 +140,22 @@ def _write(rows: list[dict[str, Any]]) -> None:
 
 def _execute(statement: Any) -> None:
     db.session.execute(statement, execution_options={"synchronize_session": False})
+
+
+def _lock() -> Select[int]:
+    these = select(_device.c.id).where(among(_device.c.id, bindparam("devices", type_=Ids))).order_by(_device.c.id)
+    return select(func.count()).select_from(these.with_for_update(key_share=True).subquery())
+
+
+# Made once, as those of claims.
+_LOCK = _lock()
+_ACCEPT = (
+    update(_delivery)
+    .where(among(_delivery.c.id, bindparam("deliveries", type_=Ids)), _delivery.c.claim == bindparam("under"))
+    .values(state=DeliveryState.ACCEPTED, due_at=None, accepted_at=bindparam("now"), error=None, detail=None)
+)
+_PRAISE = (
+    update(_device)
+    .where(among(_device.c.id, bindparam("devices", type_=Ids)))
+    .values(last_accepted_at=bindparam("now"), failures=0)
+)

@@ -105,11 +105,15 @@ def test_a_mismatched_device_is_stale(claimed: Claimed) -> None:
     assert (_device().state, _device().failures) == (DeviceState.STALE, 0)
 
 
-def test_a_device_that_has_subscribed_again_in_the_meantime_is_not_stale(claimed: Claimed) -> None:
-    _device().vapid_public_key = "a newer key"
+@pytest.mark.parametrize("error", [Gone(410), KeyMismatch(403)])
+def test_a_browser_that_has_subscribed_again_meanwhile_is_not_the_one_that_was_refused(
+    claimed: Claimed, error: PushError
+) -> None:
+    db.session.query(Subscription).update({"p256dh": "new", "vapid_public_key": "new"})
     db.session.commit()
-    _record((claimed, KeyMismatch(403)))
-    assert _device().state == DeviceState.LIVE
+    _record((claimed, error))
+    assert _delivery().state == DeliveryState.FAILED
+    assert (_device().state, _device().gone_at) == (DeviceState.LIVE, None)
 
 
 def test_a_mismatch_that_no_service_saw_leaves_the_device_to_the_earlier_keys(claimed: Claimed) -> None:
