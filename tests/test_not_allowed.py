@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from feedback_push.auth import accounts
+from feedback_push.auth import accounts, sessions
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push import receipts, trial
@@ -97,6 +97,15 @@ LINES = {
     "POST admin.rename_device": Line("/admin/devices/{device}/rename", For.DASHBOARD, form={"name": "x"}, own=True),
     "POST admin.pause_device": Line("/admin/devices/{device}/pause", For.DASHBOARD, form={}, own=True),
     "POST admin.resume_device": Line("/admin/devices/{device}/resume", For.DASHBOARD, form={}, own=True, changes=False),
+    "GET admin.account": Line("/admin/account", For.DASHBOARD, own=True),
+    "POST admin.change_password": Line(
+        "/admin/account/password",
+        For.DASHBOARD,
+        form={"current": PASSWORD, "new": "battery staple", "again": "battery staple"},
+    ),
+    "POST admin.end_session": Line("/admin/account/sessions/{session}/end", For.DASHBOARD, form={}, own=True),
+    "POST admin.end_other_sessions": Line("/admin/account/sessions/end-others", For.DASHBOARD, form={}),
+    "GET admin.audit": Line("/admin/audit", For.DASHBOARD),
     "POST admin.remove_device": Line("/admin/devices/{device}/remove", For.DASHBOARD, form={}, own=True),
 }
 CLOSED = [name for name, line in LINES.items() if line.whom != For.EVERYBODY]
@@ -142,7 +151,17 @@ def place(app: Flask, staff: User) -> Place:
     test = trial.start(phone)
     db.session.commit()
     receipt = receipts.token(sent.id, receipts.signing_key(app.extensions["settings"].secret_key))
-    ids = {"message": message.id, "device": phone.id, "endpoint": phone.endpoint, "receipt": receipt, "test": test.id}
+    sessions.begin(staff, browser=MARK, remembered=False)
+    db.session.commit()
+    [session] = sessions.of(staff)
+    ids = {
+        "message": message.id,
+        "device": phone.id,
+        "endpoint": phone.endpoint,
+        "receipt": receipt,
+        "session": session.id,
+        "test": test.id,
+    }
     return Place(app, staff, {name: str(value) for name, value in ids.items()})
 
 

@@ -1,6 +1,6 @@
-"""The dashboard: inbox, messages, devices, settings, and the scripts that subscribe a browser."""
+"""The dashboard: inbox, messages, devices, settings, account, and the scripts that subscribe a browser."""
 
-from feedback_push.admin import devices, installable, ledger, messages, settings
+from feedback_push.admin import account, audit_log, devices, installable, ledger, messages, settings
 from feedback_push.admin.pages import blueprint
 
-__all__ = ["blueprint", "devices", "installable", "ledger", "messages", "settings"]
+__all__ = ["account", "audit_log", "blueprint", "devices", "installable", "ledger", "messages", "settings"]

@@ -17,7 +17,7 @@ _PER_PAGE = 50
 _LONGEST_DETAIL = 200
 _WORDS = {
     AuditEvent.SIGNED_IN: _l("Signed in"),
-    AuditEvent.SIGN_IN_FAILED: _l("A sign-in failed"),
+    AuditEvent.SIGN_IN_FAILED: _l("A wrong e-mail address or password was given"),
     AuditEvent.SIGN_IN_DELAYED: _l("Sign-ins had to wait after failed ones"),
     AuditEvent.SIGNED_OUT: _l("Signed out"),
     AuditEvent.PASSWORD_CHANGED: _l("The password was changed"),

@@ -1,19 +1,34 @@
-"""The sign-in form."""
+"""The forms in which a password is given: signing in, and changing it."""
 
+from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, EmailField, PasswordField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import EqualTo, InputRequired, Length
 
 from feedback_push import typed_text
+from feedback_push.auth.password_rules import LONGEST
 from feedback_push.typed_text import TypedForm
+
+_TOO_LONG = _("That is too long.")
+_PASSWORD = [InputRequired(_("Please give your password.")), Length(max=LONGEST, message=_TOO_LONG)]
 
 
 class LoginForm(TypedForm):
     """E-mail, password, and whether to stay signed in for 14 days on this device."""
 
     email = EmailField(
-        "E-mail",
-        [InputRequired("Please give your e-mail address."), Length(max=320)],
+        _("E-mail"),
+        [InputRequired(_("Please give your e-mail address.")), Length(max=320, message=_TOO_LONG)],
         filters=[typed_text.storable],
     )
-    password = PasswordField("Password", [InputRequired("Please give your password."), Length(max=1000)])
-    remember = BooleanField("Keep me signed in on this device")
+    password = PasswordField(_("Password"), _PASSWORD)
+    remember = BooleanField(_("Keep me signed in on this device"))
+
+
+class PasswordForm(TypedForm):
+    """The current password and, twice, the new one; whether that is taken is for `accounts` to say."""
+
+    current = PasswordField(_("Current password"), _PASSWORD)
+    new = PasswordField(_("New password"), [InputRequired(_("Please give a new password."))])
+    again = PasswordField(
+        _("New password, once more"), [EqualTo("new", _("This is not the same as the new password above."))]
+    )

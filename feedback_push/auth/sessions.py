@@ -61,6 +61,11 @@ def is_current(session: Session, user: User) -> bool:
     return session.token_hash == _hash(user.token)
 
 
+def is_remembered(user: User) -> bool:
+    """Whether the browser in which the user asks is to be remembered."""
+    return bool(db.session.scalar(select(Session.remembered).where(Session.token_hash == _hash(user.token))))
+
+
 def end_current(user: User) -> None:
     """Sign the user out where they ask."""
     db.session.execute(delete(Session).where(Session.token_hash == _hash(user.token)))

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_login import current_user, login_user, logout_user
 
 from feedback_push import browser_name, security
@@ -44,7 +45,7 @@ def login() -> ResponseReturnValue:
     user = accounts.authenticate(form.email.data, form.password.data)
     if user is None:
         _note_failure(accounts.find(form.email.data), delays=bool(tries.next_wait()))
-        form.form_errors.append("This e-mail address and password do not belong together.")
+        form.form_errors.append(_("This e-mail address and password do not belong together."))
         return _form(form, 422)
     tries.succeed()
     audit.note(AuditEvent.SIGNED_IN, user)

@@ -1,0 +1,79 @@
+"""The account of the signed-in administrator: the password, where they are signed in, and what has happened to it."""
+
+from flask import flash, redirect, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from flask_login import current_user
+
+from feedback_push.admin.pages import ID, blueprint, page
+from feedback_push.auth import accounts, audit, sessions, throttle
+from feedback_push.auth.accounts import AccountError
+from feedback_push.auth.forms import PasswordForm
+from feedback_push.auth.models import AuditEvent, User
+from feedback_push.auth.views import begin_session
+from feedback_push.database import db
+
+_LATEST = 10  # entries of the log
+
+
+@blueprint.get("/account", endpoint="account")
+def show_account() -> ResponseReturnValue:
+    """All about the account."""
+    return _page(PasswordForm())
+
+
+@blueprint.post("/account/password")
+def change_password() -> ResponseReturnValue:
+    """Change the password, which ends all sessions, and go on here in a new one."""
+    user: User = current_user._get_current_object()  # noqa: SLF001 - Werkzeug's name for it
+    form = PasswordForm()
+    if not form.validate():
+        return _page(form), 422
+    tries = throttle.of_user(user)
+    if seconds := tries.start():
+        form.form_errors.append(throttle.words(seconds))
+        return _page(form), 429, {"Retry-After": str(seconds)}
+    if not accounts.has_password(user, form.current.data):
+        audit.count(AuditEvent.SIGN_IN_FAILED, user)
+        db.session.commit()
+        form.current.errors = [_("This is not your current password.")]
+        return _page(form), 422
+    tries.succeed()
+    remembered = sessions.is_remembered(user)
+    try:
+        accounts.set_password(user, form.new.data)
+    except AccountError as error:
+        form.new.errors = [str(error)]
+        return _page(form), 422
+    begin_session(user, remembered=remembered)
+    flash(_("Your password is changed. All other sessions have ended."))
+    return redirect(url_for("admin.account"), 303)
+
+
+@blueprint.post(f"/account/sessions/<{ID}:session_id>/end")
+def end_session(session_id: int) -> ResponseReturnValue:
+    """Sign out of one of the caller's browsers."""
+    browser = sessions.end(session_id, user=current_user)
+    if browser is not None:
+        audit.note(AuditEvent.SESSION_ENDED, current_user, browser=browser)
+        flash(_("The session of %(browser)s has ended.", browser=browser))
+    db.session.commit()
+    return redirect(url_for("admin.account"), 303)
+
+
+@blueprint.post("/account/sessions/end-others")
+def end_other_sessions() -> ResponseReturnValue:
+    """Sign out everywhere but here."""
+    ended = sessions.end_others(current_user)
+    if ended:
+        audit.note(AuditEvent.SESSIONS_ENDED, current_user, sessions=ended)
+    db.session.commit()
+    flash(ngettext("One session has ended.", "%(num)d sessions have ended.", ended))
+    return redirect(url_for("admin.account"), 303)
+
+
+def _page(form: PasswordForm) -> str:
+    mine = [(session, sessions.is_current(session, current_user)) for session in sessions.of(current_user)]
+    latest = audit.page(about=current_user, size=_LATEST).entries
+    return page("admin/account.html", form=form, sessions=mine, entries=latest, words=audit.words)
