@@ -354,3 +354,23 @@ def test_what_was_set_aside_without_a_reason_to_confirm_is_shown_no_differently(
 def test_every_reason_has_words() -> None:
     assert WORDS.keys() == set(Suspicion)
     assert set(CONFIRMABLE) <= set(Suspicion)
+
+
+@pytest.mark.parametrize("days", [1.01, 30])
+def test_a_token_older_than_a_day_is_taken_with_its_session(
+    visit: Visit, days: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = visit()
+    form = opened(visitor)
+    real = time.time
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: real() + days * 86400)
+    assert send(visitor, form) == THANKED
+    assert stored(visitor) == [ARRIVED]
+
+
+def test_other_requests_than_the_forms_may_have_64_kilobytes(client: Visitor) -> None:
+    fields = client.read("/login").fields
+    small = client.post("/login", data={**fields, "email": "x" * 60_000, "password": "x"})
+    large = client.post("/login", data={**fields, "email": "x" * 70_000, "password": "x"})
+    assert (small.status_code, large.status_code) == (422, 413)
+    assert client.post("/push/subscribe", data=b" " * 70_000, content_type="application/json").status_code in (401, 413)
