@@ -1,9 +1,13 @@
 """security.py: headers, cookies, and which hosts and proxies are believed."""
 
 import re
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from flask import request
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from feedback_push.auth.models import User
 from feedback_push.security import path_within_site
@@ -218,6 +222,31 @@ def test_a_path_of_this_site_may_be_returned_to(path: str) -> None:
 )  # fmt: skip
 def test_whatever_else_is_asked_for_does_not_leave_the_site(target: str) -> None:
     assert path_within_site(target) is None
+
+
+@hypothesis_settings(max_examples=2000, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(
+                ["/", "\\", "//", ".", "..", "@", ":", "?", "#", "%2f", "%5c", "\t", "\n", "\r", "\x00", " ", ";",
+                 "[", "]", "evil.example", "here.example", "https:", "http:", "javascript:", "data:",
+                 "\uff0f", "\u2028", "\x85", "\x7f"]
+            ),
+            st.text(st.characters(codec="utf-8"), max_size=3),
+        ),
+        max_size=8,
+    ).map("".join)
+)  # fmt: skip
+def test_no_text_leads_to_another_host_as_a_browser_reads_it(target: str) -> None:
+    path = path_within_site(target)
+    if path is None:
+        return
+    # What a browser does before it resolves an address: it drops tabs and line ends, and reads \\ as /.
+    read = re.sub(r"[\t\r\n]", "", path.strip("".join(map(chr, range(33))))).replace("\\", "/")
+    reached = urlsplit(urljoin("https://here.example/login", read))
+    assert (reached.scheme, reached.netloc) == ("https", "here.example")
+    assert path == target
 
 
 def test_no_target_is_no_target() -> None:

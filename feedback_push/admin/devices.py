@@ -9,6 +9,8 @@ from flask_login import current_user
 from feedback_push import typed_text
 from feedback_push.admin import push_status, words
 from feedback_push.admin.pages import ID, blueprint, page
+from feedback_push.auth import audit
+from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db, utcnow
 from feedback_push.push import deliveries, keys, outbox, subscriptions, trial
 from feedback_push.push.models import Subscription
@@ -53,7 +55,9 @@ def rename_device(device_id: int) -> ResponseReturnValue:
     """Give one of the caller's browsers another name; without a name it keeps the one it has."""
     device = _own(device_id)
     name = " ".join((typed_text.storable(request.form["name"]) or "").split())
-    device.name = name[:LONGEST_NAME] or device.name
+    before, device.name = device.name, name[:LONGEST_NAME] or device.name
+    if device.name != before:
+        audit.note(AuditEvent.DEVICE_RENAMED, current_user, before=before, device=device.name)
     db.session.commit()
     return _back(device_id)
 

@@ -42,6 +42,12 @@ def set_password(user: User, password: str) -> None:
     audit.note(AuditEvent.PASSWORD_CHANGED, user)
 
 
+def delete(user: User) -> None:
+    """Delete an account; the database takes its sessions and devices along."""
+    audit.note(AuditEvent.ACCOUNT_DELETED, user)
+    db.session.delete(user)
+
+
 def authenticate(email: str, password: str) -> User | None:
     """The user whose e-mail and password these are; an unknown e-mail takes as long as a wrong password.
 

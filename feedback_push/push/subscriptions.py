@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, update
 
-from feedback_push.auth.models import User
+from feedback_push.auth import audit
+from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db, insert, utcnow
 from feedback_push.push import chores
 from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
@@ -63,6 +64,8 @@ def save(
 
     That it has failed stays known as long as it is the same: its every visit to the dashboard comes here.
     """
+    if not _is_on(subscription.endpoint, user):
+        audit.note(AuditEvent.DEVICE_ADDED, user, device=name)
     same = and_(Subscription.state == DeviceState.LIVE, Subscription.auth == subscription.auth)
     fresh = {
         "user_id": user.id,
@@ -80,12 +83,12 @@ def save(
 
 def remove(endpoint: str, *, user: User) -> None:
     """Forget a browser of this user, with all that waits for it."""
-    db.session.execute(delete(Subscription).where(Subscription.endpoint == endpoint, Subscription.user_id == user.id))
+    _remove(Subscription.endpoint == endpoint, user)
 
 
 def remove_device(device_id: int, *, user: User) -> None:
     """Forget a browser of this user by its id."""
-    db.session.execute(delete(Subscription).where(Subscription.id == device_id, Subscription.user_id == user.id))
+    _remove(Subscription.id == device_id, user)
 
 
 def find(device_id: int, *, user: User) -> Subscription | None:
@@ -130,6 +133,17 @@ def forget_gone(now: datetime) -> None:
     db.session.execute(
         delete(Subscription).where(Subscription.state == DeviceState.GONE, Subscription.gone_at < now - _KEEP_GONE)
     )
+
+
+def _is_on(endpoint: str, user: User) -> bool:
+    mine = (Subscription.endpoint == endpoint, Subscription.user_id == user.id, Subscription.state != DeviceState.GONE)
+    return bool(db.session.scalar(select(exists().where(*mine))))
+
+
+def _remove(which: ColumnElement[bool], user: User) -> None:
+    removed = delete(Subscription).where(which, Subscription.user_id == user.id).returning(Subscription.name)
+    for name in db.session.scalars(removed).all():
+        audit.note(AuditEvent.DEVICE_REMOVED, user, device=name)
 
 
 def _public_key(value: object) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from feedback_push.auth.models import User
+from feedback_push.auth import audit
+from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db, utcnow
 from feedback_push.push import subscriptions
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
@@ -129,3 +130,10 @@ def test_the_last_error_is_said_in_words(dashboard: Visitor, phone: Subscription
     )
     db.session.commit()
     assert "The push service refused the message. (400)" in dashboard.read("/admin/devices").one(id="devices").words
+
+
+def test_another_name_is_in_the_log_and_the_same_name_is_not(dashboard: Visitor, phone: Subscription) -> None:
+    for name in ("My phone", "My phone", " "):
+        press(dashboard, phone, "rename", name=name)
+    renamed = [entry.detail for entry in audit.page().entries if entry.event == AuditEvent.DEVICE_RENAMED]
+    assert [detail["device"] for detail in renamed] == ["My phone"]

@@ -10,7 +10,9 @@ import pytest
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
+from feedback_push.auth import audit
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push import subscriptions
@@ -197,3 +199,36 @@ def test_a_gone_device_is_remembered_for_thirty_days(any_app: Flask) -> None:
     assert db.session.query(Subscription).count() == 2
     subscriptions.forget_gone(now + timedelta(days=31))
     assert [device.state for device in db.session.query(Subscription)] == [DeviceState.LIVE]
+
+
+@pytest.mark.usefixtures("any_app")
+def test_the_log_says_when_a_device_comes_and_goes_and_not_that_it_visits() -> None:
+    first, second = owner(), owner("second@example.org")
+
+    def save(user: User) -> None:
+        subscriptions.save(BROWSER, user=user, vapid_public_key=KEYS.public_key, name="Firefox on Linux")
+        db.session.commit()
+
+    for _ in range(3):
+        save(first)
+    save(second)
+    subscriptions.remove(ENDPOINT, user=first)  # it is not theirs any more
+    subscriptions.remove(ENDPOINT, user=second)
+    subscriptions.remove(ENDPOINT, user=second)
+    save(second)
+    db.session.execute(update(Subscription).values(state=DeviceState.GONE))
+    save(second)
+    subscriptions.remove_device(db.session.query(Subscription).one().id, user=second)
+    db.session.commit()
+    told = [(entry.event, entry.email, entry.detail["device"]) for entry in reversed(audit.page().entries)]
+    assert told == [
+        (event, email, "Firefox on Linux")
+        for event, email in [
+            ("device-added", first.email),
+            ("device-added", second.email),
+            ("device-removed", second.email),
+            ("device-added", second.email),
+            ("device-added", second.email),
+            ("device-removed", second.email),
+        ]
+    ]

@@ -1,0 +1,93 @@
+"""The operator's commands about accounts and the audit log."""
+
+import sys
+
+import click
+from flask.cli import AppGroup
+
+from feedback_push.auth import accounts, audit, sessions
+from feedback_push.auth.accounts import AccountError
+from feedback_push.auth.models import AuditEvent, User
+from feedback_push.database import db
+
+user = AppGroup("user", help="Administrators' accounts.")
+audit_log = AppGroup("audit", help="What has happened to accounts, devices, keys and messages.")
+_password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+
+
+@user.command("create")
+@click.argument("email")
+@_password_stdin
+def create_user(email: str, password_stdin: bool) -> None:
+    """Make an account."""
+    try:
+        account = accounts.create(email, _password(password_stdin))
+    except AccountError as error:
+        raise click.ClickException(str(error)) from None
+    db.session.commit()
+    click.echo(f"{account.email} can sign in now.")
+
+
+@user.command("list")
+def list_users() -> None:
+    """Show every account."""
+    for account in accounts.every():
+        click.echo(f"{account.email}  since {account.created_at:%Y-%m-%d}")
+
+
+@user.command("password")
+@click.argument("email")
+@_password_stdin
+def change_password(email: str, password_stdin: bool) -> None:
+    """Change a password; the user is signed out everywhere."""
+    account = _find(email)
+    try:
+        accounts.set_password(account, _password(password_stdin))
+    except AccountError as error:
+        raise click.ClickException(str(error)) from None
+    db.session.commit()
+    click.echo(f"The password of {account.email} is changed.")
+
+
+@user.command("sign-out")
+@click.argument("email")
+def sign_out(email: str) -> None:
+    """End all sessions of an account."""
+    account = _find(email)
+    ended = sessions.end_all(account)
+    audit.note(AuditEvent.SESSIONS_ENDED, account, sessions=ended)
+    db.session.commit()
+    click.echo(f"{account.email} is signed out everywhere; sessions ended: {ended}.")
+
+
+@user.command("delete")
+@click.argument("email")
+def delete_user(email: str) -> None:
+    """Delete an account with its sessions and devices; messages and the audit log stay."""
+    account = _find(email)
+    accounts.delete(account)
+    db.session.commit()
+    click.echo(f"The account {email.strip().lower()} is deleted.")
+
+
+@audit_log.command("list")
+@click.option("--most", default=50, show_default=True, type=click.IntRange(min=1), help="How many entries.")
+def list_audit(most: int) -> None:
+    """Show the newest entries of the audit log, the newest first."""
+    for entry in audit.page(size=most).entries:
+        times = f" ({entry.count} times)" if entry.count > 1 else ""
+        whence = f"{entry.browser}, address {entry.address_hash[:8]}" if entry.browser else "command"
+        click.echo(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.email or '-'}  {audit.words(entry)}{times}  [{whence}]")
+
+
+def _find(email: str) -> User:
+    account = accounts.find(email)
+    if account is None:
+        raise click.ClickException(f"There is no account for {email}.")
+    return account
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return click.prompt("Password", hide_input=True, confirmation_prompt=True)

@@ -1,0 +1,75 @@
+"""auth/commands.py: the operator's commands about accounts, beside those that tests/test_cli.py tries."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from feedback_push.auth import accounts, audit, sessions
+from feedback_push.auth.models import Session, User
+from feedback_push.database import db
+from feedback_push.push.models import Subscription
+from tests.admin.rows import device
+from tests.conftest import PASSWORD, make_user
+from tests.feedback.messages import receive
+from tests.test_cli import run, succeeds
+from tests.visits import Visitor
+
+
+@pytest.fixture
+def user(any_app: Flask) -> User:
+    return make_user("staff@example.org")
+
+
+def test_an_account_is_signed_out_everywhere(any_app: Flask, user: User) -> None:
+    browsers = [Visitor(any_app), Visitor(any_app)]
+    for browser in browsers:
+        browser.sign_in(user.email, PASSWORD, remember="y")
+    other = make_user("ada@example.org")
+    sessions.begin(other, browser="Firefox on Linux", remembered=True)
+    db.session.commit()
+    told = succeeds(any_app, "user", "sign-out", " STAFF@example.org")
+    assert told == "staff@example.org is signed out everywhere; sessions ended: 2.\n"
+    db.session.rollback()
+    assert [browser.signed_in() for browser in browsers] == [False, False]
+    assert len(sessions.of(other)) == 1
+
+
+def test_a_deleted_account_takes_its_sessions_and_devices_along_and_leaves_messages_and_the_log(
+    any_app: Flask, user: User
+) -> None:
+    message = receive(content="Hello", submitter_name="Ada")
+    device(user)
+    sessions.begin(user, browser="Firefox on Linux", remembered=True)
+    db.session.commit()
+    assert succeeds(any_app, "user", "delete", "Staff@example.org") == "The account staff@example.org is deleted.\n"
+    db.session.rollback()
+    db.session.expire_all()
+    assert accounts.every() == []
+    for model in (Session, Subscription):
+        assert db.session.scalars(select(model)).all() == []
+    assert message.content == "Hello"
+    assert [
+        (entry.event, entry.email, entry.user_id) for entry in audit.page().entries if "account" in entry.event
+    ] == [
+        ("account-deleted", "staff@example.org", None),
+        ("account-created", "staff@example.org", None),
+    ]
+
+
+@pytest.mark.parametrize("command", ["sign-out", "delete"])
+@pytest.mark.usefixtures("user")
+def test_an_account_that_there_is_not_is_named(any_app: Flask, command: str) -> None:
+    ended = run(any_app, "user", command, "ada@example.org")
+    assert (ended.exit_code, ended.output) == (1, "Error: There is no account for ada@example.org.\n")
+    db.session.rollback()
+    assert len(accounts.every()) == 1
+
+
+def test_the_log_is_shown_the_newest_first_and_no_more_than_wanted(any_app: Flask, user: User) -> None:
+    for _ in range(2):
+        Visitor(any_app).sign_in(user.email, "wrong password")
+    lines = succeeds(any_app, "audit", "list").splitlines()
+    assert len(lines) == 2
+    assert "staff@example.org  A wrong e-mail address or password was given (2 times)  [Browser, address " in lines[0]
+    assert lines[1].endswith("staff@example.org  The account was made  [command]")
+    assert succeeds(any_app, "audit", "list", "--most", "1").splitlines() == lines[:1]
