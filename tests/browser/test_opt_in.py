@@ -66,6 +66,7 @@ def test_turning_off_takes_the_device_off_and_holds_until_the_next_click(dashboa
 def test_signing_out_takes_the_device_off_and_signing_in_leaves_it_off(dashboard: Dashboard) -> None:
     dashboard.sign_in()
     device = dashboard.turn_on()
+    dashboard.browser.find(".menu summary").click()
     dashboard.browser.find("[data-logout] button").click()
     dashboard.browser.wait_for("#password")
     assert dashboard.devices == []
