@@ -24,7 +24,10 @@ _WORDS = {
     403: (_("Not allowed"), _("You may not see or do this here.")),
     404: (_("Nothing here"), _("There is no page at this address.")),
     405: (_NOT_UNDERSTOOD, _("This address does not take that kind of request.")),
-    413: (_("Too long"), _("That is more than this site takes at once. Please shorten it.")),
+    413: (
+        _("Too long"),
+        _("That is more than this site takes at once. Go back: what you typed is still there. Please shorten it."),
+    ),
     429: (_("A moment, please"), _("That was too often in a short time. Please try again in a few minutes.")),
     503: (_("Back in a moment"), _("The site cannot reach its database right now. Please try again shortly.")),
 }

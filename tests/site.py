@@ -22,7 +22,8 @@ from tests.sessions import Staff, Visitor
 
 _GUNICORN = [
     *(sys.executable, "-m", "gunicorn", "wsgi:app"),
-    *("--worker-class", "gthread", "--threads", "8", "--graceful-timeout", "5", "--no-control-socket"),
+    *("--worker-class", "feedback_push.web_server.Worker", "--threads", "8", "--graceful-timeout", "5"),
+    "--no-control-socket",
 ]
 # The warning to root is about pickled tasks; ours are JSON.
 _CELERY = [

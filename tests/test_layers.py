@@ -27,6 +27,7 @@ LAYERS = [
         "health",
         "language",
         "logs",
+        "web_server",
         "network_address",
         "migrations",
     },

@@ -61,7 +61,16 @@ def _listener(settings: Settings) -> socket.socket:
 
 def _web(listener: int) -> Child:
     options = [
-        *("--bind", f"fd://{listener}", "--worker-class", "gthread", "--workers", "1", "--threads", "8"),
+        *(
+            "--bind",
+            f"fd://{listener}",
+            "--worker-class",
+            "feedback_push.web_server.Worker",
+            "--workers",
+            "1",
+            "--threads",
+            "8",
+        ),
         *("--max-requests", "5000", "--max-requests-jitter", "500", "--graceful-timeout", "5"),
         *("--no-control-socket", "--log-level", "warning"),
     ]
