@@ -1,6 +1,6 @@
 """The language of what people read: a visitor's is what the browser asks for, an administrator's their setting."""
 
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from flask import Flask, current_app, g, has_request_context, request
 from flask_babel import Babel, get_locale
@@ -30,6 +30,11 @@ def wanted() -> str:
 def asked() -> str:
     """The code of the language that the browser asks for, whatever the administrator has set."""
     return request.accept_languages.best_match(LANGUAGES) or "en"
+
+
+def time_zone() -> ZoneInfo:
+    """The time zone of this request."""
+    return ZoneInfo(_time_zone())
 
 
 def time_zones() -> list[str]:

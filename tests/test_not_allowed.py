@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from feedback_push.admin import notices
 from feedback_push.auth import accounts, sessions
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
@@ -87,6 +88,13 @@ LINES = {
     "GET admin.manifest": Line("/admin/manifest.webmanifest", For.EVERYBODY),
     "GET admin.offline": Line("/admin/offline", For.EVERYBODY),
     "GET admin.inbox": Line("/admin/", For.DASHBOARD),
+    "GET admin.news": Line("/admin/news?after=0", For.DASHBOARD),
+    "GET admin.export_csv": Line("/admin/messages.csv", For.DASHBOARD),
+    "GET admin.export_json": Line("/admin/messages.json", For.DASHBOARD),
+    "POST admin.move_messages": Line(
+        "/admin/messages/move", For.DASHBOARD, form={"id": "{message}", "move": "archive"}
+    ),
+    "POST admin.undo": Line("/admin/messages/undo", For.DASHBOARD, form={"undo": "{undo}"}),
     "GET admin.message": Line("/admin/messages/{message}", For.DASHBOARD),
     "GET admin.ledger": Line("/admin/messages/{message}/ledger", For.DASHBOARD),
     "GET admin.devices": Line("/admin/devices", For.DASHBOARD, own=True),
@@ -139,8 +147,16 @@ class Caller(Visitor):
             token = self.token()
         headers = {"Referer": self.site, **({"X-CSRFToken": token} if token is not None else {})}
         if not more:
-            more = {"json": json.loads(place.fill(json.dumps(line.json)))} if line.json else {"data": line.form}
+            more = (
+                {"json": json.loads(place.fill(json.dumps(line.json)))}
+                if line.json
+                else {"data": filled(place, line.form)}
+            )
         return self.open(place.fill(line.address), method=method, headers=headers, **more)
+
+
+def filled(place: Place, form: dict[str, str] | None) -> dict[str, str] | None:
+    return form and {name: place.fill(value) for name, value in form.items()}
 
 
 @pytest.fixture
@@ -161,6 +177,7 @@ def place(app: Flask, staff: User) -> Place:
         "receipt": receipt,
         "session": session.id,
         "test": test.id,
+        "undo": notices.undo_of([("read", None, [message.id])]),
     }
     return Place(app, staff, {name: str(value) for name, value in ids.items()})
 

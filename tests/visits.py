@@ -100,6 +100,7 @@ class Page(HTMLParser):
         self.status = response.status_code
         self.elements: list[Element] = []
         self._open: list[Element] = []
+        self._inert = 0
         self.feed(response.text)
 
     @property
@@ -124,6 +125,9 @@ class Page(HTMLParser):
         return element
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._inert += tag == "template" or bool(self._inert and tag not in _WITHOUT_END)
+        if self._inert:  # what is in a template is no part of the page
+            return
         element = Element(tag, {name: value or "" for name, value in attrs})
         self.elements.append(element)
         if tag == "option" and ("selected" in element.attributes or "value" not in self._open[-1].attributes):
@@ -132,10 +136,15 @@ class Page(HTMLParser):
             self._open.append(element)
 
     def handle_endtag(self, tag: str) -> None:
+        if self._inert:
+            self._inert -= 1
+            return
         while self._open and self._open.pop().tag != tag:
             pass
 
     def handle_data(self, data: str) -> None:
+        if self._inert:
+            return
         for element in self._open:
             element.raw += data
 

@@ -1,6 +1,27 @@
-"""The dashboard: inbox, messages, devices, settings, account, and the scripts that subscribe a browser."""
+"""The dashboard: lists, messages, devices, settings, account, and the scripts that subscribe a browser."""
 
-from feedback_push.admin import account, audit_log, devices, installable, ledger, messages, settings
+from feedback_push.admin import (
+    account,
+    audit_log,
+    devices,
+    export,
+    installable,
+    ledger,
+    messages,
+    moves,
+    settings,
+)
 from feedback_push.admin.pages import blueprint
 
-__all__ = ["account", "audit_log", "blueprint", "devices", "installable", "ledger", "messages", "settings"]
+__all__ = [
+    "account",
+    "audit_log",
+    "blueprint",
+    "devices",
+    "export",
+    "installable",
+    "ledger",
+    "messages",
+    "moves",
+    "settings",
+]

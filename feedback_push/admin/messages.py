@@ -1,20 +1,38 @@
-"""The inbox and the page of one message."""
+"""The lists of messages, the page of one message, and what has come since a page was opened."""
 
-from flask import abort, request
+from typing import Any
+
+from flask import abort, jsonify, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext, ngettext
+from sqlalchemy import Row
 
-from feedback_push.admin import ledger
+from feedback_push.admin import ledger, shown
 from feedback_push.admin.pages import ID, blueprint, page
+from feedback_push.admin.shown import Shown
 from feedback_push.database import db
 from feedback_push.feedback import inbox, lists
-from feedback_push.feedback.lists import Filter
+from feedback_push.feedback.models import LISTS, MessageState
+
+_EXCERPT = 280
+_OVERLAP = 20  # ids: of two messages that come together the later one may be seen first
 
 
 @blueprint.get("/", endpoint="inbox")
 def show_inbox() -> ResponseReturnValue:
-    """The newest messages, or those before the cursor in `before`."""
-    before = request.args.get("before", type=_cursor)
-    return page("admin/inbox.html", page=lists.page(Filter(), before), unread=lists.unread())
+    """The newest messages of a list, or those before the cursor in `before`."""
+    asked = shown.asked_for()
+    return page(
+        "admin/inbox.html",
+        shown=asked,
+        page=lists.page(asked.filter, asked.before),
+        list_names=_list_names(),
+        counts=lists.counts(),
+        counted=_counted,
+        unread_words=_unread_words(lists.unread()),
+        excerpt=_excerpt,
+        all_selected=request.args.get("select") == "all",
+    )
 
 
 @blueprint.get(f"/messages/<{ID}:message_id>", endpoint="message")
@@ -23,11 +41,70 @@ def show_message(message_id: int) -> ResponseReturnValue:
     message = inbox.find(message_id) or abort(404)
     inbox.mark_read(message)
     db.session.commit()
-    return page("admin/message.html", message=message, ledger=ledger.of(message))
+    asked = shown.asked_for()
+    newer, older = lists.neighbours(asked.filter, message_id)
+    return page(
+        "admin/message.html",
+        message=message,
+        ledger=ledger.of(message),
+        shown=asked,
+        list_name=_list_names()[asked.filter.list],
+        newer=_address(newer, asked),
+        older=_address(older, asked),
+    )
 
 
-def _cursor(value: str) -> int:
-    number = int(value)
-    if not 0 <= number < 2**63:  # what an id can be; anything else counts as no cursor
-        raise ValueError
-    return number
+@blueprint.get("/news")
+def news() -> ResponseReturnValue:
+    """For an open page: how many messages there are, and those of its list that came after the message `after`."""
+    asked, after = shown.asked_for(), request.args.get("after", type=shown.message_id)
+    rows = [] if after is None else lists.since(asked.filter, after - _OVERLAP)
+    come = sum(row.id > (after or 0) for row in rows)
+    counts = lists.counts()
+    return jsonify(
+        unread=counts["new"],
+        unreadWords=_unread_words(counts["new"]),
+        counts={name: _counted(count) for name, count in counts.items()},
+        said=ngettext("%(num)d new message", "%(num)d new messages", come) if come else "",
+        messages=[_told(row, asked) for row in rows],
+    )
+
+
+def _counted(count: int) -> str:
+    """A number of messages in few characters."""
+    return f"{lists.MOST_COUNTED}+" if count >= lists.MOST_COUNTED else str(count)
+
+
+def _unread_words(count: int) -> str:
+    if count >= lists.MOST_COUNTED:
+        return str(gettext("1000 or more unread"))
+    return str(ngettext("%(num)d unread", "%(num)d unread", count))
+
+
+def _told(row: Row[Any], asked: Shown) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.submitter_name,
+        "excerpt": _excerpt(row.beginning),
+        "at": row.created_at.isoformat(timespec="seconds"),
+        "address": _address(row.id, asked),
+        "isNew": row.state == MessageState.NEW,
+    }
+
+
+def _address(message_id: int | None, asked: Shown) -> str | None:
+    return None if message_id is None else asked.at("admin.message", message_id=message_id)
+
+
+def _excerpt(beginning: str) -> str:
+    return beginning if len(beginning) <= _EXCERPT else f"{beginning[:_EXCERPT]}…"
+
+
+def _list_names() -> dict[str, str]:
+    words_for = {
+        "inbox": gettext("Inbox"),
+        "new": gettext("New"),
+        "archived": gettext("Archived"),
+        "spam": gettext("Spam"),
+    }
+    return {name: words_for[name] for name in LISTS}

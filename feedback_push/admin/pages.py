@@ -7,7 +7,8 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from feedback_push import language, security
-from feedback_push.admin import push_status
+from feedback_push.admin import notices, push_status
+from feedback_push.feedback import lists
 
 blueprint = Blueprint("admin", __name__)
 blueprint.after_request(security.no_store)
@@ -29,4 +30,5 @@ def _only_for_administrators() -> ResponseReturnValue | None:
 def page(template: str, **context: Any) -> str:
     """Render a page of the dashboard."""
     # Not a context processor: that would ask the database for error pages too.
-    return render_template(template, push=push_status.current(current_user), **context)
+    common = {"push": push_status.current(current_user), "unread": lists.unread(), "notice": notices.take()}
+    return render_template(template, **common, **context)

@@ -1,6 +1,11 @@
-/** Shows the times of a page in the reader's own zone and habit; the UTC time stays in the title. */
+/** Shows the times of a page in its language, and in the zone that its reader has set or else the browser's. */
 
-const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const { timeZone } = document.getElementById("local-times")?.dataset ?? {};
+const format = new Intl.DateTimeFormat(document.documentElement.lang || undefined, {
+  dateStyle: "medium",
+  timeStyle: "short",
+  timeZone: timeZone || undefined,
+});
 
 /** @param {Document|Element} root  where the times are */
 export function showLocalTimes(root) {

@@ -100,7 +100,6 @@ function start() {
   document.getElementById("push-later")?.addEventListener("click", notNow);
   document.querySelector("form[data-logout]").addEventListener("submit", leave, { once: true });
   watchPermission();
-  navigator.clearAppBadge?.(); // whoever sees the dashboard need not be told that there is news
   install.listen(() => install.suggest(current.state, current.facts));
   card.markThisDevice();
   show(guess(current.facts, { choice: choice.get(), lastState: lastState.get() }), current.facts, false);

@@ -46,15 +46,15 @@ def test_it_says_how_far_every_delivery_has_come(dashboard: Visitor, staff: User
     delivery(message, device(staff, name="E"), **waiting)
     delivery(message, device(staff, name="F"), **waiting, claim="c", attempts=1)
     assert rows(dashboard, message) == [
-        "A Opened Shown 31 Jan 2026, 12:00 UTC, opened 31 Jan 2026, 12:05 UTC.",
-        "B Shown Shown 31 Jan 2026, 12:00 UTC.",
+        "A Opened Shown Jan 31, 2026, 12:00:00 PM, opened Jan 31, 2026, 12:05:00 PM.",
+        "B Shown Shown Jan 31, 2026, 12:00:00 PM.",
         (
-            "C Sent Accepted by the push service 31 Jan 2026, 12:00 UTC. "
+            "C Sent Accepted by the push service Jan 31, 2026, 12:00:00 PM. "
             "Whether it was shown is not known: the device may be off or out of reach, "
             "or its browser may not report it."
         ),
         (
-            "D Sent Accepted by the push service 31 Jan 2026, 12:00 UTC. "
+            "D Sent Accepted by the push service Jan 31, 2026, 12:00:00 PM. "
             "Whether it was shown is not known: Safari shows notifications by itself and does not report it."
         ),
         "E Queued Waits for its turn.",
@@ -73,10 +73,11 @@ def test_what_did_not_get_through_is_explained_with_what_happens_next(
     delivery(message, device(staff, name="E"), state=DeliveryState.EXPIRED)
     delivery(message, device(staff, name="F"), state=DeliveryState.EXPIRED, error="unavailable")
     assert rows(dashboard, message) == [
-        "A Not yet sent The push service asks us to wait. (429) Next try 31 Jan 2026, 12:00 UTC. 3 tries so far.",
+        "A Not yet sent The push service asks us to wait. (429) Next try Jan 31, 2026, 12:00:00 PM. 3 tries so far.",
         (
             "B Not yet sent The push service refuses this site's key, contact or clock. (403 BadJwtToken) "
-            "Next try 31 Jan 2026, 12:00 UTC. It is sent as soon as that is mended; until then one push a minute tries."
+            "Next try Jan 31, 2026, 12:00:00 PM. "
+            "It is sent as soon as that is mended; until then one push a minute tries."
         ),
         (
             "C Failed The browser has unsubscribed. (410) "
@@ -100,10 +101,10 @@ def test_what_was_held_and_what_a_summary_told_of_is_said(dashboard: Visitor, st
     delivery(summary, laptop, state=DeliveryState.ACCEPTED, accepted_at=NOON, shown_at=NOON)
     assert rows(dashboard, message) == [
         (
-            "Phone Held Held until 31 Jan 2026, 12:00 UTC, by quiet hours or because many came at once. "
+            "Phone Held Held until Jan 31, 2026, 12:00:00 PM, by quiet hours or because many came at once. "
             "Then one notification tells of all."
         ),
-        "Laptop Summarised Told of together with others, in one notification. Shown 31 Jan 2026, 12:00 UTC.",
+        "Laptop Summarised Told of together with others, in one notification. Shown Jan 31, 2026, 12:00:00 PM.",
     ]
 
 

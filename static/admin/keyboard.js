@@ -1,0 +1,58 @@
+/** The keyboard: a key clicks, or focuses, the element that names it in data-key; rows are gone through with j and k. */
+
+const ROWS = "#messages > li";
+const TYPED_IN = "input:not([type=checkbox]), textarea, select, [contenteditable]";
+const help = document.getElementById("keys");
+
+const ACTIONS = {
+  j: () => moveTo(1),
+  k: () => moveTo(-1),
+  o: () => current()?.querySelector(".row-link").click(),
+  x: () => current()?.querySelector("[type=checkbox]").click(),
+  "?": () => help.showModal(),
+};
+
+function onKey(event) {
+  const { key, target } = event;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || help.open || target.closest?.(TYPED_IN)) return;
+  const rows = document.querySelector(ROWS);
+  const named = document.querySelector(`[data-key~="${CSS.escape(key)}"]`);
+  const action = rows || !named ? (ACTIONS[key] ?? (named && (() => use(named)))) : () => use(named);
+  if (!action) return;
+  event.preventDefault();
+  action();
+}
+
+function use(element) {
+  if (element.matches("input")) return element.focus();
+  if (element.form?.querySelector(ROWS) && !select(element.form)) return;
+  element.click();
+}
+
+/** Whether there is a message to act on: those that are selected, or else the one with the focus. */
+function select(form) {
+  if (form.querySelector(":checked")) return true;
+  const box = current()?.querySelector("[type=checkbox]");
+  if (box) box.checked = true;
+  return Boolean(box);
+}
+
+function current() {
+  return document.activeElement?.closest(ROWS);
+}
+
+function moveTo(step) {
+  const links = [...document.querySelectorAll(`${ROWS} .row-link`)];
+  const at = links.indexOf(current()?.querySelector(".row-link"));
+  links[at < 0 ? 0 : Math.min(Math.max(at + step, 0), links.length - 1)]?.focus();
+}
+
+function toggleAll(event) {
+  event.preventDefault();
+  const boxes = [...document.querySelectorAll(`${ROWS} [type=checkbox]`)];
+  const every = boxes.every((box) => box.checked);
+  for (const box of boxes) box.checked = !every;
+}
+
+document.addEventListener("keydown", onKey);
+document.getElementById("select-all")?.addEventListener("click", toggleAll);

@@ -1,0 +1,83 @@
+/** What is new appears by itself: the rows of the list, and the numbers on the page, its title and the app's icon. */
+
+import { showLocalTimes } from "./local-times.js";
+
+const EVERY = 10_000;
+const ANSWER_WITHIN = 10_000;
+
+const { news } = document.getElementById("live").dataset;
+const list = document.getElementById("messages");
+const title = document.title.replace(/^\(\d+\) /, "");
+let looking = null;
+
+/** Asks the server once; a second question meanwhile is asked after the first is answered. */
+function look() {
+  looking = (looking ?? Promise.resolve()).then(ask).catch(() => {}); // the next one will tell
+}
+
+async function ask() {
+  const response = await fetch(address(), { signal: AbortSignal.timeout(ANSWER_WITHIN) });
+  if (response.redirected) return clearInterval(timer); // to the sign-in page
+  if (!response.ok) return;
+  const told = await response.json();
+  count(told);
+  if (list && told.messages.length) show(told);
+}
+
+function address() {
+  const url = new URL(news, location.href);
+  for (const [name, value] of new URLSearchParams(location.search)) if (name !== "before") url.searchParams.set(name, value);
+  if (list?.dataset.newest) url.searchParams.set("after", list.dataset.newest);
+  return url;
+}
+
+function count({ unread, unreadWords, counts }) {
+  document.title = unread ? `(${unread}) ${title}` : title;
+  const pill = document.getElementById("unread");
+  if (pill) {
+    pill.textContent = unreadWords;
+    pill.hidden = !unread;
+  }
+  for (const number of document.querySelectorAll("[data-count]")) number.textContent = counts[number.dataset.count];
+  badge(unread);
+}
+
+function badge(unread) {
+  const shown = unread ? navigator.setAppBadge?.(unread) : navigator.clearAppBadge?.();
+  shown?.catch(() => {}); // refused where the dashboard is not installed
+}
+
+function show({ messages, said }) {
+  const missing = messages.filter(({ id }) => !document.getElementById(`from-${id}`));
+  list.prepend(...missing.map(row));
+  list.dataset.newest = Math.max(list.dataset.newest, ...messages.map(({ id }) => id));
+  document.getElementById("selection").hidden = false;
+  document.getElementById("empty")?.remove();
+  if (said) document.getElementById("news").textContent = said;
+}
+
+function row({ id, name, excerpt, at, address, isNew }) {
+  const made = document.getElementById("row").content.cloneNode(true);
+  const [item, link, box, time] = ["li", ".row-link", "input", "time"].map((selector) => made.querySelector(selector));
+  item.classList.toggle("unread", isNew);
+  item.classList.add("arrived");
+  if (!isNew) item.querySelector(".pill").remove();
+  link.id = `from-${id}`;
+  link.href = address;
+  link.firstElementChild.textContent = name;
+  box.value = id;
+  box.setAttribute("aria-labelledby", link.id);
+  time.dateTime = at;
+  item.querySelector(".excerpt").textContent = excerpt;
+  showLocalTimes(made);
+  return made;
+}
+
+function lookIfSeen() {
+  if (document.visibilityState === "visible") look();
+}
+
+const timer = setInterval(lookIfSeen, EVERY);
+document.addEventListener("visibilitychange", lookIfSeen);
+navigator.serviceWorker?.addEventListener("message", ({ data }) => data?.type === "push" && look());
+badge(Number(document.getElementById("live").dataset.unread));

@@ -1,0 +1,126 @@
+"""admin/messages.py: lists and filters in the address, and what has come since a page was opened."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+
+from feedback_push.auth.models import User
+from feedback_push.database import db
+from feedback_push.feedback.models import MessageState
+from tests.conftest import PASSWORD, make_user
+from tests.feedback.messages import message, receive
+from tests.visits import Page, Visitor
+
+
+@pytest.fixture
+def visitor(any_app: Flask) -> Visitor:
+    visitor = Visitor(any_app)
+    visitor.sign_in(make_user("staff@example.org").email, PASSWORD)
+    return visitor
+
+
+def names(page: Page) -> list[str]:
+    return [link.words for link in page.all("a", class_="row-link")]
+
+
+def test_each_list_has_its_address_and_its_count(visitor: Visitor) -> None:
+    for state in MessageState:
+        receive(state=state, submitter_name=state.value)
+    shown = {name: names(visitor.read(f"/admin/?list={name}")) for name in ("inbox", "new", "archived", "spam")}
+    assert shown == {"inbox": ["read", "new"], "new": ["new"], "archived": ["archived"], "spam": ["spam"]}
+    page = visitor.read("/admin/?list=spam")
+    assert {element.attributes["data-count"]: element.words for element in page.all("span", class_="number")} == {
+        "inbox": "2", "new": "1", "archived": "1", "spam": "1",
+    }  # fmt: skip
+    assert page.one("h1").words == "Spam"
+    assert page.one("a", class_="row-link").attributes["href"].endswith("?list=spam")
+
+
+def test_a_count_ends_at_a_thousand(dashboard: Visitor) -> None:
+    db.session.add_all(message() for _ in range(1001))
+    db.session.commit()
+    page = dashboard.read("/admin/")
+    assert page.one(id="unread").words == "1000 or more unread"
+    assert page.one("span", data_count="inbox").words == "1000+"
+
+
+def test_words_and_dates_narrow_it_and_stay_in_the_address(visitor: Visitor) -> None:
+    for day in range(1, 6):
+        receive(submitter_name=f"Visitor {day}", content="Hello", created_at=datetime(2026, 3, day, 23, 30, tzinfo=UTC))
+    page = visitor.read("/admin/?q=hello&from=2026-03-02&until=2026-03-04")
+    assert names(page) == ["Visitor 4", "Visitor 3", "Visitor 2"]
+    assert page.one("input", name="q").attributes["value"] == "hello"
+    assert page.one("input", name="until").attributes["value"] == "2026-03-04"
+    assert page.one("input", name="back").attributes["value"] == "/admin/?q=hello&from=2026-03-02&until=2026-03-04"
+    assert names(visitor.read("/admin/?q=visitor+3")) == ["Visitor 3"]
+    assert "Nothing found" in visitor.read("/admin/?q=nobody").one(id="empty").words
+
+
+def test_a_day_is_one_of_the_readers_time_zone(dashboard: Visitor, staff: User) -> None:
+    receive(created_at=datetime(2026, 3, 1, 23, 30, tzinfo=UTC))
+    assert names(dashboard.read("/admin/?from=2026-03-02")) == []
+    staff.time_zone = "Europe/Vilnius"
+    db.session.commit()
+    assert names(dashboard.read("/admin/?from=2026-03-02")) == ["Ada"]
+    assert names(dashboard.read("/admin/?until=2026-03-01")) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("list=nothing", "list=read", "from=yesterday", "until=0001-01-01", "from=9999-12-31", "until=2026-02-30"),
+        *("before=x", "q=", "q=%20", "select=some", "from=1970-01-01&until=8999-12-31", "list=inbox&list=spam"),
+    ],
+)
+def test_a_made_up_filter_counts_as_none(visitor: Visitor, query: str) -> None:
+    receive()
+    assert names(visitor.read(f"/admin/?{query}")) == ["Ada"]
+
+
+@pytest.mark.parametrize("query", ["q=%00", "q=%22", "q=%ED%A0%80", "q=" + "x" * 5000, "before=0", "q=a&before=-1"])
+def test_no_filter_is_an_error(visitor: Visitor, query: str) -> None:
+    receive()
+    assert visitor.get(f"/admin/?{query}").status_code == 200
+
+
+def test_the_news_are_what_came_after_the_page(visitor: Visitor) -> None:
+    known = receive(submitter_name="Known").id
+    receive(state=MessageState.SPAM)
+    nothing = visitor.get(f"/admin/news?after={known}").get_json()
+    assert (nothing["said"], nothing["unread"], nothing["unreadWords"]) == ("", 1, "1 unread")
+    come = receive(submitter_name="<b>Eve</b>", content="x" * 300)
+    told = visitor.get(f"/admin/news?after={known}&q=eve").get_json()
+    assert told["said"] == "1 new message"
+    assert told["counts"] == {"inbox": "2", "new": "2", "archived": "0", "spam": "1"}
+    assert told["messages"] == [
+        {
+            "id": come.id,
+            "name": "<b>Eve</b>",
+            "excerpt": "x" * 280 + "…",
+            "at": come.created_at.isoformat(timespec="seconds"),
+            "address": f"/admin/messages/{come.id}?q=eve",
+            "isNew": True,
+        }
+    ]
+    assert visitor.get("/admin/news").get_json()["messages"] == []
+
+
+def test_a_page_can_make_rows_itself_from_where_it_stands(dashboard: Visitor) -> None:
+    newest = [receive().id for _ in range(51)][-1]
+    text = dashboard.get("/admin/").text
+    assert f'data-newest="{newest}"' in text
+    assert re.search(r'<template id="row">\s*<li class="unread">', text)
+    older = dashboard.read(f"/admin/?before={newest}").one(id="messages")
+    assert "data-newest" not in older.attributes
+
+
+def test_times_are_in_the_language_and_zone_of_the_reader(dashboard: Visitor, staff: User) -> None:
+    receive(created_at=datetime(2026, 3, 1, 12, 0, tzinfo=UTC))
+    assert dashboard.read("/admin/").one("time").words == "Mar 1, 2026, 12:00:00 PM"
+    staff.language, staff.time_zone = "de", "Europe/Vilnius"
+    db.session.commit()
+    page = dashboard.read("/admin/")
+    assert page.one("time").words == "01.03.2026, 14:00:00"
+    assert page.one("script", id="local-times").attributes["data-time-zone"] == "Europe/Vilnius"

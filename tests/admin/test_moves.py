@@ -1,0 +1,121 @@
+"""admin/moves.py: the buttons do what they say, the next page tells of it, and Undo takes it back."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from feedback_push.database import db
+from feedback_push.feedback.models import Message, MessageState
+from tests.conftest import PASSWORD, make_user
+from tests.feedback.messages import message, receive
+from tests.push.knocks import Knocks
+from tests.visits import Page, Visitor
+
+
+@pytest.fixture
+def visitor(any_app: Flask) -> Visitor:
+    visitor = Visitor(any_app)
+    visitor.sign_in(make_user("staff@example.org").email, PASSWORD)
+    return visitor
+
+
+def press(visitor: Visitor, move: str, *ids: int, **more: str) -> TestResponse:
+    token = visitor.read("/admin/settings").fields["csrf_token"]
+    return visitor.post("/admin/messages/move", data={"csrf_token": token, "move": move, "id": list(ids), **more})
+
+
+def undo(visitor: Visitor, page: Page) -> TestResponse:
+    fields = {name: page.fields[name] for name in ("undo", "csrf_token")}
+    return visitor.post("/admin/messages/undo", data={**fields, "back": "/admin/?list=new"})
+
+
+def notice(page: Page) -> str:
+    return " ".join(element.words for element in page.all("form", class_="notice done"))
+
+
+def states() -> list[str | None]:
+    rows = db.session.execute(select(Message.state, Message.deleted_at).order_by(Message.id)).all()
+    db.session.rollback()
+    return [None if row.deleted_at else str(row.state) for row in rows]
+
+
+def test_several_are_deleted_at_once_and_undo_brings_them_back(visitor: Visitor) -> None:
+    ids = [receive().id, receive(state=MessageState.READ).id, receive().id]
+    answer = press(visitor, "delete", *ids[:2], back="/admin/?q=hello")
+    assert (answer.status_code, answer.location) == (303, "/admin/?q=hello")
+    assert states() == [None, None, "new"]
+    page = visitor.read("/admin/")
+    assert notice(page) == "2 messages deleted. Undo"
+    assert len(page.all("a", class_="row-link")) == 1
+    assert visitor.get(f"/admin/messages/{ids[0]}").status_code == 404
+    assert notice(visitor.read("/admin/")) == ""
+    answer = undo(visitor, page)
+    assert (answer.status_code, answer.location) == (303, "/admin/?list=new")
+    assert states() == ["new", "read", "new"]
+    assert notice(visitor.read("/admin/")) == "Everything is as it was."
+
+
+def test_a_message_that_is_no_spam_is_told_of(visitor: Visitor, knocks: Knocks) -> None:
+    spam = message(state=MessageState.SPAM, spam_reason="links")
+    db.session.add(spam)
+    db.session.commit()
+    assert press(visitor, "not-spam", spam.id).status_code == 303
+    db.session.refresh(spam)
+    assert knocks.next() == ("push.fan_out", [spam.outbox_id])
+    assert notice(visitor.read("/admin/")) == "1 message is no spam. Undo"
+
+
+def test_after_archiving_the_next_message_opens_but_after_unread_the_list(visitor: Visitor) -> None:
+    ids = [receive(content="hello").id for _ in range(3)]
+    page = visitor.read(f"/admin/messages/{ids[1]}?q=hello")
+    links = {link.attributes["rel"]: link.attributes["href"] for link in page.all("a") if "rel" in link.attributes}
+    assert links == {"prev": f"/admin/messages/{ids[2]}?q=hello", "next": f"/admin/messages/{ids[0]}?q=hello"}
+    [form] = page.all("form", class_="moves")
+    fields = {name: page.fields[name] for name in ("csrf_token", "id", "next", "back")}
+    unread = visitor.post(form.attributes["action"], data={**fields, "move": "unread"})
+    assert unread.location == "/admin/?q=hello"
+    archived = visitor.post(form.attributes["action"], data={**fields, "move": "archive"})
+    assert archived.location == links["next"]
+    assert states() == ["new", "archived", "new"]
+    oldest = visitor.read(f"/admin/messages/{ids[0]}?q=hello")
+    assert oldest.fields["next"] == f"/admin/messages/{ids[2]}?q=hello"
+
+
+@pytest.mark.parametrize(
+    ("place", "offered"),
+    [
+        ("", {"archive", "read", "unread", "spam", "delete"}),
+        ("archived", {"inbox", "spam", "delete"}),
+        ("spam", {"not-spam", "delete"}),
+    ],
+)
+def test_each_list_offers_what_can_be_done_there(dashboard: Visitor, place: str, offered: set[str]) -> None:
+    page = dashboard.read(f"/admin/?list={place}")
+    assert {button.attributes["value"] for button in page.all("button", name="move")} == offered
+
+
+def test_made_up_moves_and_ids_do_no_harm(dashboard: Visitor) -> None:
+    kept = receive().id
+    for move in ("", "nothing", "\0"):
+        assert press(dashboard, move, kept).status_code == 400
+    token = dashboard.read("/admin/").fields["csrf_token"]
+    made_up = {"csrf_token": token, "move": "delete", "id": ["", "x", "-1", str(2**63), "9" * 40]}
+    assert dashboard.post("/admin/messages/move", data=made_up).status_code == 303
+    assert notice(dashboard.read("/admin/")) == "No message was selected."
+    for undo_ in ("", "made.up", "W10.x"):
+        assert dashboard.post("/admin/messages/undo", data={"csrf_token": token, "undo": undo_}).status_code == 400
+    assert states() == ["new"]
+
+
+@pytest.mark.parametrize("elsewhere", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", ""])
+def test_a_move_leads_nowhere_else(dashboard: Visitor, elsewhere: str) -> None:
+    assert press(dashboard, "archive", receive().id, back=elsewhere, next=elsewhere).location == "/admin/"
+
+
+def test_all_of_a_page_can_be_selected_without_a_script(dashboard: Visitor) -> None:
+    receive()
+    page = dashboard.read("/admin/")
+    assert page.all("input", name="id", checked="") == []
+    selected = dashboard.read(page.one(id="select-all").attributes["href"])
+    assert len(selected.all("input", name="id", checked="")) == 1
