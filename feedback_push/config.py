@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from environs import Env, EnvValidationError, validate
 
-from feedback_push import branding_rules
+from feedback_push import branding_rules, secret_files
 from feedback_push import setting_rules as rules
 from feedback_push.setting_rules import Burst, QuietHours
 
@@ -146,10 +146,13 @@ def load() -> Settings:
     """Read the settings; ConfigError names everything that is wrong with them."""
     env = source()
     settings = _read(env)
+    problems = list(secret_files.problems(settings.instance_dir, settings.database_url or ""))
     try:
         env.seal()
     except EnvValidationError as error:
-        raise ConfigError(_message(error)) from None
+        problems = [*_described(error), *problems]
+    if problems:
+        raise ConfigError(_message(problems))
     return settings
 
 
@@ -200,7 +203,11 @@ def _read(env: Env) -> Settings:
     )
 
 
-def _message(error: EnvValidationError) -> str:
-    problems = cast("dict[str, list[str]]", error.error_messages)
-    lines = [f"  {name}: {' '.join(texts)}" for name, texts in sorted(problems.items())]
+def _described(error: EnvValidationError) -> list[str]:
+    found = cast("dict[str, list[str]]", error.error_messages)
+    return [f"{name}: {' '.join(texts)}" for name, texts in sorted(found.items())]
+
+
+def _message(problems: list[str]) -> str:
+    lines = [f"  {problem}" for problem in problems]
     return "\n".join(["The settings cannot be used:", *lines, "docs/settings.md describes every setting."])

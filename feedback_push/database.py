@@ -36,6 +36,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
+from feedback_push import secret_files
+
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -193,8 +195,18 @@ def _engine_options(url: str) -> dict[str, Any]:
 
 
 def _make_safe_for_neighbours(engine: Engine) -> None:
+    event.listen(engine, "do_connect", _create_private)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_immediate)
+
+
+def _create_private(
+    _dialect: Dialect, _record: ConnectionPoolEntry, named: list[Any], _options: dict[str, Any]
+) -> None:
+    # SQLite itself would leave it to the umask, and messages and keys open to whoever else is on the machine.
+    path = Path(named[0])
+    if path.is_absolute():
+        secret_files.create_private(path)
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

@@ -1,6 +1,7 @@
 """What every test can ask for: databases, settings, the application, and somebody who is signed in."""
 
 import base64
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -102,6 +103,14 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def settings(sqlite_url: str, redis_url: str, tmp_path: Path) -> Settings:
     """Settings for a site with push, whose push services may be on loopback."""
     return make_settings(sqlite_url, redis_url, tmp_path)
+
+
+@pytest.fixture
+def private_files() -> Iterator[None]:
+    """What the test writes is for its owner alone, as an operator's secrets are."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ UNUSABLE = {
 
 
 @pytest.fixture(autouse=True)
-def empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private_files: None) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     with patch.dict(os.environ, clear=True):
         yield

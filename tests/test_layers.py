@@ -11,7 +11,7 @@ from tests.servers import CHECKOUT
 
 PACKAGE = "feedback_push"
 LAYERS = [
-    {"setting_rules", "branding_rules"},
+    {"setting_rules", "branding_rules", "secret_files"},
     {"config"},
     {"database"},
     {

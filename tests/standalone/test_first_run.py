@@ -19,7 +19,7 @@ MADE = re.compile(r"  E-mail    (\S+)\n  Password  (\S+)   \(shown only this onc
 
 
 @pytest.fixture(autouse=True)
-def empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private_files: None) -> None:
     for name in [
         *OURS,
         "VAPID_SUBJECT",

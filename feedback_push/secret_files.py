@@ -1,0 +1,57 @@
+"""Files with secrets: those that others on the machine can read stop the start, those we make are private at once."""
+
+import os
+import shlex
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_SIDE_FILES = ("", "-wal", "-shm", "-journal")  # SQLite gives each the mode that the database has at that moment
+_GROUP, _OTHERS = 0o070, 0o007
+_PASSABLE = 0o011
+
+
+def problems(instance: Path, database_url: str) -> Iterator[str]:
+    """One sentence, with the command that mends it, for each of our files that others can reach."""
+    dotenv = Path(".env").absolute()
+    database = sqlite_file(database_url)
+    inside = [instance / "secrets.env", *(_with_side_files(database) if database else [])]
+    opened = [dotenv] if _is_open(dotenv, []) else []
+    opened += [path for path in inside if instance in path.parents and _is_open(path, _folders(path, instance))]
+    yield from (f"{path}: others can read it. Run: chmod 600 {shlex.quote(str(path))}" for path in opened)
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file that a SQLite address names with its whole path; None for any other database."""
+    scheme, _, rest = url.partition(":///")
+    path = rest.partition("?")[0]
+    return Path(path) if scheme == "sqlite" and path.startswith("/") else None
+
+
+def create_private(path: Path) -> None:
+    """Make the file for its owner alone where there is none yet; one that exists keeps the mode that it has."""
+    with suppress(OSError):  # where it cannot be made, whoever opens it next says why
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _with_side_files(path: Path) -> list[Path]:
+    return [path.with_name(path.name + ending) for ending in _SIDE_FILES]
+
+
+def _folders(path: Path, instance: Path) -> list[Path]:
+    """The folders on the way to the file, from its own up to the instance folder."""
+    return [folder for folder in path.parents if folder == instance or instance in folder.parents]
+
+
+def _is_open(path: Path, folders: Iterable[Path]) -> bool:
+    # Other systems make modes up; a file of somebody else is theirs to shut.
+    if os.name != "posix":
+        return False
+    try:
+        found = path.stat()
+        ways = [folder.stat().st_mode & _PASSABLE for folder in folders]
+    except OSError:
+        return False
+    if found.st_uid != os.geteuid():
+        return False
+    return any(found.st_mode & bits and all(way & bits for way in ways) for bits in (_GROUP, _OTHERS))
