@@ -7,10 +7,10 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-emi
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format bench audit lock clean
+.PHONY: help run test check format bench audit translations lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run-installed ## the whole thing in one terminal: web server, worker, embedded broker
 	@$(BIN)/python -m feedback_push.standalone
@@ -33,6 +33,9 @@ bench: $(VENV)/.dev-installed ## the benchmarks, with peers, as one table
 
 audit: $(VENV)/.dev-installed ## Lighthouse on a running site (needs Node and Chromium)
 	@$(BIN)/python -m tests.audit
+
+translations: $(VENV)/.dev-installed ## gather new texts and compile what is translated
+	@$(BIN)/python -m tests.translations
 
 lock: ## write requirements/ anew from pyproject.toml (needs uv)
 	$(UV) pip compile pyproject.toml $(LOCK) -o requirements/run.txt

@@ -47,7 +47,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     code = error.code or 500
     title, text = _WORDS.get(code, _OURS if code >= 500 else _THEIRS)
     if wants_json():
-        return jsonify(error=error.description if code < 500 else str(text)), code, _kept_headers(error)
+        return jsonify(error=str(text)), code, _kept_headers(error)
     return render_template("errors/error.html", code=code, title=title, text=text), code, _kept_headers(error)
 
 

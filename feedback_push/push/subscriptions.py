@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from flask_babel import lazy_gettext as _
 from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, update
 
 from feedback_push.auth import audit
@@ -53,7 +54,7 @@ def key_of(data: object, live: Container[str]) -> str | None:
     """The VAPID key that a browser says it has subscribed with, if it says so; SubscriptionRefused if it has ended."""
     key = data.get("applicationServerKey") if isinstance(data, dict) else None
     if key is not None and not (isinstance(key, str) and key in live):
-        raise SubscriptionRefused("This browser subscribed with a key that has ended. Please load the page again.")
+        raise SubscriptionRefused(_("This browser subscribed with a key that has ended. Please load the page again."))
     return key
 
 

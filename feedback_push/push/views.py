@@ -1,7 +1,8 @@
 """The endpoints of browsers, in JSON: the key to subscribe with, subscribe, unsubscribe, and receipts."""
 
-from flask import Blueprint, abort, current_app, jsonify, request
+from flask import Blueprint, abort, current_app, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 
@@ -27,7 +28,7 @@ def _only_for_administrators() -> ResponseReturnValue | None:
     if request.endpoint == "push.receipt":
         return None
     if not current_user.is_authenticated:
-        return jsonify(error="Please sign in first."), 401
+        return jsonify(error=_("Please sign in first.")), 401
     request.max_content_length = LARGEST_BODY
     csrf.protect()
     language.speak(current_user.language, current_user.time_zone)
@@ -48,6 +49,9 @@ def subscribe() -> ResponseReturnValue:
     body = _body()
     try:
         subscription = BrowserSubscription.parse(body, policy)
+    except SubscriptionRefused as error:
+        return jsonify(error=_("The subscription of this browser cannot be used: %(reason)s", reason=error)), 422
+    try:
         vapid_public_key = subscriptions.key_of(body, keys.ring().live) or current
     except SubscriptionRefused as error:
         return jsonify(error=str(error)), 422
@@ -97,5 +101,7 @@ def _body() -> object:
 
 
 def _current_key() -> str:
-    pair = keys.ring().current or abort(404, "Push is off: this site has no VAPID keys.")
+    pair = keys.ring().current or abort(
+        make_response(jsonify(error=_("Push is off: this site has no VAPID keys.")), 404)
+    )
     return pair.public_key
