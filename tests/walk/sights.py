@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
-from feedback_push.auth.models import User
+from feedback_push.auth import audit, sessions
+from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db, utcnow
 from feedback_push.feedback.models import Message, MessageState
 from feedback_push.push.models import DeliveryState, DeviceState
@@ -34,7 +35,17 @@ def fill(site: Site) -> None:
         for number in range(60):
             receive(submitter_name=f"Visitor {number}", content="Hello " * (number + 1))
         _sort_away(messages)
+        _sign_in_elsewhere(staff)
         _tell(messages[MOST_TOLD - 1], staff)
+
+
+def _sign_in_elsewhere(staff: User) -> None:
+    for name in ("Safari on iPhone", "Samsung Internet on Android"):
+        sessions.begin(staff, browser=name, remembered=True)
+    for _ in range(12):
+        audit.count(AuditEvent.SIGN_IN_FAILED, staff)
+    audit.note(AuditEvent.DEVICE_RENAMED, staff, before="Firefox on Linux", device="The laptop in the meeting room")
+    db.session.commit()
 
 
 def _sort_away(messages: list[Message]) -> None:
