@@ -9,10 +9,13 @@ from typing import Any
 from flask import stream_with_context
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
+from flask_login import current_user
 from sqlalchemy import Row
 
 from feedback_push.admin import shown
 from feedback_push.admin.pages import blueprint
+from feedback_push.auth import audit
+from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import lists
 from feedback_push.feedback.lists import Filter
@@ -35,7 +38,8 @@ def export_json() -> ResponseReturnValue:
 
 
 def _download(text: Iterator[str], mimetype: str, extension: str) -> Response:
-    db.session.rollback()  # whoever is signed in has been asked for; from here on only the parts use the database
+    audit.note(AuditEvent.MESSAGES_EXPORTED, current_user, messages=extension.upper())
+    db.session.commit()  # from here on only the parts use the database
     response = Response(stream_with_context(text), mimetype=mimetype)
     response.headers["Content-Disposition"] = f'attachment; filename="feedback-{utcnow():%Y-%m-%d}.{extension}"'
     return response

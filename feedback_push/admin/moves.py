@@ -2,10 +2,13 @@
 
 from flask import abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 
 from feedback_push import security
 from feedback_push.admin import notices, shown
 from feedback_push.admin.pages import blueprint
+from feedback_push.auth import audit
+from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db
 from feedback_push.feedback import moving
 from feedback_push.feedback.moving import Move
@@ -17,6 +20,8 @@ def move_messages() -> ResponseReturnValue:
     """Do with the messages `id` what `move` says, and go on to `next`, or back to the list."""
     how = request.form.get("move", type=Move) or abort(400)
     moved = moving.move(how, request.form.getlist("id", type=shown.message_id))
+    if how == Move.DELETE and moved.count:
+        audit.note(AuditEvent.MESSAGES_DELETED, current_user, messages=moved.count)
     db.session.commit()
     for entry_id in moved.entry_ids:
         outbox.wake(entry_id)

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from feedback_push.auth import audit
 from feedback_push.database import db
 from feedback_push.feedback import lists
 from feedback_push.feedback.models import MessageState
@@ -114,3 +115,10 @@ def stream(visitor: Visitor, address: str, read: Callable[[Iterator[bytes]], Non
         answer.close()
 
     Context().run(run)
+
+
+def test_who_exports_messages_is_in_the_log(visitor: Visitor) -> None:
+    for extension in ("csv", "json"):
+        visitor.get(f"/admin/messages.{extension}")
+    told = [(entry.email, audit.words(entry)) for entry in audit.page().entries if entry.event == "messages-exported"]
+    assert told == [("staff@example.org", "Exported messages: JSON"), ("staff@example.org", "Exported messages: CSV")]

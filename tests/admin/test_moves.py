@@ -5,6 +5,8 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from feedback_push.auth import audit
+from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db
 from feedback_push.feedback.models import Message, MessageState
 from tests.conftest import PASSWORD, make_user
@@ -119,3 +121,11 @@ def test_all_of_a_page_can_be_selected_without_a_script(dashboard: Visitor) -> N
     assert page.all("input", name="id", checked="") == []
     selected = dashboard.read(page.one(id="select-all").attributes["href"])
     assert len(selected.all("input", name="id", checked="")) == 1
+
+
+def test_who_deletes_messages_is_in_the_log(visitor: Visitor) -> None:
+    ids = [receive(submitter_name=name).id for name in ("Ada", "Bob", "Cid")]
+    for move, chosen in (("delete", ids[:2]), ("delete", ids[:2]), ("archive", ids[2:])):
+        press(visitor, move, *chosen)
+    told = [(entry.email, entry.detail) for entry in audit.page().entries if entry.event == AuditEvent.MESSAGES_DELETED]
+    assert told == [("staff@example.org", {"messages": 2})]
