@@ -60,33 +60,49 @@ class LoopbackServer:
     async def _serve(self, started: "Future[None]") -> None:
         self._loop = asyncio.get_running_loop()
         runner = web.AppRunner(self._make_application(), access_log=None, shutdown_timeout=_SECONDS_TO_END)
+        listeners: list[socket.socket] = []
         try:
             await runner.setup()
-            self.plain_port = await _listen(runner, self.plain_port, None)
+            listeners.append(await _listen(runner, self.plain_port, None))
+            self.plain_port = listeners[-1].getsockname()[1]
             if self._ssl_context:
-                self.tls_port = await _listen(runner, self.tls_port, self._ssl_context)
+                listeners.append(await _listen(runner, self.tls_port, self._ssl_context))
+                self.tls_port = listeners[-1].getsockname()[1]
         except OSError as error:
             started.set_exception(error)
         else:
             started.set_result(None)
             await self.stopping.wait()
         finally:
-            await _end(runner)
+            await _end(runner, listeners)
 
 
-async def _listen(runner: web.AppRunner, port: int, context: ssl.SSLContext | None) -> int:
+async def _listen(runner: web.AppRunner, port: int, context: ssl.SSLContext | None) -> socket.socket:
     listener = socket.create_server(("127.0.0.1", port), backlog=1024)
     await web.SockSite(runner, listener, ssl_context=context).start()
-    return int(listener.getsockname()[1])
+    return listener
 
 
-async def _end(runner: web.AppRunner) -> None:
+async def _end(runner: web.AppRunner, listeners: list[socket.socket]) -> None:
+    await _refuse_newcomers(listeners)
     for site in list(runner.sites):
         await site.stop()
-    await asyncio.sleep(0.01)  # for what was just being accepted
     open_connections = [handler.transport for handler in runner.server.connections] if runner.server else []
     await runner.cleanup()
     for connection in open_connections:
         if connection is not None:
             connection.abort()  # a TLS client that keeps its connection would delay the polite way
     await asyncio.sleep(0.01)  # the loop closes the sockets a step later
+
+
+async def _refuse_newcomers(listeners: list[socket.socket]) -> None:
+    """End the connections that are just being made, of which the runner does not know."""
+    for listener in listeners:
+        asyncio.get_running_loop().remove_reader(listener)
+    # Those that have been accepted must begin before their server closes, or asyncio would forget them open.
+    await asyncio.sleep(0)
+    newcomers = [task for task in asyncio.all_tasks() if "_accept_connection" in str(task.get_coro())]
+    for task in newcomers:
+        task.cancel()
+    if newcomers:
+        await asyncio.wait(newcomers)
