@@ -33,7 +33,7 @@ def undo(visitor: Visitor, page: Page) -> TestResponse:
 
 
 def notice(page: Page) -> str:
-    return " ".join(element.words for element in page.all("form", class_="notice done"))
+    return " ".join(element.words for element in page.all("form", class_="notice moved"))
 
 
 def states() -> list[str | None]:

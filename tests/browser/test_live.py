@@ -1,0 +1,63 @@
+"""static/admin/live.js and keyboard.js in a real Firefox: what is pushed appears, and keys do what buttons do."""
+
+from tests.browser.dashboard import Dashboard
+
+_ROWS = "return [...document.querySelectorAll('#messages .row-link')].map(link => link.textContent)"
+_PRESS = """
+const target = document.activeElement ?? document.body;
+target.dispatchEvent(new KeyboardEvent("keydown", {key: arguments[0], bubbles: true, cancelable: true}));
+"""
+
+
+def test_a_pushed_message_appears_in_the_open_list_at_once(dashboard: Dashboard) -> None:
+    browser, site = dashboard.browser, dashboard.site
+    dashboard.sign_in()
+    dashboard.turn_on()
+    site.visitor().write("Hello <b>there</b>", name="Ada")
+    browser.wait_for(lambda: browser.script(_ROWS) == ["Ada"], timeout=8)  # the page itself asks every ten seconds
+    assert browser.find("#messages .excerpt").text == "Hello <b>there</b>"
+    assert browser.find("#news").attribute("role") == "status"
+    assert browser.script("return document.getElementById('news').textContent") == "1 new message"
+    assert browser.find("#unread").text == "1 unread"
+    assert str(browser.script("return document.title")).startswith("(1) Inbox")
+
+
+def test_the_inbox_is_used_with_keys_alone(dashboard: Dashboard) -> None:
+    browser, site = dashboard.browser, dashboard.site
+    for name in ("First", "Second", "Third"):
+        site.visitor().write("Hello", name=name)
+    dashboard.sign_in()
+
+    def there_for_good() -> bool:
+        return bool(browser.script("return document.readyState") == "complete")
+
+    def press(*keys: str) -> None:
+        browser.wait_for(there_for_good)
+        for key in keys:
+            browser.script(_PRESS, key)
+
+    def rows() -> list[str]:
+        return list(browser.script(_ROWS))
+
+    press("j", "j", "j", "k")
+    assert browser.script("return document.activeElement.textContent") == "Second"
+    press("e")
+    browser.wait_for(".moved")
+    assert rows() == ["Third", "First"]
+    browser.wait_for(there_for_good)
+    browser.find(".moved button").click()
+    browser.wait_for(lambda: rows() == ["Third", "Second", "First"])
+    press("j", "x", "j", "x", "#")
+    browser.wait_for(lambda: rows() == ["First"])
+    press("?")
+    assert browser.find("#keys").is_displayed
+    browser.find("#keys button").click()
+    press("/")
+    assert browser.script("return document.activeElement.name") == "q"
+    browser.script(_PRESS, "e")  # typed, and no command
+    assert rows() == ["First"]
+    browser.script("document.activeElement.blur()")
+    press("j", "o")
+    browser.wait_for("#content")
+    press("u")
+    browser.wait_for("#messages")
