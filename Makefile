@@ -3,11 +3,12 @@ PYTHON ?= python3
 UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
+FUZZ := .venv-fuzz
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format bench audit translations lock clean
+.PHONY: help run test check format bench audit fuzz translations lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +32,11 @@ format: $(VENV)/.dev-installed ## put the code into its one format
 bench: $(VENV)/.dev-installed ## the benchmarks, with peers, as one table
 	@$(BIN)/python -m benchmarks
 
-audit: $(VENV)/.dev-installed ## Lighthouse on a running site (needs Node and Chromium)
+audit: $(VENV)/.dev-installed ## Lighthouse and Mozilla Observatory on a running site (needs Node and Chromium)
 	@$(BIN)/python -m tests.audit
+
+fuzz: $(VENV)/.dev-installed $(FUZZ)/.installed ## a fuzzer over every endpoint for FUZZ_SECONDS (600), in search of 5xx
+	@FUZZ_VENV=$(FUZZ) $(BIN)/python -m tests.fuzz
 
 translations: $(VENV)/.dev-installed ## gather new texts and compile what is translated
 	@$(BIN)/python -m tests.translations
@@ -40,15 +44,23 @@ translations: $(VENV)/.dev-installed ## gather new texts and compile what is tra
 lock: ## write requirements/ anew from pyproject.toml (needs uv)
 	$(UV) pip compile pyproject.toml $(LOCK) -o requirements/run.txt
 	$(UV) pip compile pyproject.toml $(LOCK) --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(UV) pip compile $(LOCK) --group pyproject.toml:fuzz -c requirements/dev.txt -o requirements/fuzz.txt
 
-clean: ## remove .venv and the caches; instance/ with its data stays
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## remove the virtual environments and the caches; instance/ with its data stays
+	rm -rf $(VENV) $(FUZZ) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment for both: the dev lock holds every pin of the run lock.
 $(VENV)/.run-installed $(VENV)/.dev-installed: $(VENV)/.%-installed: requirements/%.txt | $(BIN)/python
 	@echo "Installing the locked dependencies of requirements/$*.txt into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# Of its own: the fuzzer's dependencies are nobody else's.
+$(FUZZ)/.installed: requirements/fuzz.txt | $(BIN)/python
+	@echo "Installing the fuzzer into $(FUZZ) …"
+	@$(BIN)/python -m venv --clear $(FUZZ)
+	@$(FUZZ)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(BIN)/python:

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests import servers
-from tests.audit import lighthouse
+from tests.audit import lighthouse, observatory
 from tests.conftest import make_settings, migrate
 from tests.site import Site
 from tests.walk import sights
@@ -33,9 +33,9 @@ def _audit(folder: Path, redis_url: str) -> int:
     with Site(settings) as site:
         sights.fill(site)
         site.serve()
-        findings = lighthouse.findings(site, folder)
-    print("\n".join(findings.lines))
-    return 0 if findings.good else 1
+        findings = [tool.findings(site, folder) for tool in (lighthouse, observatory)]
+    print("\n\n".join("\n".join(found.lines) for found in findings))
+    return 0 if all(found.good for found in findings) else 1
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from tests.audit.findings import Findings
 from tests.site import Site
 from tests.walk import sights
 from tests.walk.conftest import FLAGS, executable
@@ -20,13 +21,6 @@ AIMS = {"performance": 95, "accessibility": 100, "best-practices": 100}
 _LONGEST = 180  # seconds for one page
 _GOOD = 0.9  # of a single question; below it, what to mend is named
 _TOOL = Path(__file__).parent / "node_modules" / ".bin" / "lighthouse"
-
-
-class Findings(NamedTuple):
-    """What to print, and whether every aim is reached."""
-
-    lines: list[str]
-    good: bool
 
 
 def findings(site: Site, folder: Path) -> Findings:
