@@ -3,14 +3,15 @@
 import hmac
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, request
+from flask import Flask, Request, current_app, request
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
 from flask_talisman import Talisman
 from werkzeug.exceptions import SecurityError
+from werkzeug.formparser import FormDataParser
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from feedback_push.config import Settings
@@ -51,9 +52,22 @@ View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 talisman = Talisman()
 
 
+class _NamedFields(FormDataParser):
+    """Leaves out the fields of a multipart form that have no name, on which the check of CSRF tokens would fail."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        stream, form, files = super().parse(*args, **kwargs)
+        return stream, self.cls([(name, value) for name, value in form.items(multi=True) if name is not None]), files
+
+
+class _Request(Request):
+    form_data_parser_class = _NamedFields
+
+
 def init_app(app: Flask) -> None:
     """Apply the policy; called before any other extension, so that their error pages have a nonce too."""
     settings: Settings = app.extensions["settings"]
+    app.request_class = _Request
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SESSION_COOKIE_NAME=cookie_name(settings, "session"),

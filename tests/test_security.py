@@ -274,3 +274,11 @@ def test_a_request_may_not_be_endless(client: Visitor) -> None:
     answer = client.send("/feedback/", content="x" * 5_000_000, submitter_name="Ada")
     assert answer.status_code == 413
     assert "Too long" in answer.text
+
+
+@pytest.mark.parametrize("address", ["/feedback/", "/login", "/logout"])
+@pytest.mark.parametrize("file", ["", '; filename="x"'])
+def test_a_part_of_a_form_without_a_name_is_left_out(client: Visitor, address: str, file: str) -> None:
+    body = f"--x\r\nContent-Disposition: form-data{file}\r\n\r\nnameless\r\n--x--\r\n".encode()
+    answer = client.post(address, data=body, content_type="multipart/form-data; boundary=x")
+    assert answer.status_code == 400
