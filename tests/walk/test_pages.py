@@ -29,6 +29,7 @@ _NO_PAGES = {
     "push.key",
     "feedback.challenge",
     "admin.ledger",
+    "admin.news",
 }
 _ASIDE = ("sw.js", ".webmanifest", ".js", ".css", ".json", ".csv")
 _VISITORS = ("feedback.", "auth.login")
