@@ -7,7 +7,8 @@ from celery import Celery, Task, signals
 from flask import Flask
 from kombu.transport import TRANSPORT_ALIASES, redis
 
-_KEY_PREFIX = "feedback_push:"
+from feedback_push.config import Settings
+
 # A web request's knock must give up quickly; a worker has time.
 _WEB_TIMEOUTS = {"socket_connect_timeout": 0.1, "socket_timeout": 0.2}
 _WORKER_TIMEOUTS = {"socket_connect_timeout": 5, "socket_timeout": 15}
@@ -22,7 +23,7 @@ def init_app(app: Flask) -> "Celery[Any]":
                 return self.run(*args, **kwargs)
 
     celery: Celery[Any] = Celery("feedback_push", task_cls=FlaskTask)
-    celery.config_from_object(_configuration(app.extensions["settings"].broker_url))
+    celery.config_from_object(_configuration(app.extensions["settings"]))
     celery.set_default()
     app.extensions["celery"] = celery
     return celery
@@ -59,9 +60,9 @@ class RecoverableTransport(redis.Transport):
     Channel = _RecoverableChannel
 
 
-def _configuration(broker_url: str) -> dict[str, Any]:
+def _configuration(settings: Settings) -> dict[str, Any]:
     return {
-        "broker_url": broker_url,
+        "broker_url": settings.broker_url,
         "task_ignore_result": True,
         "accept_content": ["json"],
         "task_acks_late": True,
@@ -78,7 +79,7 @@ def _configuration(broker_url: str) -> dict[str, Any]:
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
             "socket_keepalive": True,
-            "global_keyprefix": _KEY_PREFIX,
+            "global_keyprefix": settings.redis_prefix,
             **_WEB_TIMEOUTS,
         },
     }

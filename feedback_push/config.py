@@ -105,6 +105,11 @@ class Settings:
         return self.redis_url or f"unix://{quote(str(self.socket_path))}?db=0"
 
     @property
+    def redis_prefix(self) -> str:
+        """What the names of all keys begin with: of this site, because a server may be shared by several."""
+        return f"feedback_push:{urlsplit(self.site_url).netloc.lower()}:"
+
+    @property
     def ratelimit_storage_url(self) -> str:
         """The same server as Flask-Limiter's storage spells it; its keys have a prefix of their own."""
         return self.redis_url or f"redis+unix://{quote(str(self.socket_path))}?db=0"

@@ -22,7 +22,7 @@ def init_app(app: Flask) -> None:
         RATELIMIT_STORAGE_OPTIONS={
             "socket_connect_timeout": 0.1,
             "socket_timeout": 0.2,
-            "key_prefix": "feedback_push:limits",
+            "key_prefix": f"{settings.redis_prefix}limits",
         },
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
         RATELIMIT_SWALLOW_ERRORS=True,

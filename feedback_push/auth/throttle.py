@@ -136,7 +136,10 @@ class _Store:
 
     def __init__(self) -> None:
         config = current_app.config
-        options = {**config["RATELIMIT_STORAGE_OPTIONS"], "key_prefix": "feedback_push:passwords"}
+        options = {
+            **config["RATELIMIT_STORAGE_OPTIONS"],
+            "key_prefix": f"{current_app.extensions['settings'].redis_prefix}passwords",
+        }
         self._redis = RedisStorage(config["RATELIMIT_STORAGE_URI"], **options)
         self._memory = MemoryStorage()
         self._asked_again_at = 0.0

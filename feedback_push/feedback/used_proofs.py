@@ -10,15 +10,16 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from feedback_push.config import Settings
+
 _log = logging.getLogger(__name__)
-_PREFIX = "feedback_push:proofs:"
 _SECONDS_WITHOUT = 10.0  # after Redis has failed, so that not every visitor waits for it
 _MOST_REMEMBERED = 100_000
 
 
 def init_app(app: Flask) -> None:
     """Give the application its memory of used proofs."""
-    app.extensions["used_proofs"] = UsedProofs(app.extensions["settings"].redis_client_url)
+    app.extensions["used_proofs"] = UsedProofs(app.extensions["settings"])
 
 
 def use(name: str, seconds: int) -> bool:
@@ -29,9 +30,10 @@ def use(name: str, seconds: int) -> bool:
 class UsedProofs:
     """Remembers names until they expire."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._prefix = f"{settings.redis_prefix}proofs:"
         self._redis = Redis.from_url(
-            redis_url, socket_connect_timeout=0.1, socket_timeout=0.2, retry=Retry(NoBackoff(), 0)
+            settings.redis_client_url, socket_connect_timeout=0.1, socket_timeout=0.2, retry=Retry(NoBackoff(), 0)
         )
         self._redis_at = 0.0
         self._own: dict[str, float] = {}
@@ -41,7 +43,7 @@ class UsedProofs:
         """Whether the name is new; from now on it is not."""
         if time.monotonic() >= self._redis_at:
             try:
-                return bool(self._redis.set(_PREFIX + name, 1, nx=True, ex=seconds))
+                return bool(self._redis.set(self._prefix + name, 1, nx=True, ex=seconds))
             except RedisError as error:
                 _log.warning("used proofs are known to this process only: Redis fails (%s)", type(error).__name__)
                 self._redis_at = time.monotonic() + _SECONDS_WITHOUT

@@ -6,19 +6,18 @@ from typing import Any
 
 import redis
 
-_QUEUE = "feedback_push:celery"
-
 
 class Knocks:
     """The queue of a Redis server, emptied first."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, site: str = "127.0.0.1:8000") -> None:
+        self._queue = f"feedback_push:{site}:celery"
         self._client = redis.Redis.from_url(redis_url)
-        self._client.delete(_QUEUE)
+        self._client.delete(self._queue)
 
     def next(self, timeout: float = 10) -> tuple[str, list[Any]] | None:
         """The oldest knock, taken off the queue: a task and its arguments; None when none comes in time."""
-        taken: Any = self._client.brpop([_QUEUE], timeout)
+        taken: Any = self._client.brpop([self._queue], timeout)
         if taken is None:
             return None
         message = json.loads(taken[1])

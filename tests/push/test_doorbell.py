@@ -2,11 +2,14 @@
 
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
+from feedback_push import create_app
+from feedback_push.config import Settings
 from feedback_push.push import doorbell
 from tests import servers
 from tests.push.knocks import Knocks
@@ -23,6 +26,16 @@ def test_a_knock_arrives_with_its_arguments(app: Flask, knocks: Knocks) -> None:
     doorbell.ring("push.fan_out", 7)
     doorbell.ring("push.deliver")
     assert [knocks.next(), knocks.next()] == [("push.fan_out", [7]), ("push.deliver", [])]
+
+
+def test_two_sites_on_one_server_do_not_take_each_others_knocks(
+    settings: Settings, app: Flask, knocks: Knocks, redis_url: str
+) -> None:
+    another = create_app(replace(settings, site_url="https://feedback.example.org"))
+    with another.app_context(), closing(Knocks(redis_url, "feedback.example.org")) as theirs:
+        doorbell.ring("push.deliver")
+        assert theirs.next() == ("push.deliver", [])
+        assert knocks.all() == []
 
 
 @pytest.mark.parametrize("broker", ["without_broker", "with_hanging_broker"])
