@@ -17,7 +17,7 @@ from feedback_push.database import db, utcnow
 from feedback_push.push.models import DeviceState, OutboxEntry, Subscription
 
 _AT_ONCE = 5_000
-_MESSAGES_AT_ONCE = 50_000
+_MESSAGES_AT_ONCE = 20_000
 _MESSAGES = """
     INSERT INTO feedback_message (content, submitter_name, submitter_email, created_at)
     WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)
