@@ -21,7 +21,7 @@ from feedback_push.config import Settings
 from feedback_push.database import db
 from feedback_push.push.vapid import VapidKeys
 from feedback_push.setting_rules import NO_BURST, public_key_of
-from tests import servers
+from tests import leaks, servers
 from tests.doubles.push_service import PushService
 from tests.visits import Visit, Visitor
 
@@ -36,6 +36,19 @@ def cheap_passwords() -> Iterator[None]:
     """The parameters that argon2 has for tests: a hash then costs no time worth speaking of."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(accounts, "_hasher", argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def watched_logs() -> None:
+    """Every record is looked through for secrets."""
+    leaks.watch()
+
+
+@pytest.fixture(autouse=True)
+def nothing_secret_in_logs() -> Iterator[None]:
+    """A test that logs a secret fails."""
+    with leaks.guard():
         yield
 
 

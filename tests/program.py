@@ -10,7 +10,7 @@ from typing import Self
 
 import psutil
 
-from tests import servers
+from tests import leaks, servers
 
 
 class Program:
@@ -44,8 +44,9 @@ class Program:
         return [itself, *itself.children(recursive=True)]
 
     def terminate(self) -> None:
-        """Ask it to finish what it does, as a deployment does, and wait until it has."""
+        """Ask it to finish what it does, as a deployment does, and wait until it has; no secret may be in its log."""
         self._running.close()
+        leaks.refuse(self.log)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

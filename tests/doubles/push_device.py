@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tests import leaks
 from tests.doubles import base64url
 from tests.doubles.device_keys import DeviceKeys
 from tests.doubles.push_answers import Answer, Script
@@ -26,6 +27,7 @@ class Device:
         self.vapid_public_key = vapid_key
         self.keys = keys
         self.registered = True
+        leaks.know(self.channel, *((self.p256dh, self.auth) if keys else ()))
 
     @property
     def p256dh(self) -> str:

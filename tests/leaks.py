@@ -1,0 +1,64 @@
+"""Secrets in logs: what is known to be one, or looks like one, fails the test in which it was logged."""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_WORD = re.compile(r"[\w-]{16,}")
+_SHAPES = [
+    # 32 bytes in base64url: a VAPID private key, or the token of a session.
+    re.compile(r"(?<![\w-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*[0-9])[\w-]{43}(?![\w-])"),
+    re.compile(r"\b[0-9]+\.[0-9a-f]{32}\b"),  # a receipt's token
+    re.compile(r"/(wpush|send)/[\w:/-]{8,}"),  # the path of an endpoint
+    re.compile(r"://[^/\s:@]*:(?!\*+@)[^/\s@]+@"),  # the password of a database or a broker
+]
+_sentences = {"a secret for tests only", "correct horse battery"}
+_words: set[str] = set()
+_leaked: list[str] = []
+_make_record = logging.getLogRecordFactory()
+
+
+def know(*secrets: str) -> None:
+    """Take these for secrets from now on; each is at least 16 letters, digits, `-` or `_`."""
+    _words.update(secrets)
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a log that hold a secret."""
+    return [line for line in text.splitlines() if _holds_a_secret(line)]
+
+
+def refuse(log: str) -> None:
+    """Fail with the lines of a log that hold a secret, if there are any."""
+    if leaked := lines(log):
+        raise AssertionError("\n".join(["secrets in the log:", *leaked]))
+
+
+def watch() -> None:
+    """Look at every record of every logger; a handler would be gone with the next application that sets logging up."""
+    logging.setLogRecordFactory(_look)
+
+
+@contextmanager
+def guard() -> Iterator[None]:
+    """Fail at the end of the block if a secret was logged by then."""
+    yield
+    leaked = "\n".join(_leaked)
+    _leaked.clear()
+    refuse(leaked)
+
+
+def _holds_a_secret(line: str) -> bool:
+    return (
+        any(sentence in line for sentence in _sentences)
+        or not _words.isdisjoint(_WORD.findall(line))
+        or any(shape.search(line) for shape in _SHAPES)
+    )
+
+
+def _look(*arguments: Any, **more: Any) -> logging.LogRecord:
+    record = _make_record(*arguments, **more)
+    _leaked.extend(lines(logging.Formatter().format(record)))
+    return record
