@@ -1,11 +1,14 @@
 """setting_rules.py: what each setting may look like, rule by rule."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from environs import ValidationError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from feedback_push import setting_rules as rules
 from feedback_push.push import vapid
@@ -338,3 +341,28 @@ def test_a_database_password_may_hold_any_character(password: str) -> None:
 def test_a_time_zone_is_one_of_the_worlds(value: str) -> None:
     assert "Europe/Berlin" in is_refused(rules.time_zone, value)
     assert rules.time_zone("Europe/Berlin") == "Europe/Berlin"
+
+
+_PIECES = ["http", "https", "redis", "postgresql", "sqlite", "://", "/", ":", "@", "[", "]", "::1", "%", "#", "?", "."]
+_ADDRESSES = st.lists(st.sampled_from(_PIECES) | st.text(max_size=6) | st.integers().map(str), max_size=10)
+_RULES: list[Callable[[str], object]] = [
+    *(rules.site_url, rules.admin_url, rules.database_url, rules.redis_url, rules.host_list),
+    *(rules.burst, rules.quiet_hours, rules.time_zone, rules.public_key_of),
+    lambda value: rules.vapid_subject(value, value, push_enabled=True),
+]
+
+
+@pytest.mark.parametrize("rule", _RULES)
+@given(value=_ADDRESSES.map("".join) | st.text(max_size=60))
+def test_any_value_is_either_used_or_refused(rule: Callable[[str], object], value: str) -> None:
+    with suppress(ValidationError):
+        rule(value)
+
+
+@given(begin=st.times(), end=st.times())
+def test_quiet_hours_are_read_as_they_are_written(begin: time, end: time) -> None:
+    hours = QuietHours(begin.replace(second=0, microsecond=0), end.replace(second=0, microsecond=0))
+    if hours.begin == hours.end:
+        is_refused(rules.quiet_hours, str(hours))
+    else:
+        assert rules.quiet_hours(str(hours)) == hours

@@ -119,6 +119,16 @@ def test_an_excerpt_is_a_beginning_of_whole_characters(text: str, length: int) -
     assert len(kept) in ends or len(clusters[0]) > length
 
 
+@given(
+    body=st.text(st.characters(exclude_categories=["Cs"]))
+    | st.text("\0\x1f\U0001f600\u0301", min_size=500, max_size=4000)
+)
+def test_whatever_the_body_is_the_payload_is_json_within_the_limit(body: str) -> None:
+    payload = note(body=body).to_json()
+    assert len(payload.encode()) <= LARGEST_PAYLOAD
+    assert json.loads(payload)["notification"]["title"] == "Ada:"
+
+
 @pytest.mark.parametrize(
     ("typed", "shown"),
     [
