@@ -80,11 +80,11 @@ def test_the_message_page_tells_what_became_of_each_notification(site: Site, ser
     site.visitor().write("Hello")
     wait_until_final(site)
     page = staff.read(_message_address(taken))
-    assert "Taken by the push service" in page.one("li", data_state="accepted").words
-    reasons = [row.words for row in page.all("li", data_state="failed")]
+    assert "Accepted by the push service" in page.one("li", data_stage="accepted").words
+    reasons = [row.words for row in page.all("li", data_stage="failed")]
     assert len(reasons) == 2
     assert "The browser has unsubscribed." in reasons[0]
-    assert "The browser subscribed with another key" in reasons[1]
+    assert "The browser has subscribed with another key" in reasons[1]
 
 
 def test_a_device_that_is_gone_is_off_the_list_and_gets_nothing_more(site: Site, service: PushService) -> None:
