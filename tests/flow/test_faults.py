@@ -6,12 +6,11 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
 import pytest
 from sqlalchemy import delete
 
@@ -20,13 +19,12 @@ from feedback_push.database import db
 from feedback_push.push import origins
 from feedback_push.push.models import DeliveryState, OutboxEntry, Subscription
 from tests import servers
-from tests.conftest import make_settings, migrate
+from tests.conftest import make_settings
 from tests.doubles.push_answers import HANG
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
-from tests.flow import broker
-from tests.flow.broker import Broker
 from tests.flow.deliveries import let_time_pass, pushes_of_each, received, states, subscribe_many, wait_until_final
+from tests.flow.failing import Broker, Database, running
 from tests.site import Site
 from tests.visits import Page
 
@@ -38,8 +36,8 @@ DAY_AND_MORE = 26 * 3600.0
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[Broker]:
-    with broker.running(tmp_path) as running:
-        yield running
+    with running(Broker(tmp_path)) as broker:
+        yield broker
 
 
 @pytest.fixture
@@ -49,41 +47,13 @@ def sqlite_site(sqlite_url: str, redis: Broker, tmp_path: Path) -> Iterator[Site
         yield site
 
 
-class Database:
-    """A PostgreSQL server that can be stopped and started on the same port."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._running = ExitStack()
-        self._port = servers.free_port()
-        self.url = ""
-
-    def start(self) -> None:
-        self.url = self._running.enter_context(servers.postgresql(self._folder, self._port))
-
-    def stop(self) -> None:
-        self._running.close()
-
-    def make_site(self, folder: Path) -> str:
-        """The address of a database for a site."""
-        with psycopg.connect(f"{self.url}/postgres", autocommit=True) as connection:
-            connection.execute("CREATE DATABASE site")
-        url = f"{self.url}/site".replace("postgresql:", "postgresql+psycopg:")
-        migrate(url, folder)
-        return url
-
-
 @pytest.fixture
 def postgresql() -> Iterator[Database]:
     folder = Path("/tmp") / f"feedback-push-tests-{uuid4().hex[:12]}"  # noqa: S108 - PostgreSQL's user must get in
     folder.mkdir(mode=0o755)
-    server = Database(folder)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
+    with running(Database(folder)) as database:
+        yield database
+    shutil.rmtree(folder)
 
 
 def in_the_middle(site: Site, service: PushService, fault: Callable[[], object]) -> list[Device]:

@@ -9,13 +9,13 @@ import pytest
 
 from tests.conftest import KEYS, make_settings
 from tests.doubles.push_service import PushService
-from tests.flow.broker import Broker, running
+from tests.flow.failing import Broker, running
 from tests.site import Site
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    with running(tmp_path) as redis:
+    with running(Broker(tmp_path)) as redis:
         yield redis
 
 

@@ -1,0 +1,79 @@
+"""Servers that fail on purpose: each stops and starts again on the same port."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from socket import create_server
+from typing import TypeVar
+
+import psycopg
+import redis
+
+from tests import servers
+from tests.conftest import migrate
+
+
+class Server:
+    """A server that is run with a folder and a port, and then has a URL."""
+
+    run: Callable[[Path, int], AbstractContextManager[str]]
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running = ExitStack()
+        self.port = servers.free_port()
+        self.url = ""
+
+    def start(self) -> None:
+        self.url = self._running.enter_context(self.run(self._folder, self.port))
+
+    def stop(self) -> None:
+        self._running.close()
+
+
+class Broker(Server):
+    """A Redis server."""
+
+    run = staticmethod(servers.redis_server)
+
+    def restart(self) -> None:
+        """It keeps nothing on disk: all that was queued is gone, and every connection broken."""
+        self.stop()
+        self.start()
+
+    def flush(self) -> None:
+        """Lose all that is queued, the connections stay."""
+        with redis.Redis.from_url(self.url) as client:
+            client.flushall()
+
+    def hang(self) -> None:
+        """From now on connections are accepted by nobody but the system, and nothing is answered."""
+        self.stop()
+        self._running.enter_context(create_server(("127.0.0.1", self.port)))
+
+
+class Database(Server):
+    """A PostgreSQL server."""
+
+    run = staticmethod(servers.postgresql)
+
+    def make_site(self, folder: Path) -> str:
+        """The address of a database for a site."""
+        with psycopg.connect(f"{self.url}/postgres", autocommit=True) as connection:
+            connection.execute("CREATE DATABASE site")
+        url = f"{self.url}/site".replace("postgresql:", "postgresql+psycopg:")
+        migrate(url, folder)
+        return url
+
+
+_Any = TypeVar("_Any", bound=Server)
+
+
+@contextmanager
+def running(server: _Any) -> Iterator[_Any]:
+    """The server, started, and stopped at the end."""
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
