@@ -6,7 +6,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from threading import Lock
+from typing import Annotated, Any, cast
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
@@ -38,6 +39,7 @@ from sqlalchemy.types import TypeDecorator
 
 from feedback_push import secret_files
 
+_PATIENCE = 15.0  # seconds, in line and then once more for another process
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -194,28 +196,72 @@ def _engine_options(url: str) -> dict[str, Any]:
     }
 
 
+class _Connection(sqlite3.Connection):
+    """A connection for whose transactions the threads of a process stand in line.
+
+    SQLite has one writer, and who finds another at it asks again after ever longer waits: with four threads some come
+    at once and some after a second. For other processes SQLite's own way is left.
+    """
+
+    turn: Lock
+    _has_turn = False
+
+    def take_turn(self) -> None:
+        self._has_turn = self.turn.acquire(timeout=_PATIENCE)
+
+    def commit(self) -> None:
+        try:
+            super().commit()
+        finally:
+            self.end_turn()
+
+    def rollback(self) -> None:
+        try:
+            super().rollback()
+        finally:
+            self.end_turn()
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self.end_turn()
+
+    def end_turn(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            self.turn.release()
+
+
 def _make_safe_for_neighbours(engine: Engine) -> None:
-    event.listen(engine, "do_connect", _create_private)
-    event.listen(engine, "connect", _configure_sqlite)
+    turn = Lock()
+
+    def configure(connection: _Connection, _: ConnectionPoolEntry) -> None:
+        connection.turn = turn
+        # The driver's own transaction handling autocommits WITH … UPDATE … RETURNING.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    event.listen(engine, "do_connect", _prepare)
+    event.listen(engine, "connect", configure)
     event.listen(engine, "begin", _begin_immediate)
 
 
-def _create_private(
-    _dialect: Dialect, _record: ConnectionPoolEntry, named: list[Any], _options: dict[str, Any]
-) -> None:
+def _prepare(_dialect: Dialect, _record: ConnectionPoolEntry, named: list[Any], options: dict[str, Any]) -> None:
+    options["factory"] = _Connection
     # SQLite itself would leave it to the umask, and messages and keys open to whoever else is on the machine.
     path = Path(named[0])
     if path.is_absolute():
         secret_files.create_private(path)
 
 
-def _configure_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    # The driver's own transaction handling autocommits WITH … UPDATE … RETURNING.
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
 def _begin_immediate(connection: Connection) -> None:
-    # A deferred BEGIN that turns into a writer fails at once when another process has written since.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    driver = cast(_Connection, connection.connection.dbapi_connection)
+    driver.take_turn()
+    try:
+        # A deferred BEGIN that turns into a writer fails at once when another process has written since.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except BaseException:
+        driver.end_turn()
+        raise

@@ -1,14 +1,17 @@
 """database.py and the migrations: safe for neighbours, times in UTC, and the schema that the models describe."""
 
+import sqlite3
 import subprocess
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from threading import Barrier
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, delete, func, inspect, select, text
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy import create_engine, delete, event, func, inspect, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from feedback_push import database
 from feedback_push.database import Base, among, db, utcnow
@@ -18,6 +21,7 @@ from tests.environment import environment_of
 from tests.feedback.messages import message
 from tests.push.devices import nowhere, owner
 from tests.push.notes import announce
+from tests.push.workers import side_by_side
 
 only_on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 WRITERS = 4
@@ -43,6 +47,48 @@ def test_every_sqlite_connection_is_durable_and_patient_and_minds_foreign_keys()
         assert {name: db.session.execute(text(f"PRAGMA {name}")).scalar() for name in wanted} == wanted
         db.session.remove()
         db.engine.dispose()  # so that the next connection is a new one
+
+
+@pytest.fixture
+def without_sqlites_patience(app: Flask) -> Iterator[None]:
+    def impatient(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA busy_timeout=0")
+
+    db.session.remove()
+    db.engine.dispose()
+    event.listen(db.engine, "connect", impatient)
+    yield
+    db.session.remove()
+
+
+@pytest.mark.usefixtures("without_sqlites_patience")
+def test_threads_stand_in_line_for_sqlite(app: Flask) -> None:
+    def write() -> None:
+        for _ in range(EACH):
+            db.session.add(message())
+            time.sleep(0.001)
+            db.session.commit()
+
+    side_by_side(app, WRITERS, write)
+    assert db.session.scalar(select(func.count()).select_from(Message)) == WRITERS * EACH
+
+
+@pytest.mark.usefixtures("without_sqlites_patience")
+def test_who_stands_in_line_for_too_long_is_told_and_holds_up_nobody(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_PATIENCE", 0.01)
+    with db.engine.connect() as first, db.engine.connect() as second:
+        first.execute(select(1))
+        with pytest.raises(OperationalError, match="locked"):
+            second.execute(select(1))
+        first.rollback()
+        second.rollback()
+        assert second.execute(select(1)).scalar() == 1
+        second.rollback()
+        assert first.execute(select(1)).scalar() == 1
+        first.invalidate()  # which ends its turn too
+        assert second.execute(select(1)).scalar() == 1
 
 
 @only_on_postgresql
