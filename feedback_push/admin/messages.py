@@ -11,7 +11,7 @@ from feedback_push.admin import ledger, shown
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.admin.shown import Shown
 from feedback_push.database import db
-from feedback_push.feedback import inbox, lists
+from feedback_push.feedback import inbox, lists, suspicion
 from feedback_push.feedback.models import LISTS, MessageState
 
 _EXCERPT = 280
@@ -31,6 +31,7 @@ def show_inbox() -> ResponseReturnValue:
         counted=_counted,
         unread_words=_unread_words(lists.unread()),
         excerpt=_excerpt,
+        suspicion_words=suspicion.words,
         all_selected=request.args.get("select") == "all",
     )
 
@@ -46,6 +47,7 @@ def show_message(message_id: int) -> ResponseReturnValue:
     return page(
         "admin/message.html",
         message=message,
+        suspected=suspicion.words(message.spam_reason),
         ledger=ledger.of(message),
         shown=asked,
         list_name=_list_names()[asked.filter.list],

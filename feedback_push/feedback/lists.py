@@ -22,6 +22,7 @@ _IN_A_LIST = (
     Message.submitter_name,
     Message.created_at,
     Message.state,
+    Message.spam_reason,
     func.substr(Message.content, 1, 300).label("beginning"),  # of what may be a very long text
 )
 _WHOLE = (

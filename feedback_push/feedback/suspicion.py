@@ -14,6 +14,11 @@ class Suspicion(StrEnum):
     REPLAYED_PROOF = "replayed-proof"
 
 
+def words(reason: str | None) -> str:
+    """A reason that was stored, in words; nothing for none, or for one that is no longer known."""
+    return str(WORDS.get(Suspicion(reason), "")) if reason in set(Suspicion) else ""
+
+
 # What a browser without JavaScript may come to as well, so its owner can lift it by confirming.
 CONFIRMABLE = (Suspicion.NO_PROOF, Suspicion.REPLAYED_PROOF)
 

@@ -9,6 +9,7 @@ from flask import Flask
 from feedback_push.auth.models import User
 from feedback_push.database import db
 from feedback_push.feedback.models import MessageState
+from feedback_push.feedback.suspicion import Suspicion
 from tests.conftest import PASSWORD, make_user
 from tests.feedback.messages import message, receive
 from tests.visits import Page, Visitor
@@ -124,3 +125,14 @@ def test_times_are_in_the_language_and_zone_of_the_reader(dashboard: Visitor, st
     page = dashboard.read("/admin/")
     assert page.one("time").words == "01.03.2026, 14:00:00"
     assert page.one("script", id="local-times").attributes["data-time-zone"] == "Europe/Vilnius"
+
+
+def test_what_was_set_aside_says_why_in_the_list_and_on_its_page(visitor: Visitor) -> None:
+    caught = receive(state=MessageState.SPAM, spam_reason=Suspicion.TOO_FAST)
+    marked = receive(state=MessageState.SPAM)
+    unknown = receive(state=MessageState.SPAM, spam_reason="no longer known")
+    why = "It was sent faster than a person can type."
+    assert visitor.read("/admin/?list=spam").one("form", id="selection").words.count(why) == 1
+    assert why in visitor.read(f"/admin/messages/{caught.id}").one(id="suspected").words
+    for other in (marked, unknown):
+        assert visitor.read(f"/admin/messages/{other.id}").all(id="suspected") == []
