@@ -106,8 +106,8 @@ class Settings:
 
     @property
     def redis_prefix(self) -> str:
-        """What the names of all keys begin with: of this site, because a server may be shared by several."""
-        return f"feedback_push:{urlsplit(self.site_url).netloc.lower()}:"
+        """What the names of all keys begin with: the site's host, because a server may be shared by several sites."""
+        return f"feedback_push:{self.site_host}:"
 
     @property
     def ratelimit_storage_url(self) -> str:

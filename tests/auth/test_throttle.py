@@ -20,7 +20,7 @@ from tests import servers
 from tests.conftest import PASSWORD, make_user
 from tests.visits import Page, Visit, Visitor
 
-KEYS = "feedback_push:127.0.0.1:8000:passwords*"
+KEYS = "feedback_push:127.0.0.1:passwords*"
 
 
 @pytest.fixture(autouse=True)
@@ -297,7 +297,7 @@ def test_redis_is_asked_again_after_a_while(
     assert start(site, staff.email, somewhere()) == 0
     store = site.extensions["auth.throttle"]
     monkeypatch.setattr(store, "_asked_again_at", time.monotonic())
-    monkeypatch.setattr(store, "_redis", RedisStorage(redis_url, key_prefix="feedback_push:127.0.0.1:8000:passwords"))
+    monkeypatch.setattr(store, "_redis", RedisStorage(redis_url, key_prefix="feedback_push:127.0.0.1:passwords"))
     assert start(site, staff.email, somewhere()) == 0
     assert list(counts.scan_iter(f"{KEYS}:tries"))
 

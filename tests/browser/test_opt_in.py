@@ -95,7 +95,8 @@ def test_a_trouble_is_named_and_the_next_try_mends_it(dashboard: Dashboard) -> N
     site.serve(PUSH_ALLOWED_HOSTS="push.example.org")
     browser.find("#push-enable").click()
     words = dashboard.wait_for_card("on-but-failing")
-    assert "The server says: The endpoint is not on a push service that this site knows" in words
+    assert "The server says: The subscription of this browser cannot be used" in words
+    assert "The endpoint is not on a push service that this site knows" in words
     assert "could not be reached" not in words
     site.web.kill()
     site.serve()

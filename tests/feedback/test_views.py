@@ -107,8 +107,8 @@ def test_the_address_may_be_left_out(client: Visitor) -> None:
 def test_the_workers_are_told_which_entry_is_new(visit: Visit, tmp_path: Path) -> None:
     with servers.redis_server(tmp_path) as url, redis.Redis.from_url(url, decode_responses=True) as broker:
         assert visit(redis_url=url).send("/feedback/", **TYPED).status_code == 303
-        servers.wait_until(lambda: broker.llen("feedback_push:127.0.0.1:8000:celery") == 1, what="the knock")
-        knock = json.loads(str(broker.lindex("feedback_push:127.0.0.1:8000:celery", 0)))
+        servers.wait_until(lambda: broker.llen("feedback_push:127.0.0.1:celery") == 1, what="the knock")
+        knock = json.loads(str(broker.lindex("feedback_push:127.0.0.1:celery", 0)))
         assert (knock["headers"]["task"], knock["headers"]["argsrepr"]) == ("push.fan_out", "(1,)")
 
 
@@ -292,7 +292,7 @@ def test_a_limit_keeps_nobodys_address(limited: Visit, redis_url: str) -> None:
     address = visitor.environ_base["REMOTE_ADDR"]
     visitor.send("/feedback/", **TYPED)
     with redis.Redis.from_url(redis_url, decode_responses=True) as server, visitor.application.app_context():
-        keys = list(server.scan_iter("feedback_push:127.0.0.1:8000:limits*"))
+        keys = list(server.scan_iter("feedback_push:127.0.0.1:limits*"))
         assert any(network_address.keyed_hash(address) in key for key in keys)
         assert not any(address in key or address.removesuffix("::1") in key for key in keys)
         assert all(0 < server.ttl(key) <= 3600 for key in keys)

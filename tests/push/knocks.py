@@ -10,7 +10,7 @@ import redis
 class Knocks:
     """The queue of a Redis server, emptied first."""
 
-    def __init__(self, redis_url: str, site: str = "127.0.0.1:8000") -> None:
+    def __init__(self, redis_url: str, site: str = "127.0.0.1") -> None:
         self._queue = f"feedback_push:{site}:celery"
         self._client = redis.Redis.from_url(redis_url)
         self._client.delete(self._queue)
