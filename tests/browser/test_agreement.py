@@ -5,10 +5,9 @@ from dataclasses import replace
 from sqlalchemy import update
 
 from feedback_push.database import db, utcnow
-from feedback_push.push import keys, vapid
+from feedback_push.push import vapid
 from feedback_push.push.models import DeviceState, Subscription
 from tests.browser.dashboard import Dashboard
-from tests.servers import wait_until
 
 
 def test_every_visit_tells_the_server_again_and_the_device_stays_one(dashboard: Dashboard) -> None:
@@ -90,28 +89,6 @@ def test_a_subscription_that_its_push_service_has_forgotten_is_replaced_at_the_n
     assert new is not old
     assert not old.registered
     assert dashboard.devices == [new.endpoint]
-
-
-def test_after_a_rotation_a_device_goes_on_with_its_key_and_moves_at_the_next_visit(dashboard: Dashboard) -> None:
-    dashboard.sign_in()
-    old = dashboard.turn_on()
-    with dashboard.site.database():
-        rotated = keys.rotate()
-        db.session.commit()
-    dashboard.browser.open("about:blank")
-    dashboard.site.visitor().write("before the visit")
-    assert dashboard.service.wait_ack(old).code == 100
-
-    def moved() -> bool:  # every process has the new key within seconds
-        dashboard.visit()
-        return dashboard.service.devices[-1].vapid_public_key == rotated
-
-    wait_until(moved)
-    new = dashboard.service.devices[-1]
-    assert dashboard.devices == [new.endpoint]
-    assert not old.registered
-    dashboard.site.visitor().write("after the visit")
-    assert dashboard.service.wait_ack(new).code == 100
 
 
 def test_a_push_service_that_lost_the_browser_gets_a_new_subscription_without_a_visit(dashboard: Dashboard) -> None:
