@@ -123,7 +123,7 @@ class _Run:
     def _claim(self, room: dict[int, int]) -> Counter[int]:
         """Send what has been due the longest; how many deliveries were claimed for which service."""
         now = utcnow()
-        self._keys = keys.ring()
+        self._keys = keys.ring_now()
         batch = claims.take(room, now)
         ledger.expire([claimed for claimed in batch if claimed.entry.expires_at <= now])
         sendable = _heed_holds([claimed for claimed in batch if claimed.entry.expires_at > now])

@@ -41,10 +41,16 @@ class Ring(NamedTuple):
 
 
 def ring() -> Ring:
-    """The keys, read from the database every few seconds at most."""
+    """The keys, read from the database every few seconds at most: for what a page shows and a browser is given."""
     cached: tuple[float, Ring] | None = current_app.extensions.get("push.keys")
     if cached and time.monotonic() - cached[0] < _FRESH:
         return cached[1]
+    return ring_now()
+
+
+def ring_now() -> Ring:
+    """The keys as they are now: for deciding about a device, which may have a key of a second ago."""
+    cached: tuple[float, Ring] | None = current_app.extensions.get("push.keys")
     fresh = _read()
     for public_key in fresh.unreadable - (cached[1].unreadable if cached else set()):
         _log.error("the VAPID key %s… was stored under another SECRET_KEY and cannot be used", public_key[:12])

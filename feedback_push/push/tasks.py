@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 @shared_task(name="push.fan_out")
 def fan_out(entry_id: int) -> None:
     """Make the first deliveries of an outbox entry; the others while those are sent, or in the next task."""
-    live_keys = keys.ring().live
+    live_keys = keys.ring_now().live
     if not live_keys:
         _log.info("push is off: outbox entry %s waits for VAPID keys", entry_id)
         return

@@ -52,7 +52,7 @@ def subscribe() -> ResponseReturnValue:
     except SubscriptionRefused as error:
         return jsonify(error=_("The subscription of this browser cannot be used: %(reason)s", reason=error)), 422
     try:
-        vapid_public_key = subscriptions.key_of(body, keys.ring().live) or current
+        vapid_public_key = subscriptions.key_of(body, keys.ring_now().live) or current
     except SubscriptionRefused as error:
         return jsonify(error=str(error)), 422
     name = browser_name.guess(request.user_agent.string)

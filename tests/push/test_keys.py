@@ -230,3 +230,22 @@ def test_after_a_retirement_a_delivery_says_that_the_browser_has_to_visit(any_ap
     announce_to_all("two")
     assert (delivery_to(later).state, delivery_to(later).error) == (DeliveryState.FAILED, "key-mismatch")
     assert service.requests == []
+
+
+def test_a_worker_that_has_not_heard_of_a_rotation_loses_nothing_of_a_device_that_has_moved(
+    any_app: Flask, another_process: Flask, service: PushService
+) -> None:
+    user = owner()
+    assert keys.ring().current == KEYS  # which this process goes by for a while
+    db.session.commit()
+    with another_process.app_context():
+        new = rotated()
+        db.session.remove()
+    device = service.new_device(new)
+    subscribe(user, device, new)
+    entry = outbox.enqueue(note(tag="moved"))
+    db.session.commit()
+    tasks.fan_out.run(entry.id)  # in this process, while a call would be made in the one that was started last
+    delivery.run()
+    assert len(device.pushes) == 1
+    assert delivery_to(device).state == DeliveryState.ACCEPTED
