@@ -1,13 +1,16 @@
 """How browser and server come to agree again about a device, in a real Firefox on a real site."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from sqlalchemy import update
+import pytest
+from sqlalchemy import delete, update
 
 from feedback_push.database import db, utcnow
-from feedback_push.push import vapid
-from feedback_push.push.models import DeviceState, Subscription
+from feedback_push.push import keys, vapid
+from feedback_push.push.models import DeviceState, Subscription, VapidKey
 from tests.browser.dashboard import Dashboard
+from tests.servers import wait_until
 
 
 def test_every_visit_tells_the_server_again_and_the_device_stays_one(dashboard: Dashboard) -> None:
@@ -89,6 +92,50 @@ def test_a_subscription_that_its_push_service_has_forgotten_is_replaced_at_the_n
     assert new is not old
     assert not old.registered
     assert dashboard.devices == [new.endpoint]
+
+
+@pytest.fixture
+def rotate(dashboard: Dashboard) -> Iterator[Callable[[], str]]:
+    """Makes another key current; the site has the one from before again when the next test begins."""
+    staff = dashboard.site.staff()
+
+    def served() -> str:
+        return str(staff.get("/push/key").json()["applicationServerKey"])
+
+    def rotate_now() -> str:
+        with dashboard.site.database():
+            public_key = keys.rotate()
+            db.session.commit()
+            return public_key
+
+    before = served()
+    yield rotate_now
+    with dashboard.site.database():
+        db.session.execute(delete(VapidKey))
+        db.session.commit()
+    wait_until(lambda: served() == before)
+
+
+def test_after_a_rotation_a_device_goes_on_with_its_key_and_moves_at_the_next_visit(
+    dashboard: Dashboard, rotate: Callable[[], str]
+) -> None:
+    dashboard.sign_in()
+    old = dashboard.turn_on()
+    rotated = rotate()
+    dashboard.browser.open("about:blank")
+    dashboard.site.visitor().write("before the visit")
+    assert dashboard.service.wait_ack(old).code == 100
+
+    def moved() -> bool:  # every process has the new key within seconds
+        dashboard.visit()
+        return dashboard.service.devices[-1].vapid_public_key == rotated
+
+    wait_until(moved)
+    new = dashboard.service.devices[-1]
+    dashboard.wait_for_devices(new)
+    assert not old.registered
+    dashboard.site.visitor().write("after the visit")
+    assert dashboard.service.wait_ack(new).code == 100
 
 
 def test_a_push_service_that_lost_the_browser_gets_a_new_subscription_without_a_visit(dashboard: Dashboard) -> None:
