@@ -16,13 +16,6 @@ from tests.visits import Visit, Visitor
 
 
 @pytest.fixture
-def own_redis_url(tmp_path: Path) -> Iterator[str]:
-    """A Redis server whose workers are known."""
-    with servers.redis_server(tmp_path) as url:
-        yield url
-
-
-@pytest.fixture
 def silent_port() -> Iterator[int]:
     """A port that takes connections and never says anything."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -8,10 +8,10 @@ from tests.conftest import PASSWORD, make_settings
 from tests.site import Site
 
 
-def test_two_web_processes_count_failures_together(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
+def test_two_web_processes_count_failures_together(sqlite_url: str, own_redis_url: str, tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
-    settings = replace(make_settings(sqlite_url, redis_url, tmp_path / "one"), ratelimit_enabled=True)
+    settings = replace(make_settings(sqlite_url, own_redis_url, tmp_path / "one"), ratelimit_enabled=True)
     with Site(settings) as one, Site(replace(settings, instance_dir=tmp_path / "other")) as other:
         for site in (one, other):
             site.serve()
