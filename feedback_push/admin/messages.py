@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import abort, jsonify, request
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext, ngettext
+from flask_babel import gettext, ngettext, pgettext
 from sqlalchemy import Row
 
 from feedback_push.admin import ledger, shown
@@ -105,7 +105,7 @@ def _excerpt(beginning: str) -> str:
 def _list_names() -> dict[str, str]:
     words_for = {
         "inbox": gettext("Inbox"),
-        "new": gettext("New"),
+        "new": pgettext("list of messages", "New"),
         "archived": gettext("Archived"),
         "spam": gettext("Spam"),
     }

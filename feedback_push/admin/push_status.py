@@ -75,29 +75,31 @@ def _refused() -> str | None:
     held = origins.held()
     if not held:
         return None
-    reasons = "; ".join(f"{place.origin} answered {place.status} {place.detail}".strip() for place in held)
-    return (
-        "Notifications are on hold: a push service refuses this site's signature. "
-        f"Check VAPID_SUBJECT, the VAPID keys and the server's clock. ({reasons})"
+    text: str = gettext(
+        "Notifications are on hold: a push service refuses this site's signature. Check VAPID_SUBJECT, the VAPID keys "
+        "and the server's clock. (%(answers)s)",
+        answers="; ".join(f"{place.origin}: {place.status} {place.detail}".strip() for place in held),
     )
+    return text
 
 
 def _unreadable(ring: Ring) -> str | None:
     if not ring.unreadable:
         return None
-    words: str = gettext(
+    text: str = gettext(
         "A VAPID key cannot be used, because SECRET_KEY has changed since it was made: the devices of that key get no "
         "notifications. Put the earlier SECRET_KEY back. Or make a new key with `flask --app wsgi vapid rotate`, end "
         "the old one with `flask --app wsgi vapid retire`, and open the dashboard once on each device."
     )
-    return words
+    return text
 
 
 def _mismatched(vapid_public_key: str) -> str | None:
     stale = subscriptions.count(DeviceState.STALE, vapid_public_key)
     if not stale or subscriptions.count(DeviceState.LIVE, vapid_public_key):
         return None
-    return (
-        "Every device was refused because it belongs to another VAPID key. "
-        "Put the earlier VAPID keys back, or open the dashboard once on each device."
+    text: str = gettext(
+        "Every device was refused because it belongs to another VAPID key. Put the earlier VAPID keys back, or open "
+        "the dashboard once on each device."
     )
+    return text

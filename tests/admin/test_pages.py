@@ -313,4 +313,4 @@ def test_an_alarm_is_on_every_page_of_the_dashboard(dashboard: Visitor) -> None:
     origins.hold("https://web.push.apple.com", Misconfigured(status=403, detail="BadJwtToken"), utcnow())
     db.session.commit()
     for address in addresses:
-        assert "web.push.apple.com answered 403 BadJwtToken" in dashboard.read(address).one(id="push-banner").words
+        assert "web.push.apple.com: 403 BadJwtToken" in dashboard.read(address).one(id="push-banner").words

@@ -58,7 +58,7 @@ def test_a_push_service_that_refuses_our_signature_is_named_with_its_reason(owne
     hold(MOZILLA, "")
     told = banner(owner)
     assert told
-    assert f"{MOZILLA} answered 403; {APPLE} answered 403 BadJwtToken" in told
+    assert f"{MOZILLA}: 403; {APPLE}: 403 BadJwtToken" in told
     assert "VAPID_SUBJECT" in told
     origins.release([APPLE, MOZILLA])
     assert banner(owner) is None

@@ -166,7 +166,7 @@ def test_a_refused_signature_holds_the_origin_and_blames_no_device(
     row = delivery_to(device)
     assert (row.state, row.error, row.status, row.detail) == ("waiting", "misconfigured", status, "BadJwtToken")
     assert [(held.origin, held.status) for held in origins.held()] == [(service.url, status)]
-    assert f"{service.url} answered {status} BadJwtToken" in _banner()
+    assert f"{service.url}: {status} BadJwtToken" in _banner()
 
 
 def test_a_held_origin_gets_one_probe_a_minute_and_everything_once_it_takes_one(
