@@ -15,18 +15,19 @@ _PATIENCE = 10.0
 _SILENCE = 1.0
 _PAUSE = 0.3
 _BETWEEN_LOOKS = 0.5
+_FIRST = 32  # turns until the service has answered anything: one that hangs then takes no more time than these
 _BETWEEN_CUTS = 1.0  # seconds; the requests already under way when a service complains count as one complaint
 
 
 class Lane(Generic[_Job]):
-    """The turns at one origin: halved when it complains, one more for each push it accepts.
+    """The turns at one origin: few at first, one more for each push it accepts, halved when it complains.
 
     Every job that is put in comes out once, by `take` when it has its turn or by `give_up`. For one thread.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._limit = most
+        self._limit = min(most, _FIRST)
         self._under_way = 0
         self._waiting: deque[tuple[float, _Job]] = deque()
         self._last_cut = 0.0

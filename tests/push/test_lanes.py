@@ -72,6 +72,16 @@ def test_each_success_widens_a_narrowed_lane_by_one_up_to_its_full_width() -> No
     assert _room_after(Throttled(429), *[None] * 20) == 8
 
 
+def test_a_service_that_has_answered_nothing_yet_gets_few_and_then_twice_as_many_with_each_round() -> None:
+    lane = _lane(most=200, jobs=1000)
+    rounds = []
+    for _ in range(4):
+        rounds.append(len(lane.take(1000)))
+        for _ in range(rounds[-1]):
+            lane.leave(None)
+    assert rounds == [32, 64, 128, 200]
+
+
 def test_nobody_waits_long_for_a_service_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     lane = _lane()
     lane.take(MANY)
