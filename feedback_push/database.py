@@ -1,6 +1,7 @@
 """The database: the session, the declarative base, UTC times, and what SQLite needs to be a safe neighbour."""
 
 import sqlite3
+import time
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -40,6 +41,9 @@ from sqlalchemy.types import TypeDecorator
 from feedback_push import secret_files
 
 _PATIENCE = 15.0  # seconds, in line and then once more for another process
+_ASK_AGAIN = 0.002  # seconds
+# A deferred one that turns into a writer fails at once when another process has written since.
+_BEGIN = "BEGIN IMMEDIATE"
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -180,8 +184,8 @@ def overwrite_what_is_deleted() -> None:
     """
     if db.engine.dialect.name == "sqlite":
         with closing(db.engine.raw_connection()) as connection:
-            connection.execute("PRAGMA secure_delete=ON")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            for pragma in ("secure_delete=ON", "busy_timeout=15000", "wal_checkpoint(TRUNCATE)", "busy_timeout=0"):
+                connection.execute(f"PRAGMA {pragma}")
 
 
 def _engine_options(url: str) -> dict[str, Any]:
@@ -200,7 +204,8 @@ class _Connection(sqlite3.Connection):
     """A connection for whose transactions the threads of a process stand in line.
 
     SQLite has one writer, and who finds another at it asks again after ever longer waits: with four threads some come
-    at once and some after a second. For other processes SQLite's own way is left.
+    at once and some after a second. So the first in line asks for all of them, and in short intervals: a worker that
+    sends writes so often that whoever looks only every 100 ms may not find it between two transactions for long.
     """
 
     turn: Lock
@@ -208,6 +213,19 @@ class _Connection(sqlite3.Connection):
 
     def take_turn(self) -> None:
         self._has_turn = self.turn.acquire(timeout=_PATIENCE)
+
+    def begin(self) -> bool:
+        """Begin a transaction that may write, within _PATIENCE; whether it has begun."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self.execute(_BEGIN)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    return False
+                time.sleep(_ASK_AGAIN)
+            else:
+                return True
 
     def commit(self) -> None:
         try:
@@ -240,8 +258,9 @@ def _make_safe_for_neighbours(engine: Engine) -> None:
         connection.turn = turn
         # The driver's own transaction handling autocommits WITH … UPDATE … RETURNING.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000", "foreign_keys=ON"):
+        for pragma in ("busy_timeout=15000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        connection.execute("PRAGMA busy_timeout=0")  # from now on `begin` is what waits
 
     event.listen(engine, "do_connect", _prepare)
     event.listen(engine, "connect", configure)
@@ -260,8 +279,8 @@ def _begin_immediate(connection: Connection) -> None:
     driver = cast(_Connection, connection.connection.dbapi_connection)
     driver.take_turn()
     try:
-        # A deferred BEGIN that turns into a writer fails at once when another process has written since.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if not driver.begin():
+            connection.exec_driver_sql(_BEGIN)  # for the error, as SQLAlchemy gives it
     except BaseException:
         driver.end_turn()
         raise

@@ -1,16 +1,14 @@
 """database.py and the migrations: safe for neighbours, times in UTC, and the schema that the models describe."""
 
-import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from threading import Barrier
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, delete, event, func, inspect, select, text
+from sqlalchemy import create_engine, delete, func, inspect, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from feedback_push import database
@@ -41,28 +39,18 @@ def tables() -> set[str]:
 
 
 @pytest.mark.usefixtures("app")
-def test_every_sqlite_connection_is_durable_and_patient_and_minds_foreign_keys() -> None:
-    wanted = {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 15000, "foreign_keys": 1}
+def test_every_sqlite_connection_is_durable_and_minds_foreign_keys() -> None:
+    wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
     for _ in range(2):
         assert {name: db.session.execute(text(f"PRAGMA {name}")).scalar() for name in wanted} == wanted
         db.session.remove()
         db.engine.dispose()  # so that the next connection is a new one
 
 
-@pytest.fixture
-def without_sqlites_patience(app: Flask) -> Iterator[None]:
-    def impatient(connection: sqlite3.Connection, _: object) -> None:
-        connection.execute("PRAGMA busy_timeout=0")
+@pytest.mark.usefixtures("app")
+def test_threads_stand_in_line_for_sqlite(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_ASK_AGAIN", -1.0)  # whoever finds the database taken would fail
 
-    db.session.remove()
-    db.engine.dispose()
-    event.listen(db.engine, "connect", impatient)
-    yield
-    db.session.remove()
-
-
-@pytest.mark.usefixtures("without_sqlites_patience")
-def test_threads_stand_in_line_for_sqlite(app: Flask) -> None:
     def write() -> None:
         for _ in range(EACH):
             db.session.add(message())
@@ -73,7 +61,7 @@ def test_threads_stand_in_line_for_sqlite(app: Flask) -> None:
     assert db.session.scalar(select(func.count()).select_from(Message)) == WRITERS * EACH
 
 
-@pytest.mark.usefixtures("without_sqlites_patience")
+@pytest.mark.usefixtures("app")
 def test_who_stands_in_line_for_too_long_is_told_and_holds_up_nobody(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
