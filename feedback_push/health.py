@@ -39,8 +39,9 @@ def _database() -> str | None:
     try:
         db.session.execute(text("SELECT 1"))
     except SQLAlchemyError:
-        db.session.rollback()
         return "does not answer"
+    finally:
+        db.session.rollback()  # or visitors could not write to SQLite while the other questions wait for their answers
     return None
 
 

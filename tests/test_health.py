@@ -2,8 +2,11 @@
 
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +56,19 @@ def test_a_broker_that_never_answers_is_given_up_on(visit: Visit, silent_port: i
     asked_at = time.monotonic()
     assert problems(visit(redis_url=f"redis://127.0.0.1:{silent_port}/0")) == {"broker", "worker"}
     assert time.monotonic() - asked_at < 10
+
+
+def test_whoever_writes_does_not_wait_for_the_answers(visit: Visit, tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        ThreadPoolExecutor(1) as thread,
+        closing(sqlite3.connect(tmp_path / "test.sqlite", timeout=0)) as neighbour,
+    ):
+        probe = thread.submit(visit(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0").get, "/readyz")
+        with silent.accept()[0]:  # the broker is being asked
+            neighbour.execute("BEGIN IMMEDIATE")
+        silent.accept()[0].close()  # and once more, for the worker
+        assert probe.result().status_code == 503
 
 
 def test_without_a_database_the_site_is_not_ready_and_names_no_address(visit: Visit) -> None:

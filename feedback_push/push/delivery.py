@@ -31,6 +31,7 @@ from feedback_push.push.gateway import Push, Result
 BUDGET = 5.0  # seconds; what is left then is for the next task, so that a stopping worker need not wait long
 _LONGEST = 15.0  # seconds that a run goes on claiming while an old push keeps it from ending anyway
 _OLD = 3.0  # seconds; a push that waits for its turn while others are answered is younger
+_FAN_OUT_FOR = 0.05  # seconds that a run may look for somebody to send to while results wait to be recorded
 _GATHER = 0.1  # seconds in which further results are recorded together with the first
 _LONGEST_OUTAGE = 20.0  # seconds for which results wait for the database; with _LONGEST below a task's time limit
 _BETWEEN_TRIES = 0.5  # seconds
@@ -133,10 +134,15 @@ class _Run:
 
     def _fan_out(self) -> int:
         """Go on with a fan-out, for which the database has time while pushes are encrypted; the deliveries made."""
+        until = time.monotonic() + _FAN_OUT_FOR
         made = 0
         for entry_id in outbox.due(utcnow()):
             made = fanout.next_set(entry_id, *self._keys.live)
+            db.session.commit()  # each for itself: on SQLite visitors wait for their turn to write
             if made:
+                break
+            if time.monotonic() > until:
+                _rung.set()
                 break
         db.session.commit()
         return made

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from feedback_push import create_app
@@ -300,3 +301,37 @@ def test_no_secret_reaches_the_log_whether_pushes_succeed_or_fail(
     for device in devices:
         secrets += [device.endpoint, device.channel, device.auth, device.p256dh]
     assert [secret for secret in secrets if secret in said] == []
+
+
+def _enqueue_three() -> None:
+    for _ in range(3):
+        outbox.enqueue(NOTE)
+    db.session.commit()
+
+
+@pytest.mark.usefixtures("any_app")
+def test_entries_for_nobody_are_finished_in_transactions_of_their_own() -> None:
+    _enqueue_three()
+    commits: list[Any] = []
+    note_commit = commits.append
+    event.listen(db.engine, "commit", note_commit)
+    assert not delivery.run()
+    event.remove(db.engine, "commit", note_commit)
+    assert len(commits) > 3
+
+
+@pytest.mark.usefixtures("any_app")
+def test_a_run_looks_for_somebody_to_send_to_no_longer_than_results_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    _enqueue_three()
+    found: list[int] = []
+    monkeypatch.setattr(delivery, "_FAN_OUT_FOR", -1.0)
+    due = outbox.due
+
+    def count_due(now: datetime) -> list[int]:
+        entries = due(now)
+        found.append(len(entries))
+        return entries
+
+    monkeypatch.setattr(outbox, "due", count_due)
+    assert not delivery.run()
+    assert found == [3, 2, 1, 0]
