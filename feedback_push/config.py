@@ -46,7 +46,7 @@ class Settings:
     push_ttl: int = 86400
     push_allowed_hosts: tuple[str, ...] = ()
     push_allow_private_addresses: bool = False
-    push_concurrency: int = 200
+    push_concurrency: int = 256
     admin_url: str = "/admin/"
     trusted_proxies: int = 0
     instance_dir: Path = Path("instance")
@@ -182,7 +182,7 @@ def _read(env: Env) -> Settings:
         push_ttl=env.int("PUSH_TTL", 86400, validate=validate.Range(1, rules.LONGEST_TTL)),
         push_allowed_hosts=env.host_list("PUSH_ALLOWED_HOSTS", ""),
         push_allow_private_addresses=env.bool("PUSH_ALLOW_PRIVATE_ADDRESSES", False),
-        push_concurrency=env.int("PUSH_CONCURRENCY", 200, validate=validate.Range(1, 5000)),
+        push_concurrency=env.int("PUSH_CONCURRENCY", 256, validate=validate.Range(1, 5000)),
         admin_url=env.admin_url("ADMIN_URL", "/admin/"),
         trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0, 10)),
         instance_dir=instance,
