@@ -13,6 +13,7 @@ PACKAGE = "feedback_push"
 LAYERS = [
     {"setting_rules", "branding_rules", "secret_files"},
     {"config"},
+    {"sqlite", "ids"},
     {"database"},
     {
         "browser_name",

@@ -3,10 +3,11 @@
 from flask import session
 from sqlalchemy import select
 
-from feedback_push.database import among, db, utcnow
+from feedback_push.database import db, utcnow
 from feedback_push.feedback import inbox
 from feedback_push.feedback.models import Message
 from feedback_push.feedback.suspicion import CONFIRMABLE
+from feedback_push.ids import among
 
 _KEPT_IN = "unconfirmed"  # of the session, so that only the browser that sent a message can confirm it
 _MOST = 20

@@ -6,10 +6,11 @@ from flask import current_app
 from sqlalchemy import select, text
 from sqlalchemy.orm import joinedload
 
-from feedback_push.database import among, db, utcnow
+from feedback_push.database import db, utcnow
 from feedback_push.feedback import lists
 from feedback_push.feedback.models import LISTS, Message, MessageState
 from feedback_push.feedback.suspicion import Suspicion
+from feedback_push.ids import among
 from feedback_push.push import notification, outbox
 from feedback_push.push.notification import Action, Notification
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from feedback_push.database import among, db, utcnow
+from feedback_push.database import db, utcnow
 from feedback_push.feedback import inbox
 from feedback_push.feedback.models import Message, MessageState
+from feedback_push.ids import among
 
 
 class Move(StrEnum):

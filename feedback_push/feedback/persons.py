@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import joinedload
 
 from feedback_push.auth.models import AuditEntry, Session, User
-from feedback_push.database import among, db
+from feedback_push.database import db
 from feedback_push.feedback.models import Message, person_of
+from feedback_push.ids import among
 from feedback_push.push import outbox
 from feedback_push.push.models import Delivery, OutboxEntry, Subscription
 

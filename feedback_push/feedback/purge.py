@@ -8,8 +8,9 @@ from flask import current_app
 from sqlalchemy import Select, delete, select, text
 
 from feedback_push.auth import audit
-from feedback_push.database import among, db
+from feedback_push.database import db
 from feedback_push.feedback.models import LISTS, Message
+from feedback_push.ids import among
 from feedback_push.push import chores, outbox
 
 KEPT = timedelta(days=1)  # in which a deletion can be undone

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Integer, Select, Table, Update, bindparam, exists, select, update
 
-from feedback_push.database import Ids, among, db
+from feedback_push.database import db
+from feedback_push.ids import Ids, among
 from feedback_push.push import endpoints
 from feedback_push.push.models import Delivery, OutboxEntry, Shows, Subscription
 

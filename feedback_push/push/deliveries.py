@@ -9,7 +9,8 @@ from sqlalchemy import and_, case, exists, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from feedback_push.auth.models import User
-from feedback_push.database import among, db, utcnow
+from feedback_push.database import db, utcnow
+from feedback_push.ids import among
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, MutedKind, OutboxEntry, Subscription
 
 MOST_SHOWN = 100

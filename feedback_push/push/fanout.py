@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Select, case, literal, null, select
 
-from feedback_push.database import among, db, insert, utcnow
+from feedback_push.database import db, insert, utcnow
+from feedback_push.ids import among
 from feedback_push.push import plans
 from feedback_push.push.errors import KeyMismatch
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from sqlalchemy import Select, Table, bindparam, func, select, update
 
-from feedback_push.database import Ids, among, db
+from feedback_push.database import db
+from feedback_push.ids import Ids, among
 from feedback_push.push import errors, origins
 from feedback_push.push.claims import Claimed
 from feedback_push.push.errors import PushError

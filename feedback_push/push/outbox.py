@@ -7,7 +7,8 @@ from typing import Any, cast
 from flask import current_app
 from sqlalchemy import CursorResult, delete, select
 
-from feedback_push.database import among, db, utcnow
+from feedback_push.database import db, utcnow
+from feedback_push.ids import among
 from feedback_push.push import doorbell, kinds
 from feedback_push.push.models import OutboxEntry
 from feedback_push.push.notification import Notification

@@ -8,7 +8,8 @@ from flask import current_app
 from sqlalchemy import ColumnElement, Row, func, select, update
 
 from feedback_push.auth.models import User
-from feedback_push.database import among, db
+from feedback_push.database import db
+from feedback_push.ids import among
 from feedback_push.push import kinds, outbox, preferences
 from feedback_push.push.kinds import Kind
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Subscription

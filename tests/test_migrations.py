@@ -1,0 +1,95 @@
+"""The migrations make the schema that the models describe, in both directions, and one machine at a time."""
+
+import subprocess
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, inspect, text
+
+from feedback_push import database
+from feedback_push.database import Base, db
+from tests import servers
+from tests.environment import environment_of
+from tests.push.devices import nowhere, owner
+from tests.push.notes import announce
+
+only_on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+def migrate(app: Flask, *command: str) -> bool:
+    """Whether this flask db command succeeds."""
+    db.session.remove()
+    database.enable_migrations(app)
+    return app.test_cli_runner().invoke(args=["db", *command]).exit_code == 0
+
+
+def tables() -> set[str]:
+    names = set(inspect(db.engine).get_table_names()) - {"alembic_version"}
+    return {name for name in names if not name.startswith("feedback_search_")}  # which FTS5 makes for itself
+
+
+def test_the_migrations_make_what_the_models_describe(any_app: Flask) -> None:
+    assert migrate(any_app, "check")
+    assert tables() - {"feedback_search"} == set(Base.metadata.tables)
+
+
+@pytest.mark.usefixtures("app")
+def test_the_migrations_give_no_id_twice_where_the_models_do_not() -> None:
+    described = {
+        name for name, table in Base.metadata.tables.items() if table.dialect_options["sqlite"]["autoincrement"]
+    }
+    made = db.session.scalars(text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'"))
+    assert set(made) == described
+    assert {"feedback_message", "push_outbox", "push_delivery"} <= described
+
+
+def test_the_migrations_go_down_and_up_again(any_app: Flask) -> None:
+    assert migrate(any_app, "downgrade", "base")
+    assert tables() == set()
+    database.upgrade(any_app)
+    assert migrate(any_app, "check")
+    database.upgrade(any_app)  # a second time there is nothing to do
+
+
+def test_devices_and_what_waits_for_them_get_the_number_of_their_push_service(any_app: Flask) -> None:
+    nowhere(owner(), 2)
+    nowhere(owner("other@example.org"), 1, origin="http://one.example")
+    announce()
+    numbers = text(
+        "SELECT device.service, delivery.service FROM push_delivery AS delivery "
+        "JOIN push_subscription AS device ON device.id = subscription_id ORDER BY delivery.id"
+    )
+    before = db.session.execute(numbers).all()
+    assert migrate(any_app, "downgrade", "0003")
+    database.upgrade(any_app)
+    assert db.session.execute(numbers).all() == before
+    assert [len(set(row)) for row in before] == [1, 1, 1]
+    assert len(set(before)) == 2
+
+
+@only_on_postgresql
+def test_of_several_machines_that_migrate_at_once_each_waits_for_its_turn(any_app: Flask) -> None:
+    assert migrate(any_app, "downgrade", "base")
+    another = create_engine(any_app.extensions["settings"].database_url, isolation_level="AUTOCOMMIT")
+    with another.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(hashtext('feedback_push.migrations'))"))
+        environment = environment_of(any_app.extensions["settings"])
+        command = [str(servers.BIN / "flask"), "--app", "wsgi", "db", "upgrade"]
+        with subprocess.Popen(command, cwd=servers.CHECKOUT, env=environment, stderr=subprocess.DEVNULL) as waiting:
+            queue = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            servers.wait_until(lambda: connection.execute(queue).scalar() == 1, 30, "the wait for a turn")
+            assert tables() == set()
+            connection.execute(text("SELECT pg_advisory_unlock_all()"))
+            assert waiting.wait(60) == 0
+    another.dispose()
+    assert tables() == set(Base.metadata.tables)
+
+
+@only_on_postgresql
+def test_a_process_that_has_migrated_keeps_nobody_waiting(any_app: Flask) -> None:
+    database.upgrade(any_app)
+    neighbour = create_engine(any_app.extensions["settings"].database_url)
+    with neighbour.connect() as connection:
+        question = text("SELECT pg_try_advisory_lock(hashtext('feedback_push.migrations'))")
+        assert connection.execute(question).scalar()
+    neighbour.dispose()

@@ -1,0 +1,58 @@
+"""sqlite.py: every connection is durable, and threads stand in line to write."""
+
+import time
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import OperationalError
+
+from feedback_push import sqlite
+from feedback_push.database import db
+from feedback_push.feedback.models import Message
+from tests.feedback.messages import message
+from tests.push.workers import side_by_side
+
+WRITERS = 4
+EACH = 15
+
+
+@pytest.mark.usefixtures("app")
+def test_every_sqlite_connection_is_durable_and_minds_foreign_keys() -> None:
+    wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    for _ in range(2):
+        assert {name: db.session.execute(text(f"PRAGMA {name}")).scalar() for name in wanted} == wanted
+        db.session.remove()
+        db.engine.dispose()  # so that the next connection is a new one
+
+
+@pytest.mark.usefixtures("app")
+def test_threads_stand_in_line_for_sqlite(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_ASK_AGAIN", -1.0)  # whoever finds the database taken would fail
+
+    def write() -> None:
+        for _ in range(EACH):
+            db.session.add(message())
+            time.sleep(0.001)
+            db.session.commit()
+
+    side_by_side(app, WRITERS, write)
+    assert db.session.scalar(select(func.count()).select_from(Message)) == WRITERS * EACH
+
+
+@pytest.mark.usefixtures("app")
+def test_who_stands_in_line_for_too_long_is_told_and_holds_up_nobody(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)
+    with db.engine.connect() as first, db.engine.connect() as second:
+        first.execute(select(1))
+        with pytest.raises(OperationalError, match="locked"):
+            second.execute(select(1))
+        first.rollback()
+        second.rollback()
+        assert second.execute(select(1)).scalar() == 1
+        second.rollback()
+        assert first.execute(select(1)).scalar() == 1
+        first.invalidate()  # which ends its turn too
+        assert second.execute(select(1)).scalar() == 1
