@@ -10,9 +10,8 @@ from urllib.parse import quote, urlsplit
 
 from environs import Env, EnvValidationError, validate
 
-from feedback_push import branding_rules, secret_files
-from feedback_push import setting_rules as rules
-from feedback_push.setting_rules import Burst, QuietHours
+from feedback_push import branding_rules, notification_rules, secret_files, setting_rules, vapid_rules
+from feedback_push.notification_rules import USUAL_BURST, Burst, QuietHours
 
 __all__ = ["ROOT", "ConfigError", "Settings", "instance_dir", "load", "source"]
 
@@ -53,7 +52,7 @@ class Settings:
     ratelimit_enabled: bool = True
     form_defence: bool = True
     notification_shows: str = "all"
-    notification_burst: Burst = rules.USUAL_BURST
+    notification_burst: Burst = USUAL_BURST
     quiet_hours: QuietHours | None = None
     retain_messages_days: int = 0  # 0: for ever
     retain_spam_days: int = 30
@@ -119,22 +118,22 @@ def source() -> Env:
     """Every variable as it was set: the environment first, then `.env`, then what `make run` made."""
     env = Env(eager=False)
     for parse in (
-        rules.secret_key,
-        rules.site_url,
-        rules.admin_url,
-        rules.database_url,
-        rules.redis_url,
-        rules.host_list,
-        rules.vapid_private_key,
-        rules.vapid_public_key,
-        rules.vapid_subject,
-        rules.time_zone,
+        setting_rules.secret_key,
+        setting_rules.site_url,
+        setting_rules.admin_url,
+        setting_rules.database_url,
+        setting_rules.redis_url,
+        setting_rules.host_list,
+        vapid_rules.vapid_private_key,
+        vapid_rules.vapid_public_key,
+        vapid_rules.vapid_subject,
+        setting_rules.time_zone,
         branding_rules.site_name,
         branding_rules.site_logo,
         branding_rules.site_accent,
         branding_rules.form_text,
-        rules.burst,
-        rules.quiet_hours,
+        notification_rules.burst,
+        notification_rules.quiet_hours,
     ):
         env.add_parser(parse.__name__, parse)
     env.read_env(".env", recurse=False)
@@ -177,9 +176,9 @@ def _read(env: Env) -> Settings:
         vapid_private_key=private_key,
         vapid_public_key=env.vapid_public_key("VAPID_PUBLIC_KEY", "", private_key=private_key),
         vapid_subject=env.vapid_subject(
-            "VAPID_SUBJECT", rules.default_subject(site_url), site=site_url, push_enabled=bool(private_key)
+            "VAPID_SUBJECT", vapid_rules.default_subject(site_url), site=site_url, push_enabled=bool(private_key)
         ),
-        push_ttl=env.int("PUSH_TTL", 86400, validate=validate.Range(1, rules.LONGEST_TTL)),
+        push_ttl=env.int("PUSH_TTL", 86400, validate=validate.Range(1, notification_rules.LONGEST_TTL)),
         push_allowed_hosts=env.host_list("PUSH_ALLOWED_HOSTS", ""),
         push_allow_private_addresses=env.bool("PUSH_ALLOW_PRIVATE_ADDRESSES", False),
         push_concurrency=env.int("PUSH_CONCURRENCY", 256, validate=validate.Range(1, 5000)),
@@ -188,9 +187,9 @@ def _read(env: Env) -> Settings:
         instance_dir=instance,
         ratelimit_enabled=env.bool("RATELIMIT_ENABLED", True),
         form_defence=form_defence,
-        notification_shows=env.str("NOTIFICATION_SHOWS", "all", validate=validate.OneOf(rules.SHOWS)),
+        notification_shows=env.str("NOTIFICATION_SHOWS", "all", validate=validate.OneOf(notification_rules.SHOWS)),
         # What is without defence is a test or under load, which counts every notification.
-        notification_burst=env.burst("NOTIFICATION_BURST", "0" if form_defence is False else str(rules.USUAL_BURST)),
+        notification_burst=env.burst("NOTIFICATION_BURST", "0" if form_defence is False else str(USUAL_BURST)),
         quiet_hours=env.quiet_hours("QUIET_HOURS", ""),
         retain_messages_days=env.int("RETAIN_MESSAGES_DAYS", 0, validate=_DAYS),
         retain_spam_days=env.int("RETAIN_SPAM_DAYS", 30, validate=_DAYS),

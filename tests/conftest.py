@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import argon2
+import hypothesis
 import psycopg
 import pytest
 from flask import Flask
@@ -19,12 +20,16 @@ from feedback_push.auth import accounts
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db
+from feedback_push.notification_rules import NO_BURST
 from feedback_push.push.vapid import VapidKeys
-from feedback_push.setting_rules import NO_BURST, public_key_of
+from feedback_push.vapid_rules import public_key_of
 from tests import leaks, servers
 from tests.doubles.push_service import PushService
 from tests.visits import Visit, Visitor
 
+# How long an example takes says more about the other tests that run at the moment.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 PASSWORD = "correct horse battery"
 # The same in every process, because it is part of the names of some tests.
 PRIVATE_KEY = base64.urlsafe_b64encode(b"a private key for the tests only").rstrip(b"=").decode()

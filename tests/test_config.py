@@ -16,8 +16,8 @@ from kombu import Connection
 
 from feedback_push import config, create_app
 from feedback_push.config import ConfigError, Settings
+from feedback_push.notification_rules import NO_BURST, Burst, QuietHours
 from feedback_push.push import vapid
-from feedback_push.setting_rules import NO_BURST, Burst, QuietHours
 from feedback_push.standalone import broker
 from tests import servers
 from tests.conftest import KEYS

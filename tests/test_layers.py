@@ -11,7 +11,8 @@ from tests.servers import CHECKOUT
 
 PACKAGE = "feedback_push"
 LAYERS = [
-    {"setting_rules", "branding_rules", "secret_files"},
+    {"setting_rules", "secret_files"},
+    {"branding_rules", "notification_rules", "vapid_rules"},
     {"config"},
     {"sqlite", "ids"},
     {"database"},

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from flask import Flask
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback_push.network_address import keyed_hash, of_request
@@ -46,7 +46,6 @@ def test_a_request_is_counted_by_where_it_came_from(app: Flask) -> None:
 
 
 def test_whatever_stands_for_an_address_gets_a_hash_that_says_nothing_of_it(app: Flask) -> None:
-    @settings(deadline=None)
     @given(st.one_of(st.ip_addresses().map(str), st.text(st.characters(codec="utf-8"))))
     def holds(address: str) -> None:
         digest = keyed_hash(address)
@@ -58,7 +57,6 @@ def test_whatever_stands_for_an_address_gets_a_hash_that_says_nothing_of_it(app:
 
 
 def test_an_ipv6_network_is_never_taken_for_an_ipv4_address(app: Flask) -> None:
-    @settings(deadline=None)
     @given(st.ip_addresses(v=6), st.ip_addresses(v=4))
     def holds(six: IPv6Address, four: IPv4Address) -> None:
         assert (keyed_hash(str(six)) == keyed_hash(str(four))) is (six.ipv4_mapped == four)

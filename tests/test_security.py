@@ -224,7 +224,7 @@ def test_whatever_else_is_asked_for_does_not_leave_the_site(target: str) -> None
     assert path_within_site(target) is None
 
 
-@hypothesis_settings(max_examples=2000, deadline=None)
+@hypothesis_settings(max_examples=2000)
 @given(
     st.lists(
         st.one_of(

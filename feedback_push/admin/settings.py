@@ -16,9 +16,9 @@ from wtforms.widgets import CheckboxInput
 from feedback_push import language
 from feedback_push.admin.pages import blueprint, page
 from feedback_push.database import db, utcnow
+from feedback_push.notification_rules import LARGEST_BURST, NO_BURST, USUAL_BURST, Burst, QuietHours
 from feedback_push.push import kinds, preferences, subscriptions, summaries
 from feedback_push.push.models import Shows
-from feedback_push.setting_rules import LARGEST_BURST, NO_BURST, USUAL_BURST, Burst, QuietHours
 from feedback_push.typed_text import TypedForm
 
 _USUAL_NIGHT = QuietHours(time(22), time(7))

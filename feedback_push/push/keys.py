@@ -18,7 +18,7 @@ from flask import current_app
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import joinedload
 
-from feedback_push import setting_rules
+from feedback_push import vapid_rules
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db, utcnow
@@ -140,7 +140,7 @@ def _store(pair: VapidKeys) -> None:
 def _decrypted(row: VapidKey) -> VapidKeys | None:
     try:
         private_key = _cipher().decrypt((row.private_key or "").encode()).decode()
-        if setting_rules.public_key_of(private_key) == row.public_key:
+        if vapid_rules.public_key_of(private_key) == row.public_key:
             return VapidKeys(private_key, row.public_key)
     except (InvalidToken, ValidationError):
         return None

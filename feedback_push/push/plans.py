@@ -8,10 +8,10 @@ from sqlalchemy import Subquery, func, select
 
 from feedback_push.auth.models import User
 from feedback_push.database import db
+from feedback_push.notification_rules import Burst
 from feedback_push.push import kinds, preferences
 from feedback_push.push.models import MutedKind, OutboxEntry, Preference, Shows
 from feedback_push.push.preferences import Wishes
-from feedback_push.setting_rules import Burst
 
 
 class Owner(NamedTuple):

@@ -10,9 +10,9 @@ from sqlalchemy import delete, select
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, insert
+from feedback_push.notification_rules import Burst, QuietHours
 from feedback_push.push import quiet
 from feedback_push.push.models import MutedKind, Preference, Shows
-from feedback_push.setting_rules import Burst, QuietHours
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from feedback_push.setting_rules import QuietHours
+from feedback_push.notification_rules import QuietHours
 
 _DAY = timedelta(days=1)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from feedback_push import setting_rules
+from feedback_push import vapid_rules
 
 
 class VapidKeys(NamedTuple):
@@ -19,4 +19,4 @@ def generate() -> VapidKeys:
     """Make a new pair."""
     secret = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
     private_key = base64.urlsafe_b64encode(secret.to_bytes(32, "big")).rstrip(b"=").decode()
-    return VapidKeys(private_key, setting_rules.public_key_of(private_key))
+    return VapidKeys(private_key, vapid_rules.public_key_of(private_key))

@@ -13,10 +13,10 @@ from feedback_push import create_app
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db
+from feedback_push.notification_rules import NO_BURST, Burst, QuietHours
 from feedback_push.push import kinds, preferences
 from feedback_push.push.models import Delivery, DeliveryState, Preference, Shows, Subscription
 from feedback_push.push.preferences import Wishes
-from feedback_push.setting_rules import NO_BURST, Burst, QuietHours
 from tests.admin.rows import device
 from tests.conftest import PASSWORD, make_user
 from tests.push.notes import announce

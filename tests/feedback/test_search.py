@@ -80,7 +80,7 @@ def test_nothing_that_is_typed_is_an_error(typed: str) -> None:
     assert found(typed) in ([], [1])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stored=st.text(), typed=st.text())
 @pytest.mark.usefixtures("any_app")
 def test_no_text_is_too_strange_to_be_stored_or_searched_for(stored: str, typed: str) -> None:

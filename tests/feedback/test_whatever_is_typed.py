@@ -17,7 +17,7 @@ from tests.visits import Page, Visit, Visitor
 FIELDS = ("content", "submitter_name", "submitter_email")
 EVERYTHING = st.text(st.characters(codec=None), max_size=300)  # lone surrogates and NUL too
 NAMES = st.sampled_from([*FIELDS, "csrf_token", "website", "opened", "proof", "unknown", ""])
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MEAN = "\0\ud800\u202e\u0645\u0631\u2066\r\n\r\u2028\x1b[31m<b>{{ 7*7 }}%s\udfff"
 
 

@@ -6,8 +6,8 @@ from sqlalchemy import update
 
 from feedback_push.auth import accounts
 from feedback_push.database import db, utcnow
+from feedback_push.notification_rules import Burst
 from feedback_push.push.models import Delivery, DeliveryState
-from feedback_push.setting_rules import Burst
 from tests import servers
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService

@@ -10,7 +10,7 @@ from flask import Flask
 from feedback_push.database import db
 from feedback_push.push import keys
 from feedback_push.push.models import DeviceState
-from feedback_push.setting_rules import vapid_private_key, vapid_public_key
+from feedback_push.vapid_rules import vapid_private_key, vapid_public_key
 from tests import servers
 from tests.conftest import KEYS
 from tests.push.devices import nowhere, owner

@@ -177,7 +177,7 @@ def test_the_payload_without_its_body_keeps_everything_else() -> None:
 @example(name="עדה", content="\N{RIGHT-TO-LEFT OVERRIDE}שלום " * 10_000)
 @example(name="e" + "\N{COMBINING ACUTE ACCENT}" * 199, content="e" + "\N{COMBINING ACUTE ACCENT}" * 100_000)
 @example(name="\uffff\U0010ffff", content="\u2028\u2029\ufeff")
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_was_typed_becomes_a_notification_within_the_limit(app: Flask, name: str, content: str) -> None:
     message = Message(content=content, submitter_name=name[:200], submitter_email="")
     try:

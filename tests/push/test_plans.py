@@ -7,9 +7,9 @@ from flask import Flask
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
+from feedback_push.notification_rules import NO_BURST, Burst, QuietHours
 from feedback_push.push import fanout, kinds, outbox
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Shows
-from feedback_push.setting_rules import NO_BURST, Burst, QuietHours
 from tests.push.devices import nowhere, owner
 from tests.push.notes import NOTE, announce, fan_out, time_passes
 from tests.push.statements import heard

@@ -12,10 +12,10 @@ from feedback_push import create_app
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db, utcnow
+from feedback_push.notification_rules import NO_BURST, Burst, QuietHours
 from feedback_push.push import preferences
 from feedback_push.push.models import MutedKind, Preference, Shows
 from feedback_push.push.preferences import Wishes
-from feedback_push.setting_rules import NO_BURST, Burst, QuietHours
 from tests.push.devices import owner
 from tests.push.wants import quiet_now, wants
 

@@ -9,9 +9,9 @@ from flask import Flask
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
+from feedback_push.notification_rules import Burst
 from feedback_push.push import summaries
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Subscription
-from feedback_push.setting_rules import Burst
 from tests.push.devices import nowhere, owner
 from tests.push.notes import announce, fan_out, note, time_passes
 from tests.push.statements import heard

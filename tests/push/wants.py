@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
+from feedback_push.notification_rules import NO_BURST, Burst, QuietHours
 from feedback_push.push import preferences
 from feedback_push.push.models import Shows
-from feedback_push.setting_rules import NO_BURST, Burst, QuietHours
 
 
 def wants(

@@ -1,0 +1,59 @@
+"""What the settings of notifications must look like: how long they live, what they show, bursts and quiet hours."""
+
+import re
+from dataclasses import dataclass
+from datetime import time
+
+from environs import ValidationError
+
+LONGEST_TTL = 28 * 86400  # FCM refuses more
+SHOWS = ("all", "name", "nothing")
+LARGEST_BURST = 1000
+LONGEST_BURST = 3600  # seconds; what arrives in a burst waits for that long
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+
+
+@dataclass(frozen=True)
+class Burst:
+    """More notifications than `count` within `seconds` are told in one; a count of 0 is never."""
+
+    count: int
+    seconds: int
+
+    def __str__(self) -> str:
+        return f"{self.count}/{self.seconds}" if self.count else "0"
+
+
+@dataclass(frozen=True)
+class QuietHours:
+    """From one time of the day until another, which is on the next day where it is the earlier one."""
+
+    begin: time
+    end: time
+
+    def __str__(self) -> str:
+        return f"{self.begin:%H:%M}-{self.end:%H:%M}"
+
+
+NO_BURST = Burst(0, 60)
+USUAL_BURST = Burst(10, 60)
+
+
+def burst(value: str) -> Burst:
+    """A number of notifications and of seconds, or 0 for never."""
+    if value == "0":
+        return NO_BURST
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", value)
+    if not match or not 1 <= int(match[1]) <= LARGEST_BURST or not 1 <= int(match[2]) <= LONGEST_BURST:
+        raise ValidationError(f"not 0, nor two numbers like 10/60 up to {LARGEST_BURST}/{LONGEST_BURST}.")
+    return Burst(int(match[1]), int(match[2]))
+
+
+def quiet_hours(value: str) -> QuietHours | None:
+    """Two different times of the day, or nothing."""
+    if not value:
+        return None
+    match = re.fullmatch(rf"({_TIME})-({_TIME})", value)
+    if not match or match[1] == match[2]:
+        raise ValidationError("not two different times like 22:00-07:00.")
+    return QuietHours(time.fromisoformat(match[1]), time.fromisoformat(match[2]))
