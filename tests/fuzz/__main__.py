@@ -1,6 +1,7 @@
 """`make fuzz`: a fuzzer over every endpoint of a site of its own, for FUZZ_SECONDS; the exit code is 1 if it finds any.
 
-A stranger and an administrator share the time. Another one, with little of it, does what ends the own session.
+A stranger and an administrator share the time. Others, with little of it, do what ends a session or removes devices.
+All of them have good ids, tokens of theirs, and proofs of work to choose from.
 """
 
 import json
@@ -13,21 +14,37 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import altcha
 from sqlalchemy import func, select
 
+from feedback_push.admin import notices
+from feedback_push.auth.models import Session
 from feedback_push.database import db
+from feedback_push.feedback import proof_of_work
+from feedback_push.feedback.models import Message, MessageState
+from feedback_push.feedback.moving import Move
+from feedback_push.push import receipts, trial
+from feedback_push.push.models import Subscription
 from tests import servers
 from tests.conftest import make_settings, migrate
 from tests.doubles.push_service import PushService
 from tests.feedback.messages import receive
 from tests.fuzz import description
-from tests.sessions import Visitor
+from tests.fuzz.description import Json
+from tests.sessions import Staff, Visitor
 from tests.site import Site
 
 _TOOL = Path(os.environ.get("FUZZ_VENV", ".venv-fuzz")).absolute() / "bin" / "schemathesis"
 _SECONDS = int(os.environ.get("FUZZ_SECONDS", "600"))
-_ENDING = ("POST auth.logout", "POST admin.change_password", "POST admin.end_session")
-_MANY = 25  # messages and devices, so that some are left when the fuzzer has removed others
+_ENDING = (
+    "POST auth.logout",
+    "POST admin.change_password",
+    "POST admin.end_session",
+    "POST admin.remove_device",
+    "POST push.unsubscribe",
+)
+_ENDING_ROUNDS = 5  # each by somebody new, since it is soon over
+_MANY = 25  # messages, devices and proofs
 _LONGEST_ANSWER = "20"  # seconds
 
 
@@ -60,27 +77,13 @@ def _fuzz(folder: Path, redis_url: str, service: PushService) -> int:
     with Site(replace(settings, form_defence=True)) as site:
         site.serve()
         site.work("--concurrency", "1")
-        file = folder / "site.json"
-        file.write_text(json.dumps(_describe(site, service)))
-        problems = [problem for run in _runs(site) for problem in _play(site, file, run)]
+        runs = _runs(site)
+        known, examples = _fill(site, runs, service)
+        problems = [problem for run in runs for problem in _play(site, run, known, examples)]
         problems += [f"in a traceback: {line.strip()}" for line in sorted(set(site.failures))]
         print(f"\n{_stored(site)}; {len(service.requests)} pushes arrived.")
     print("\n".join(problems or ["No 5xx, and no traceback of ours in the logs."]))
     return 1 if problems else 0
-
-
-def _describe(site: Site, service: PushService) -> description.Json:
-    with site.database():
-        for number in range(_MANY):
-            receive(content=f"Message {number}", submitter_name="Ada")
-    staff = site.staff()
-    devices = [service.new_device(site.settings.vapid_public_key) for _ in range(_MANY)]
-    staff.subscribe(*devices)
-    examples = {
-        "POST push.subscribe": devices[0].as_json(),
-        "POST push.unsubscribe": {"endpoint": devices[1].endpoint},
-    }
-    return description.of_site(staff.read, {}, examples)
 
 
 def _runs(site: Site) -> list[_Run]:
@@ -88,18 +91,67 @@ def _runs(site: Site) -> list[_Run]:
     return [
         _Run("a stranger", site.visitor(), 0.4, ()),
         _Run("an administrator", site.staff(), 0.5, _options("exclude"), stays=True),
-        _Run("somebody who ends sessions", site.staff("other@example.org"), 0.1, _options("include")),
+        *(
+            _Run(
+                f"somebody who ends things ({number})",
+                site.staff(f"other-{number}@example.org"),
+                0.1 / _ENDING_ROUNDS,
+                _options("include"),
+            )
+            for number in range(_ENDING_ROUNDS)
+        ),
     ]
+
+
+def _fill(site: Site, runs: list[_Run], service: PushService) -> tuple[dict[str, list[str]], dict[str, list[Json]]]:
+    """Give everybody devices, and the site messages; good values and bodies for the description."""
+    devices = [service.new_device(site.settings.vapid_public_key) for _ in range(_MANY)]
+    staff = [run.visitor for run in runs if isinstance(run.visitor, Staff)]
+    for number, device in enumerate(devices):
+        staff[number % len(staff)].subscribe(device)
+    with site.database():
+        ids = _ids()
+        known = {**ids, "undo": _undo_tokens(ids["message"]), "proof": [_proof() for _ in range(_MANY)]}
+        key = receipts.signing_key(site.settings.secret_key)
+        known["receipt"] = [receipts.token(number, key) for number in range(1, _MANY)]  # their deliveries are to come
+    known |= {"endpoint": [device.endpoint for device in devices], "next": ["/admin/devices"], "move": list(Move)}
+    known |= dict.fromkeys(("id", "before", "after"), known["message"])
+    return known, {"POST push.subscribe": [device.as_json() for device in devices]}
+
+
+def _ids() -> dict[str, list[str]]:
+    for number in range(_MANY):
+        receive(content=f"Message {number}", submitter_name="Ada")
+    tests = [trial.start(device) for device in db.session.scalars(select(Subscription))]
+    db.session.commit()
+    found = {"message": Message.id, "device": Subscription.id, "session": Session.id}
+    ids = {name: [str(id_) for id_ in db.session.scalars(select(column))] for name, column in found.items()}
+    return {**ids, "test": [str(test.id) for test in tests]}
+
+
+def _undo_tokens(messages: list[str]) -> list[str]:
+    ids = [int(id_) for id_ in messages]
+    return [notices.undo_of([(state.value, None, some)]) for state in MessageState for some in (ids, ids[:1])]
+
+
+def _proof() -> str:
+    challenge = altcha.Challenge.from_dict(proof_of_work.challenge())
+    solution = altcha.solve_challenge(challenge)
+    assert solution
+    return altcha.Payload(challenge, solution).to_base64()
 
 
 def _options(kind: str) -> tuple[str, ...]:
     return tuple(part for name in _ENDING for part in (f"--{kind}-operation-id", name))
 
 
-def _play(site: Site, file: Path, run: _Run) -> Iterator[str]:
+def _play(site: Site, run: _Run, known: dict[str, list[str]], examples: dict[str, list[Json]]) -> Iterator[str]:
     """Let the fuzzer be this person; what is wrong."""
     print(f"\nAs {run.who}:", flush=True)
     token = run.visitor.read("/feedback/").fields["csrf_token"]
+    file = site.settings.instance_dir / "site.json"
+    reader = site.staff() if not isinstance(run.visitor, Staff) else run.visitor
+    file.write_text(json.dumps(description.of_site(reader.read, {**known, "csrf_token": [token]}, examples)))
     headers = {
         "Cookie": "; ".join(f"{name}={value}" for name, value in run.visitor.cookies.items()),
         "X-CSRFToken": token,

@@ -1,11 +1,13 @@
 """The site described in OpenAPI, for a fuzzer: every endpoint with what its page, script or address may carry.
 
 Made from what there is already, so that nobody has to keep it: the lines of test_not_allowed, the fields of the pages'
-own forms, and the names that our code looks for in addresses.
+own forms, and the names that our code looks for in addresses. Half of what the fuzzer sends is whole, so that it gets
+past the first check: all fields are there, with values that were known to be good. In the other half all else may be.
 """
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +17,22 @@ from tests.visits import Page
 
 _CODE = Path(feedback_push.__file__).parent
 _ARGUMENT = re.compile(r"""request\.args(?:\.get(?:list)?\(|\[)\s*"(\w+)\"""")
-_LARGEST_ID = 40  # of the ids that are likely to be there
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _HEADERS = ("Accept", "Accept-Language", "If-None-Match", "If-Modified-Since", "Range", "User-Agent", "X-Forwarded-For")
 
 Json = dict[str, Any]
+Known = Mapping[str, list[str]]  # good values for the placeholders of LINES, and for fields of the same name
 Read = Callable[[str], Page]  # the page at an address
 
 
-def of_site(read: Read, ids: dict[str, str], examples: dict[str, Json]) -> Json:
-    """All endpoints. `ids` fill the placeholders of addresses where a page must be read; `examples` are JSON bodies."""
+def of_site(read: Read, known: Known, examples: Mapping[str, list[Json]]) -> Json:
+    """All endpoints. `examples` are JSON bodies that take the place of the one in LINES."""
     paths: dict[str, Json] = {}
-    asked = sorted(arguments() | _fields("/admin/", read, ids).keys())  # the lists of messages have a form that asks
+    asked = sorted(arguments() | _fields("/admin/", read, known).keys())  # the lists of messages have a form that asks
     for name, line in LINES.items():
         method, path = name.split(" ", 1)[0].lower(), line.address.partition("?")[0]
-        body = _body(name, line, read, ids, examples)
-        paths.setdefault(path, {})[method] = _operation(name, path, asked, body)
+        body = _body(name, line, read, known, examples)
+        paths.setdefault(path, {})[method] = _operation(name, path, asked, known, body)
     return {"openapi": "3.0.3", "info": {"title": "Feedback Push", "version": "1"}, "paths": paths}
 
 
@@ -39,56 +41,95 @@ def arguments() -> set[str]:
     return {name for file in _CODE.rglob("*.py") for name in _ARGUMENT.findall(file.read_text())}
 
 
-def _operation(name: str, path: str, asked: list[str], body: Json | None) -> Json:
+def _operation(name: str, path: str, asked: list[str], known: Known, body: Json | None) -> Json:
     return {
         "operationId": name,
         "parameters": [
-            *({"in": "path", "name": id_, "required": True, "schema": _id()} for id_ in PLACEHOLDER.findall(path)),
-            *({"in": "query", "name": argument, "schema": _argument()} for argument in asked),
+            *(
+                {"in": "path", "name": id_, "required": True, "schema": _id(known.get(id_, []))}
+                for id_ in PLACEHOLDER.findall(path)
+            ),
+            *({"in": "query", "name": argument, "schema": _argument(known.get(argument, []))} for argument in asked),
             *({"in": "header", "name": header, "schema": {"type": "string"}} for header in _HEADERS),
         ],
-        **({"requestBody": {"content": body}} if body else {}),
+        **({"requestBody": {"required": True, "content": body}} if body else {}),
         "responses": {"default": {"description": "Anything but a failure of ours."}},
     }
 
 
-def _body(name: str, line: Line, read: Read, ids: dict[str, str], examples: dict[str, Json]) -> Json | None:
+def _body(name: str, line: Line, read: Read, known: Known, examples: Mapping[str, list[Json]]) -> Json | None:
     if line.json is not None:
-        return {"application/json": {"schema": _like(examples.get(name, line.json))}}
+        return {"application/json": {"schema": _half_whole(examples.get(name) or _filled_json(line.json, known))}}
     if line.form is None:
         return None
-    sent = {field: _filled(value, ids) for field, value in line.form.items()}
     has_page = any(other.address == line.address for name, other in LINES.items() if name.startswith("GET "))
-    fields = {**(_fields(line.address, read, ids) if has_page else {}), **sent}
-    return {kind: {"schema": _like(fields)} for kind in _FORMS}
+    fields = _fields(line.address, read, known) if has_page else {}
+    for field, value in line.form.items():
+        values = [*_filled(value, known), *known.get(field, []), *fields.get(field, [])]
+        fields[field] = list(dict.fromkeys(values))
+    schema = {"anyOf": [_form(fields, whole=True), _form(fields | _token(known), whole=False)]}
+    return {kind: {"schema": schema} for kind in _FORMS}
 
 
-def _fields(address: str, read: Read, ids: dict[str, str]) -> dict[str, str]:
-    """The named fields of a page's forms, boxes that are not checked included."""
-    page = read(_filled(address, ids))
-    elements = [element for tag in ("input", "textarea", "select") for element in page.all(tag)]
-    named = [element.attributes for element in elements if element.attributes.get("name")]
-    fields = {attributes["name"]: attributes.get("value", "") for attributes in named} | page.fields
-    fields.pop("csrf_token", None)  # a header carries it, and a wrong one would end every call there
-    return fields
+def _token(known: Known) -> dict[str, list[str]]:
+    # Where it is missing a header carries a good one; here it may be another.
+    return {"csrf_token": known.get("csrf_token", [])}
 
 
-def _filled(template: str, ids: dict[str, str]) -> str:
-    return PLACEHOLDER.sub(lambda match: ids.get(match[1], "1"), template)
+def _form(fields: Mapping[str, list[str]], *, whole: bool) -> Json:
+    properties = {name: {"enum": values} if whole else _like(values) for name, values in fields.items()}
+    return {"type": "object", "properties": properties, **({"required": sorted(fields)} if whole and fields else {})}
 
 
-def _like(example: Any) -> Json:
-    """A schema that the example fits, and others of its kind."""
-    if isinstance(example, dict):
-        return {"type": "object", "properties": {name: _like(value) for name, value in example.items()}}
-    if isinstance(example, str):
-        return {"anyOf": [{"enum": [example]}, {"type": "string"}]}
-    return {"nullable": True}
+def _fields(address: str, read: Read, known: Known) -> dict[str, list[str]]:
+    """The named fields of a page's forms, boxes that are not checked included, each with the values it can have."""
+    [filled, *_] = _filled(address, known)
+    page = read(filled)
+    found: dict[str, list[str]] = {}
+    select: list[str] = []
+    for element in page.elements:
+        name = element.attributes.get("name", "")
+        if element.tag == "option":
+            select.append(element.attributes.get("value", ""))
+        elif element.tag in ("input", "textarea", "button", "select") and name:
+            values = select = found.setdefault(name, [])
+            if element.tag != "select":
+                values.append(
+                    page.fields.get(name, "") if element.tag == "textarea" else element.attributes.get("value", "")
+                )
+    found.pop("csrf_token", None)  # see _token
+    return {name: list(dict.fromkeys([*known.get(name, []), *values])) or [""] for name, values in found.items()}
 
 
-def _id() -> Json:
-    return {"anyOf": [{"type": "integer", "minimum": 1, "maximum": _LARGEST_ID}, {"type": "integer"}]}
+def _filled(template: str, known: Known) -> list[str]:
+    """The template with each of the good values for its placeholder; it has one at most."""
+    names = PLACEHOLDER.findall(template)
+    return [PLACEHOLDER.sub(value, template) for value in known.get(names[0], ["1"])] if names else [template]
 
 
-def _argument() -> Json:
-    return {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "string", "format": "date"}]}
+def _filled_json(template: Json, known: Known) -> list[Json]:
+    return [json.loads(text) for text in _filled(json.dumps(template), known)]
+
+
+def _half_whole(examples: list[Json]) -> Json:
+    return {"anyOf": [{"enum": examples}, _like(examples)]}
+
+
+def _like(examples: Iterable[Any]) -> Json:
+    """A schema that the examples fit, and others of their kind."""
+    kept = list(examples)
+    if kept and isinstance(kept[0], dict):
+        names = dict.fromkeys(name for example in kept for name in example)
+        return {"type": "object", "properties": {name: _like(e[name] for e in kept if name in e) for name in names}}
+    if kept and isinstance(kept[0], str):
+        return {"anyOf": [{"enum": list(dict.fromkeys(kept))}, {"type": "string"}]}
+    return {"type": "string"} if not kept else {"nullable": True}
+
+
+def _id(known: list[str]) -> Json:
+    return {"anyOf": [*([{"enum": [int(id_) for id_ in known]}] if known else []), {"type": "integer"}]}
+
+
+def _argument(known: list[str]) -> Json:
+    others = [{"type": "string"}, {"type": "integer"}, {"type": "string", "format": "date"}]
+    return {"anyOf": [*([{"enum": known}] if known else []), *others]}

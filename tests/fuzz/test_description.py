@@ -29,8 +29,29 @@ def test_every_route_is_in_the_description(app: Flask, described: dict[str, Any]
 def test_a_form_is_described_by_the_fields_of_its_page(described: dict[str, Any]) -> None:
     body = described["paths"]["/admin/settings"]["post"]["requestBody"]["content"]
     for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        assert {"quiet", "quiet_from", "language", "shows"} <= body[kind]["schema"]["properties"].keys()
-        assert "csrf_token" not in body[kind]["schema"]["properties"]
+        whole, other = body[kind]["schema"]["anyOf"]
+        assert {"quiet", "quiet_from", "language", "shows"} <= set(whole["required"])
+        assert whole["properties"]["language"]["enum"] == ["", "en", "de", "lt"]
+        assert "csrf_token" not in whole["properties"]  # a header carries it
+        assert other["properties"].keys() == {*whole["properties"], "csrf_token"}
+        assert "required" not in other
+
+
+def test_good_values_are_offered_beside_any_other(app: Flask, staff: User) -> None:
+    known = {"message": ["7", "8"], "undo": ["a token"], "csrf_token": ["another"]}
+    body = {"endpoint": "https://push.example.org/1"}
+    paths = description.of_site(signed_in(app, staff.email).read, known, {"POST push.unsubscribe": [body]})["paths"]
+    [message] = [each for each in paths["/admin/messages/{message}"]["get"]["parameters"] if each["in"] == "path"]
+    assert message["schema"] == {"anyOf": [{"enum": [7, 8]}, {"type": "integer"}]}
+    moved = paths["/admin/messages/move"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert moved["anyOf"][0]["properties"]["id"] == {"enum": ["7", "8"]}
+    undone = paths["/admin/messages/undo"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert undone["anyOf"][0] == {"type": "object", "properties": {"undo": {"enum": ["a token"]}}, "required": ["undo"]}
+    assert undone["anyOf"][1]["properties"]["csrf_token"]["anyOf"][0] == {"enum": ["another"]}
+    assert paths["/push/unsubscribe"]["post"]["requestBody"]["content"]["application/json"]["schema"]["anyOf"] == [
+        {"enum": [body]},
+        {"type": "object", "properties": {"endpoint": {"anyOf": [{"enum": [body["endpoint"]]}, {"type": "string"}]}}},
+    ]
 
 
 def test_an_address_is_described_by_what_our_code_looks_for_in_it(described: dict[str, Any]) -> None:
