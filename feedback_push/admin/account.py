@@ -76,4 +76,11 @@ def end_other_sessions() -> ResponseReturnValue:
 def _page(form: PasswordForm) -> str:
     mine = [(session, sessions.is_current(session, current_user)) for session in sessions.of(current_user)]
     latest = audit.page(about=current_user, size=_LATEST).entries
-    return page("admin/account.html", form=form, sessions=mine, entries=latest, words=audit.words)
+    return page(
+        "admin/account.html",
+        form=form,
+        sessions=mine,
+        latest_end=sessions.latest_end,
+        entries=latest,
+        words=audit.words,
+    )

@@ -14,14 +14,21 @@ from feedback_push.feedback import moving
 from feedback_push.feedback.moving import Move
 from feedback_push.push import outbox
 
+# What ends with messages removed for good, tomorrow or in a month, and what keeps them from that.
+_NOTED = {
+    Move.DELETE: AuditEvent.MESSAGES_DELETED,
+    Move.SPAM: AuditEvent.MESSAGES_INTO_SPAM,
+    Move.NOT_SPAM: AuditEvent.MESSAGES_OUT_OF_SPAM,
+}
+
 
 @blueprint.post("/messages/move")
 def move_messages() -> ResponseReturnValue:
     """Do with the messages `id` what `move` says, and go on to `next`, or back to the list."""
     how = request.form.get("move", type=Move) or abort(400)
     moved = moving.move(how, request.form.getlist("id", type=shown.message_id))
-    if how == Move.DELETE and moved.count:
-        audit.note(AuditEvent.MESSAGES_DELETED, current_user, messages=moved.count)
+    if how in _NOTED:
+        _note({_NOTED[how]: moved.count})
     db.session.commit()
     for entry_id in moved.entry_ids:
         outbox.wake(entry_id)
@@ -36,10 +43,23 @@ def undo() -> ResponseReturnValue:
     before = notices.before(request.form.get("undo", ""))
     if before is None:
         abort(400)
-    moving.take_back(before)
+    taken_back = moving.take_back(before)
+    _note(
+        {
+            AuditEvent.MESSAGES_RESTORED: taken_back.restored,
+            AuditEvent.MESSAGES_INTO_SPAM: taken_back.into_spam,
+            AuditEvent.MESSAGES_OUT_OF_SPAM: taken_back.out_of_spam,
+        }
+    )
     db.session.commit()
     notices.tell_taken_back()
     return _go_on("back")
+
+
+def _note(counts: dict[AuditEvent, int]) -> None:
+    for event, count in counts.items():
+        if count:
+            audit.note(event, current_user, messages=count)
 
 
 def _go_on(field: str) -> ResponseReturnValue:

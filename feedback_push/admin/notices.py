@@ -9,6 +9,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from feedback_push.feedback.moving import Before, Move, Moved
 
 _KEY = "notice"
+_MOST_UNDONE = 200  # messages; four full pages of a list, which are 2 kB of the 4 kB that a cookie may have
 _TAKEN_BACK = "taken-back"
 
 
@@ -21,8 +22,8 @@ class Notice:
 
 
 def tell(how: Move, moved: Moved) -> None:
-    """Have the next page say what was done."""
-    session[_KEY] = [how, moved.count, undo_of(moved.before) if moved.count else None]
+    """Have the next page say what was done, and offer to undo it unless that is too much for a cookie."""
+    session[_KEY] = [how, moved.count, undo_of(moved.before) if 0 < moved.count <= _MOST_UNDONE else None]
 
 
 def tell_taken_back() -> None:

@@ -32,6 +32,9 @@ _WORDS = {
     AuditEvent.KEY_RETIRED: _l("The earlier key no longer signs notifications"),
     AuditEvent.MESSAGES_EXPORTED: _l("Exported messages: %(messages)s"),
     AuditEvent.MESSAGES_DELETED: _l("Deleted messages: %(messages)s"),
+    AuditEvent.MESSAGES_RESTORED: _l("Took back the deletion of messages: %(messages)s"),
+    AuditEvent.MESSAGES_INTO_SPAM: _l("Moved messages to spam: %(messages)s"),
+    AuditEvent.MESSAGES_OUT_OF_SPAM: _l("Moved messages out of spam: %(messages)s"),
 }
 
 

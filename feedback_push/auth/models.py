@@ -67,6 +67,9 @@ class AuditEvent(StrEnum):
     KEY_RETIRED = "key-retired"
     MESSAGES_EXPORTED = "messages-exported"
     MESSAGES_DELETED = "messages-deleted"
+    MESSAGES_RESTORED = "messages-restored"
+    MESSAGES_INTO_SPAM = "messages-into-spam"
+    MESSAGES_OUT_OF_SPAM = "messages-out-of-spam"
 
 
 class AuditEntry(Base):

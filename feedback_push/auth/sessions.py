@@ -1,7 +1,7 @@
 """Sessions: who is signed in where, until when, and how that ends."""
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from sqlalchemy import ColumnElement, delete, select, update
@@ -10,10 +10,12 @@ from sqlalchemy.orm import joinedload
 from feedback_push.auth.models import Session, User
 from feedback_push.database import db, utcnow
 
-# Both are counted from the last visit. A browser that is not remembered forgets its cookie when it is closed; the
-# server does not rely on that.
+# From the last visit, and at the latest from signing in: an open page asks for news by itself, and so visits for ever.
+# A browser that is not remembered forgets its cookie when it is closed; the server does not rely on that.
 REMEMBERED = timedelta(days=14)
 NOT_REMEMBERED = timedelta(hours=12)
+LONGEST_REMEMBERED = timedelta(days=90)
+LONGEST_NOT_REMEMBERED = timedelta(hours=24)
 _NOTED_EVERY = timedelta(minutes=5)
 
 
@@ -22,7 +24,7 @@ def begin(user: User, *, browser: str, remembered: bool) -> None:
     now = utcnow()
     db.session.execute(delete(Session).where(Session.user_id == user.id, Session.expires_at <= now))
     user.token = secrets.token_urlsafe(32)
-    expires_at = now + _lifetime(remembered)
+    expires_at = now + (REMEMBERED if remembered else NOT_REMEMBERED)
     row = Session(token_hash=_hash(user.token), browser=browser, remembered=remembered, expires_at=expires_at)
     row.user = user
     db.session.add(row)
@@ -42,7 +44,8 @@ def note_visit(session: Session) -> bool:
     now = utcnow()
     if now - session.last_seen_at < _NOTED_EVERY:
         return False
-    seen = {"last_seen_at": now, "expires_at": now + _lifetime(session.remembered)}
+    idle = now + (REMEMBERED if session.remembered else NOT_REMEMBERED)
+    seen = {"last_seen_at": now, "expires_at": min(idle, latest_end(session))}
     # Not through the object: somebody else may be ending this session right now.
     db.session.execute(
         update(Session).where(Session.id == session.id).values(seen), execution_options={"synchronize_session": False}
@@ -54,6 +57,11 @@ def of(user: User) -> list[Session]:
     """Where the user is signed in, the latest visit first."""
     mine = select(Session).where(Session.user_id == user.id, Session.expires_at > utcnow())
     return list(db.session.scalars(mine.order_by(Session.last_seen_at.desc(), Session.id.desc())))
+
+
+def latest_end(session: Session) -> datetime:
+    """When it ends, however often its user visits."""
+    return session.created_at + (LONGEST_REMEMBERED if session.remembered else LONGEST_NOT_REMEMBERED)
 
 
 def is_current(session: Session, user: User) -> bool:
@@ -90,10 +98,6 @@ def end_all(user: User) -> int:
 def _end(user: User, *which: ColumnElement[bool]) -> int:
     ended = db.session.execute(delete(Session).where(Session.user_id == user.id, *which).returning(Session.id))
     return len(ended.all())
-
-
-def _lifetime(remembered: bool) -> timedelta:
-    return REMEMBERED if remembered else NOT_REMEMBERED
 
 
 def _hash(token: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select, update
 
@@ -49,6 +49,14 @@ class Moved:
     entry_ids: Sequence[int] = ()
 
 
+class TakenBack(NamedTuple):
+    """How many messages that has moved where they are removed for good some day, or from there."""
+
+    restored: int
+    into_spam: int
+    out_of_spam: int
+
+
 def move(how: Move, message_ids: Iterable[int]) -> Moved:
     """Move those of the messages with which this can be done; the caller commits."""
     columns = select(Message.id, Message.state, Message.spam_reason)
@@ -61,11 +69,18 @@ def move(how: Move, message_ids: Iterable[int]) -> Moved:
     return Moved(len(ids), _before(rows))
 
 
-def take_back(before: Before) -> None:
+def take_back(before: Before) -> TakenBack:
     """Put messages back to what they were, unless they are gone for good; the caller commits."""
+    restored = into_spam = out_of_spam = 0
     for state, reason, ids in before:
+        there = select(Message.id, Message.state, Message.deleted_at).where(among(Message.id, ids))
+        rows = db.session.execute(there.order_by(Message.id).with_for_update()).all()
         was = {"state": state, "spam_reason": reason, "deleted_at": None}
-        db.session.execute(update(Message).where(among(Message.id, ids)).values(was))
+        db.session.execute(update(Message).where(among(Message.id, [row.id for row in rows])).values(was))
+        restored += sum(row.deleted_at is not None for row in rows)
+        into_spam += sum(row.state != _SPAM == state for row in rows)
+        out_of_spam += sum(row.state == _SPAM != state for row in rows)
+    return TakenBack(restored, into_spam, out_of_spam)
 
 
 def _values(how: Move) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """admin/account.py and admin/audit_log.py: the own password, the own sessions, and the log."""
 
+from datetime import datetime, timedelta
+
 import pytest
 from flask import Flask
 from sqlalchemy import delete
@@ -121,6 +123,14 @@ def test_sessions_are_listed_with_their_browsers_and_this_one_is_marked(app: Fla
     assert own.words.startswith("Firefox on Linux This one")
     assert other.words.startswith("Safari on iPhone End")
     assert len(ends(page)) == 1
+
+
+def test_each_session_says_when_it_ends_at_the_latest(app: Flask, staff: User) -> None:
+    browser(app, staff, IPHONE, remember="y")
+    page = browser(app, staff).read("/admin/account")
+    times = [datetime.fromisoformat(time.attributes["datetime"]) for time in page.all("time")[:6]]
+    assert [times[2] - times[0], times[5] - times[3]] == [timedelta(hours=24), timedelta(days=90)]
+    assert page.all("p", class_="detail")[0].words.endswith("at the latest")
 
 
 def test_one_session_can_be_ended(any_app: Flask) -> None:

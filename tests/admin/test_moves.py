@@ -6,7 +6,6 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from feedback_push.auth import audit
-from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db
 from feedback_push.feedback.models import Message, MessageState
 from tests.conftest import PASSWORD, make_user
@@ -34,6 +33,15 @@ def undo(visitor: Visitor, page: Page) -> TestResponse:
 
 def notice(page: Page) -> str:
     return " ".join(element.words for element in page.all("form", class_="notice moved"))
+
+
+def noted() -> list[tuple[str, int]]:
+    """What the log says of messages, the oldest first, all of it about the one who has pressed the button."""
+    entries = [entry for entry in reversed(audit.page().entries) if entry.event.startswith("messages-")]
+    assert {entry.email for entry in entries} == {"staff@example.org"}
+    told = [(entry.event, entry.detail["messages"]) for entry in entries]
+    db.session.rollback()
+    return told
 
 
 def states() -> list[str | None]:
@@ -127,5 +135,37 @@ def test_who_deletes_messages_is_in_the_log(visitor: Visitor) -> None:
     ids = [receive(submitter_name=name).id for name in ("Ada", "Bob", "Cid")]
     for move, chosen in (("delete", ids[:2]), ("delete", ids[:2]), ("archive", ids[2:])):
         press(visitor, move, *chosen)
-    told = [(entry.email, entry.detail) for entry in audit.page().entries if entry.event == AuditEvent.MESSAGES_DELETED]
-    assert told == [("staff@example.org", {"messages": 2})]
+    assert noted() == [("messages-deleted", 2)]
+
+
+def test_who_takes_a_deletion_back_is_in_the_log_once(visitor: Visitor) -> None:
+    ids = [receive().id for _ in range(3)]
+    press(visitor, "delete", *ids[:2])
+    page = visitor.read("/admin/")
+    for _ in range(2):
+        undo(visitor, page)
+    assert noted() == [("messages-deleted", 2), ("messages-restored", 2)]
+
+
+def test_what_goes_into_spam_and_comes_out_of_it_is_in_the_log(visitor: Visitor) -> None:
+    ids = [receive().id for _ in range(3)]
+    press(visitor, "spam", *ids)
+    undo(visitor, visitor.read("/admin/"))
+    press(visitor, "spam", *ids)
+    press(visitor, "not-spam", *ids[:1])
+    undo(visitor, visitor.read("/admin/"))
+    told = [("into-spam", 3), ("out-of-spam", 3), ("into-spam", 3), ("out-of-spam", 1), ("into-spam", 1)]
+    assert noted() == [(f"messages-{way}", count) for way, count in told]
+
+
+def test_what_is_too_much_for_a_cookie_is_moved_and_cannot_be_taken_back(visitor: Visitor) -> None:
+    few = [receive().id for _ in range(200)]
+    press(visitor, "archive", *few)
+    cookie = visitor.get_cookie("session", domain="127.0.0.1")
+    assert cookie
+    assert len(cookie.value) < 3500
+    assert "undo" in visitor.read("/admin/").fields
+    press(visitor, "inbox", *few, receive(state=MessageState.ARCHIVED).id)
+    page = visitor.read("/admin/")
+    assert notice(page) == "201 messages moved to the inbox."
+    assert "undo" not in page.fields

@@ -80,6 +80,25 @@ def test_a_session_ends_some_time_after_the_last_visit(user: User, remembered: b
     assert sessions.of(user) == []
 
 
+@pytest.mark.parametrize(("remembered", "lasts"), [(True, timedelta(days=90)), (False, timedelta(hours=24))])
+def test_no_visit_lets_a_session_last_longer_than_it_may_from_signing_in(
+    user: User, remembered: bool, lasts: timedelta
+) -> None:
+    token = begin(user, remembered=remembered)
+    shift(last_seen_at=-timedelta(hours=1), created_at=timedelta(hours=1) - lasts)
+    session = sessions.find(token)
+    assert session
+    assert sessions.note_visit(session)
+    db.session.commit()
+    assert session.expires_at == sessions.latest_end(session) == session.created_at + lasts
+    shift(last_seen_at=-timedelta(hours=1), created_at=-lasts)
+    session = sessions.find(token)
+    assert session
+    assert sessions.note_visit(session)
+    db.session.commit()
+    assert sessions.find(token) is None
+
+
 def test_a_visit_is_written_down_every_few_minutes_only(user: User) -> None:
     session = sessions.find(begin(user))
     assert session
