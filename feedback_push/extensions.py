@@ -4,12 +4,15 @@ from flask import Flask
 from flask_limiter import Limiter
 from flask_login import LoginManager, current_user
 from flask_wtf import CSRFProtect
+from limits.storage import RedisStorage
 
 from feedback_push import network_address
 
 csrf = CSRFProtect()
 login_manager = LoginManager()
 limiter = Limiter(key_func=network_address.of_request)
+# Else it loads Valkey's client too where that is installed, which comes with the embedded broker and is never used.
+RedisStorage.DEPENDENCIES = {name: needed for name, needed in RedisStorage.DEPENDENCIES.items() if name == "redis"}
 
 
 def init_app(app: Flask) -> None:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from redis import Redis
 
 from feedback_push.config import Settings
 from feedback_push.standalone import StartError, broker
-from tests.servers import wait_until
+from tests.servers import CHECKOUT, wait_until
 
 REDIS = shutil.which("redis-server")
 needs_redis = pytest.mark.skipif(REDIS is None, reason="redis-server is not installed")
@@ -91,6 +92,24 @@ def test_a_dead_socket_is_no_obstacle(own: Settings) -> None:
         dead.bind(str(own.socket_path))
     with broker.running(own), client(own) as connection:
         assert connection.ping()
+
+
+def test_a_server_that_refuses_to_stop_is_quoted(own: Settings) -> None:
+    with socket.socket(socket.AF_UNIX) as stubborn, ThreadPoolExecutor() as pool:
+        stubborn.bind(str(own.socket_path))
+        stubborn.listen()
+        stopping = pool.submit(broker.running(own).__enter__)
+        connection, _ = stubborn.accept()
+        with connection:
+            assert connection.recv(100) == b"SHUTDOWN\r\n"
+            connection.sendall(b"-ERR Errors trying to SHUTDOWN.\r\n")
+        with pytest.raises(StartError, match=r"does not stop: -ERR Errors trying to SHUTDOWN\. End its process"):
+            stopping.result()
+
+
+def test_asking_it_costs_the_launcher_no_client_library() -> None:
+    program = "import sys, feedback_push.standalone.__main__; assert not {'redis', 'flask', 'asyncio'} & {*sys.modules}"
+    subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, check=True, timeout=60)
 
 
 def test_a_long_path_gets_a_socket_in_a_private_folder_elsewhere(own: Settings) -> None:
