@@ -17,7 +17,8 @@ from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
 from feedback_push.push.errors import KeyMismatch, Misconfigured, Postponed, PushError, Rejected, Unavailable
 from feedback_push.push.lanes import Lane
 from feedback_push.push.signer import Signer
-from feedback_push.push.transport import NoAnswer, Response, Transport
+from feedback_push.push.transfer import NoAnswer, Response
+from feedback_push.push.transport import Transport
 from feedback_push.push.vapid import VapidKeys
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from feedback_push.push import transport
+from feedback_push.push import transfer
 from feedback_push.push.gateway import Gateway, Push, Result
 from tests.conftest import KEYS, make_settings
 from tests.doubles.push_device import Device
@@ -24,7 +24,7 @@ def new_gateway(**settings: Any) -> Gateway:
 
 def impatient(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.3) -> None:
     """Let gateways made from now on give up sooner than push services deserve."""
-    monkeypatch.setattr(transport, "TIMEOUT", seconds)
+    monkeypatch.setattr(transfer, "TIMEOUT", seconds)
 
 
 def push_to(device: Device, **changes: Any) -> Push:

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback_push.config import Settings
-from feedback_push.push import endpoints, transport
+from feedback_push.push import endpoints, transfer
 from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
 from feedback_push.push.errors import Rejected
 from feedback_push.push.gateway import Push
-from feedback_push.push.transport import NoAnswer, Response, Transport
+from feedback_push.push.transfer import NoAnswer, Response
+from feedback_push.push.transport import Transport
 from tests.conftest import KEYS
 from tests.push.sending import impatient, new_gateway, send
 
@@ -296,7 +297,7 @@ def test_an_allowed_name_that_leads_to_this_machine_is_refused_before_a_connecti
 
 
 def test_the_same_name_is_connected_to_where_private_addresses_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "TIMEOUT", 0.1)
+    monkeypatch.setattr(transfer, "TIMEOUT", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         assert _post(listener, EndpointPolicy(hosts=("localhost",), private_allowed=True)) == "no answer in time"
         listener.accept()[0].close()

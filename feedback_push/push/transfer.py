@@ -1,0 +1,125 @@
+"""One request over HTTPS and what comes of it: an easy handle of libcurl's, its options, its errors in words."""
+
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import certifi
+import pycurl
+
+TIMEOUT = 10.0  # seconds for a request and its answer
+_CONNECT_TIMEOUT = 5.0  # seconds
+_LONGEST_BODY = 2048  # bytes of an answer; what follows is not read
+_CERTIFICATE_ERRORS = {pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT, pycurl.E_SSL_CACERT_BADFILE}
+_OPTIONS: dict[int, Any] = {
+    pycurl.POST: 1,
+    pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
+    pycurl.PATH_AS_IS: 1,
+    pycurl.USERAGENT: "feedback-push",
+    pycurl.ACCEPT_ENCODING: "identity",  # a body is read as it comes
+    pycurl.PROXY: "",  # not even what the environment says
+    pycurl.NOSIGNAL: 1,
+    pycurl.CONNECTTIMEOUT_MS: int(_CONNECT_TIMEOUT * 1000),
+}
+
+# Makes the socket for one resolved address (family, type, protocol and host); OSError where it may not be connected to.
+OpenSocket = Callable[[int, int, int, str], socket.socket]
+
+
+class NoAnswer(NamedTuple):
+    """There was none; `words` say why and name no secret."""
+
+    words: str
+
+
+class Response(NamedTuple):
+    """An answer: its status, the lines of its head, and the beginning of its body."""
+
+    status: int
+    head: list[bytes]
+    body: bytes
+
+    def headers(self) -> dict[str, str]:
+        """By name in lower case."""
+        last = max(number for number, line in enumerate(self.head) if line.startswith(b"HTTP/"))
+        fields = (line.decode("latin-1").partition(":") for line in self.head[last + 1 :])
+        return {name.strip().lower(): value.strip() for name, colon, value in fields if colon}
+
+
+Done = Callable[[Response | NoAnswer], None]
+
+
+class Transfer:
+    """One of libcurl's easy handles with what it receives: one request and its answer, then the next."""
+
+    done: Done
+
+    def __init__(self, open_socket: OpenSocket) -> None:
+        self._open_socket = open_socket
+        self._head: list[bytes] = []
+        self._body = b""
+        self._forbidden = ""
+        self.curl = pycurl.Curl()
+        for option, value in _OPTIONS.items() | _trust().items():
+            self.curl.setopt(option, value)
+        self.curl.setopt(pycurl.TIMEOUT_MS, int(TIMEOUT * 1000))
+        self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
+        self.curl.setopt(pycurl.HEADERFUNCTION, self._take_head)
+        self.curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
+
+    def prepare(self, url: str, headers: list[str], body: bytes, done: Done) -> None:
+        """Forget the last request, and be about to post this body with these header lines."""
+        self.done = done
+        self._head = []
+        self._body = b""
+        self._forbidden = ""
+        self.curl.setopt(pycurl.URL, url)
+        self.curl.setopt(pycurl.HTTPHEADER, headers)
+        self.curl.setopt(pycurl.POSTFIELDSIZE, len(body))
+        self.curl.setopt(pycurl.POSTFIELDS, body)
+
+    def outcome(self, error: int | None) -> Response | NoAnswer:
+        """What came of it, by libcurl's error number, or None where it saw no error."""
+        status = self.curl.getinfo(pycurl.RESPONSE_CODE)
+        # What breaks or takes too long after the head of an answer does not unsay it.
+        if error is None or (status >= 200 and self._head and self._head[-1] == b"\r\n"):
+            return Response(status, self._head, self._body)
+        return NoAnswer(self._words(error))
+
+    def _words(self, error: int) -> str:
+        if error == pycurl.E_OPERATION_TIMEDOUT:
+            return "no answer in time"
+        if error == pycurl.E_COULDNT_RESOLVE_HOST:
+            return "its name cannot be resolved"
+        if error in _CERTIFICATE_ERRORS:
+            return "its certificate is not valid for it"
+        if error == pycurl.E_SSL_CONNECT_ERROR:
+            return "cannot agree on encryption with it"
+        if error == pycurl.E_COULDNT_CONNECT:
+            return f"cannot connect: {self._forbidden or os.strerror(self.curl.getinfo(pycurl.OS_ERRNO))}"
+        return "the connection broke before an answer"
+
+    def _open(self, _purpose: int, address: "pycurl.CurlSockAddr") -> int:
+        family, kind, protocol, target = address
+        try:
+            return self._open_socket(family, kind, protocol, str(target[0])).detach()
+        except OSError as error:
+            self._forbidden = str(error.strerror)
+            return pycurl.SOCKET_BAD
+
+    def _take_head(self, line: bytes) -> None:
+        self._head.append(line)
+
+    def _take_body(self, part: bytes) -> int | None:
+        self._body = (self._body + part)[:_LONGEST_BODY]
+        return None if len(self._body) < _LONGEST_BODY else 0  # which ends the transfer
+
+
+def _trust() -> dict[int, str]:
+    """The authorities of the system, where OpenSSL's own variables and defaults say that they are."""
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile is None and paths.capath:
+        return {pycurl.CAPATH: paths.capath}
+    return {pycurl.CAINFO: paths.cafile or certifi.where()}

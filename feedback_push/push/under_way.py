@@ -1,0 +1,113 @@
+"""What is under way: pushes that the gateway has been given, until what came of them is recorded."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from feedback_push.database import UNAVAILABLE, db, utcnow
+from feedback_push.push import claims, gateway, ledger, notification, payloads, receipts
+from feedback_push.push.claims import Claimed
+from feedback_push.push.gateway import Push, Result
+from feedback_push.push.vapid import VapidKeys
+
+_GATHER = 0.1  # seconds in which further results are recorded together with the first
+_LONGEST_OUTAGE = 20.0  # seconds for which results wait for the database; with a run's time below a task's time limit
+_BETWEEN_TRIES = 0.5  # seconds
+
+_log = logging.getLogger(__name__)
+
+
+class _Sent(NamedTuple):
+    service: int
+    at: float
+
+
+class UnderWay:
+    """The pushes of one run that have no recorded result yet; true while there are any."""
+
+    def __init__(self, receipt_key: bytes) -> None:
+        self._receipt_key = receipt_key
+        self._results: SimpleQueue[Result[Claimed]] = SimpleQueue()
+        self._sent: dict[int, _Sent] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._sent)
+
+    @property
+    def age(self) -> float:
+        """For how many seconds the oldest has been under way; 0 where there is none."""
+        now = time.monotonic()
+        return now - next((sent.at for sent in self._sent.values()), now)
+
+    def by_service(self) -> Counter[int]:
+        """How many there are for each push service."""
+        return Counter(sent.service for sent in self._sent.values())
+
+    def send(self, batch: list[Claimed], keys: Iterable[VapidKeys]) -> None:
+        """Give these to the gateway, which signs with these keys."""
+        at, now = time.monotonic(), utcnow()
+        self._sent |= {claimed.id: _Sent(claimed.service, at) for claimed in batch}
+        pushes = [(claimed, _push(claimed, self._receipt_key, now)) for claimed in batch]
+        gateway.current(keys).send(pushes, self._results)
+
+    def record(self, *, patient: bool) -> None:
+        """Write down what came of some, committed; who is patient waits a second for the first result."""
+        if results := self._gather(patient=patient):
+            self._write_down(results)
+
+    def _gather(self, *, patient: bool) -> list[Result[Claimed]]:
+        """The results that are there, or none when nothing ends within a second; at once for who is not patient."""
+        try:
+            results = [self._results.get(timeout=1 if patient else 0.001)]
+        except Empty:
+            self._forget_what_is_lost()
+            return []
+        until = time.monotonic() + _GATHER
+        while len(results) < len(self._sent) and time.monotonic() < until:
+            time.sleep(_GATHER / 5)
+            while not self._results.empty():
+                results.append(self._results.get())
+        return results
+
+    def _write_down(self, results: list[Result[Claimed]]) -> None:
+        until = time.monotonic() + _LONGEST_OUTAGE
+        while True:
+            try:
+                ledger.record(results, utcnow())
+                db.session.commit()
+                break
+            except UNAVAILABLE as error:
+                # Without a record they would be sent once more.
+                db.session.rollback()
+                if time.monotonic() > until:
+                    raise
+                _log.warning("the database did not take %s results: %s", len(results), type(error).__name__)
+                time.sleep(_BETWEEN_TRIES)
+        for result in results:
+            self._sent.pop(result.key.id, None)
+
+    def _forget_what_is_lost(self) -> None:
+        """Wait no longer than a claim lasts: where the gateway has failed, no result will come."""
+        begun = time.monotonic() - claims.LEASE.total_seconds()
+        self._sent = {id_: sent for id_, sent in self._sent.items() if sent.at > begun}
+
+
+def _push(claimed: Claimed, receipt_key: bytes, now: datetime) -> Push:
+    entry = claimed.entry
+    payload = payloads.of(entry, claimed.shows, claimed.language)
+    if claimed.reduced:
+        payload = notification.without_body(payload)
+    return Push(
+        endpoint=claimed.endpoint,
+        p256dh=claimed.p256dh,
+        auth=claimed.auth,
+        vapid_public_key=claimed.vapid_public_key,
+        payload=receipts.stamp(payload, claimed.id, receipt_key),
+        ttl=max(1, int((entry.expires_at - now).total_seconds())),  # 0 would mean "only if online now"
+        urgency=entry.urgency,
+        topic=None if claimed.reduced else entry.topic,
+    )
