@@ -131,6 +131,7 @@ class Delivery(Base):
         UniqueConstraint("outbox_id", "subscription_id"),
         partial_index("ix_push_delivery_due", "service", "due_at", "id", where="due_at IS NOT NULL"),
         partial_index("ix_push_delivery_held", "held_until", "id", where="held_until IS NOT NULL"),
+        partial_index("ix_push_delivery_failed", "subscription_id", "id", where="error IS NOT NULL"),
         partial_index("ix_push_delivery_summary_id", "summary_id", where="summary_id IS NOT NULL"),
         NO_ID_TWICE,
     )

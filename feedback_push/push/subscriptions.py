@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import time
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,12 +16,14 @@ from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db, insert, utcnow
 from feedback_push.push import chores
 from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
-from feedback_push.push.models import DeviceState, Subscription
+from feedback_push.push.models import Delivery, DeviceState, Subscription
 
 FAILING = 5  # tries in a row without getting through, in about seven minutes: fewer are nothing to worry about
 _NOT_WELL = 3  # failures in a row
 _KEEP_GONE = timedelta(days=30)
 _MOST_TROUBLED = 20
+_DELIVERIES = 500  # of a browser that is removed, at a time
+_SECONDS = 1.0  # for that, in each sweep
 
 
 class SubscriptionRefused(ValueError):
@@ -130,10 +133,20 @@ def count(state: DeviceState, vapid_public_key: str) -> int:
 
 @chores.every_sweep
 def forget_gone(now: datetime) -> None:
-    """Remove the browsers that went more than 30 days ago and have not come back."""
-    db.session.execute(
-        delete(Subscription).where(Subscription.state == DeviceState.GONE, Subscription.gone_at < now - _KEEP_GONE)
-    )
+    """Remove the browsers that went more than 30 days ago and have not come back, and before them their deliveries.
+
+    Batch by batch, each in a transaction of its own: a browser may have had a hundred thousand.
+    """
+    long_gone = (Subscription.state == DeviceState.GONE, Subscription.gone_at < now - _KEEP_GONE)
+    stop_at = time.monotonic() + _SECONDS
+    while time.monotonic() < stop_at:
+        device = db.session.scalar(select(Subscription.id).where(*long_gone).limit(1))
+        if device is None:
+            return
+        some = select(Delivery.id).where(Delivery.subscription_id == device).limit(_DELIVERIES).scalar_subquery()
+        if not db.session.execute(delete(Delivery).where(Delivery.id.in_(some)).returning(Delivery.id)).all():
+            db.session.execute(delete(Subscription).where(Subscription.id == device, *long_gone))
+        db.session.commit()
 
 
 def _is_on(endpoint: str, user: User) -> bool:

@@ -174,6 +174,16 @@ def test_it_is_worth_looking_again_while_something_is_about_to_happen(
     assert ledger(entry_id, reader).moving is moving
 
 
+@ON_SQLITE
+def test_the_newest_error_is_found_without_reading_all_that_went_well(reader: User) -> None:
+    [device_id] = nowhere(reader, 1)
+    with heard() as statements:
+        deliveries.last_failed(db.session.get_one(Subscription, device_id))
+    [query] = [words for words in statements if "FROM push_delivery" in words]
+    plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", (device_id, "accepted", 1, 0)).all()
+    assert "ix_push_delivery_failed" in str(plan)
+
+
 def test_the_newest_error_of_a_device_is_known(reader: User) -> None:
     [device_id] = nowhere(reader, 1)
     device = db.session.get_one(Subscription, device_id)

@@ -23,6 +23,7 @@ from tests.conftest import KEYS
 from tests.push.devices import nowhere, owner
 from tests.push.malformed import GOOD, POINT, SECRET, SUBSCRIPTIONS
 from tests.push.notes import announce
+from tests.push.statements import heard
 
 POLICY = EndpointPolicy(hosts=("127.0.0.1",), private_allowed=True)
 ENDPOINT: str = GOOD["endpoint"]
@@ -199,6 +200,29 @@ def test_a_gone_device_is_remembered_for_thirty_days(any_app: Flask) -> None:
     assert db.session.query(Subscription).count() == 2
     subscriptions.forget_gone(now + timedelta(days=31))
     assert [device.state for device in db.session.query(Subscription)] == [DeviceState.LIVE]
+
+
+@pytest.mark.usefixtures("any_app")
+def test_nobody_waits_long_for_a_gone_device_with_many_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, kept = nowhere(owner(), 2)
+    for _ in range(5):
+        announce()
+    these = update(Subscription).where(Subscription.id == gone)
+    db.session.execute(these.values(state=DeviceState.GONE, gone_at=utcnow()))
+    db.session.commit()
+    later = utcnow() + timedelta(days=31)
+    monkeypatch.setattr(subscriptions, "_DELIVERIES", 2)
+    monkeypatch.setattr(subscriptions, "_SECONDS", 0.0)
+    subscriptions.forget_gone(later)
+    assert db.session.query(Delivery).count() == 10
+    monkeypatch.setattr(subscriptions, "_SECONDS", 60.0)
+    with heard() as statements:
+        subscriptions.forget_gone(later)
+    assert [words.split()[2] for words in statements if words.startswith("DELETE")] == [
+        *["push_delivery"] * 4,
+        "push_subscription",
+    ]
+    assert {each.subscription_id for each in db.session.query(Delivery)} == {kept}
 
 
 @pytest.mark.usefixtures("any_app")
