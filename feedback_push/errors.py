@@ -7,7 +7,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError, ServiceUnavailable
+from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
+from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, SecurityError, ServiceUnavailable
 
 from feedback_push.database import UNAVAILABLE, db
 from feedback_push.security import wants_json
@@ -39,6 +40,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(SecurityError, _wrong_host)
     for kind in UNAVAILABLE:
         app.register_error_handler(kind, _database_error)
+    app.register_error_handler(StaleDataError, _gone_meanwhile)
+    app.register_error_handler(ObjectDeletedError, _gone_meanwhile)
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:
@@ -62,6 +65,12 @@ def _database_error(error: SQLAlchemyError) -> ResponseReturnValue:
     # OperationalError is what both drivers raise for a lost server, a locked file and a full disk.
     unreachable = isinstance(error, OperationalError | PoolTimeoutError)
     return _http_error(ServiceUnavailable() if unreachable else InternalServerError())
+
+
+def _gone_meanwhile(_error: SQLAlchemyError) -> ResponseReturnValue:
+    # Somebody has removed what this request was about to change or show.
+    db.session.rollback()
+    return _http_error(NotFound())
 
 
 def _kept_headers(error: HTTPException) -> list[tuple[str, str]]:

@@ -2,11 +2,13 @@
 
 import pytest
 from flask import Flask, abort
-from sqlalchemy import text
+from sqlalchemy import delete, text
 
 from feedback_push.auth.models import User
 from feedback_push.database import db
+from feedback_push.push.models import Subscription
 from tests import servers
+from tests.admin.rows import device
 from tests.conftest import PASSWORD, make_user
 from tests.visits import Visit, Visitor
 
@@ -117,6 +119,32 @@ def _twice() -> str:
     for _ in range(2):
         db.session.execute(text("INSERT INTO push_held_origin VALUES ('https://a.example', '2026-01-31', 401, '')"))
     return "done"
+
+
+def test_what_somebody_else_has_just_removed_is_not_there(any_app: Flask) -> None:
+    user = make_user("staff@example.org")
+    phone = device(user)
+    phone_id = phone.id
+
+    def change() -> str:
+        mine = db.session.get_one(Subscription, phone_id)
+        db.session.execute(delete(Subscription), execution_options={"synchronize_session": False})
+        mine.name = "renamed"
+        db.session.commit()
+        return "done"
+
+    def show() -> str:
+        mine = db.session.get_one(Subscription, phone_id)
+        db.session.execute(delete(Subscription), execution_options={"synchronize_session": False})
+        db.session.expire(mine)
+        return mine.name
+
+    for view in (change, show):
+        any_app.add_url_rule(f"/{view.__name__}", view_func=view)
+    for address in ("/change", "/show"):
+        assert Visitor(any_app).read(address).one("h1").words == "Nothing here"
+        db.session.rollback()
+        assert phone.name != "renamed"
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

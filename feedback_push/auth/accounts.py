@@ -14,7 +14,7 @@ from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db
 
 _hasher = PasswordHasher()  # argon2id with the library's current parameters
-_room = BoundedSemaphore(2)
+_room = BoundedSemaphore(2)  # one hash takes 64 MiB: a flood of sign-ins may take time, but not all the memory
 
 
 class AccountError(Exception):
@@ -36,8 +36,13 @@ def create(email: str, password: str) -> User:
 
 
 def set_password(user: User, password: str) -> None:
-    """Change the password and sign the user out everywhere; AccountError says why it is not taken."""
-    user.password_hash = _hash_of_new(password, user.email)
+    """Change the password and sign the user out everywhere; AccountError says why it is not taken.
+
+    It ends the transaction before it hashes, like `authenticate`.
+    """
+    email = user.email
+    db.session.rollback()
+    user.password_hash = _hash_of_new(password, email)
     sessions.end_all(user)
     audit.note(AuditEvent.PASSWORD_CHANGED, user)
 
@@ -62,7 +67,7 @@ def authenticate(email: str, password: str) -> User | None:
     if not user or user.password_hash != stored:  # it may have been changed meanwhile
         return None
     if _hasher.check_needs_rehash(stored):
-        user.password_hash = _hasher.hash(password)
+        user.password_hash = _hash(password)
     return user
 
 
@@ -91,12 +96,16 @@ def exist() -> bool:
 def _hash_of_new(password: str, email: str) -> str:
     if problem := password_rules.problem(password, email):
         raise AccountError(problem)
-    return _hasher.hash(password)
+    return _hash(password)
+
+
+def _hash(password: str) -> str:
+    with _room:
+        return _hasher.hash(password)
 
 
 def _fits(password: str, stored: str) -> bool:
     try:
-        # One hash takes 64 MiB: a flood of sign-ins may take time, but not all the memory.
         with _room:
             return _hasher.verify(stored, password)
     except VerificationError:

@@ -40,9 +40,12 @@ def list_users() -> None:
 @_password_stdin
 def change_password(email: str, password_stdin: bool) -> None:
     """Change a password; the user is signed out everywhere."""
+    _find(email)
+    db.session.rollback()  # no transaction is open while somebody types
+    password = _password(password_stdin)
     account = _find(email)
     try:
-        accounts.set_password(account, _password(password_stdin))
+        accounts.set_password(account, password)
     except AccountError as error:
         raise click.ClickException(str(error)) from None
     db.session.commit()
@@ -71,7 +74,7 @@ def delete_user(email: str) -> None:
 
 
 @audit_log.command("list")
-@click.option("--most", default=50, show_default=True, type=click.IntRange(min=1), help="How many entries.")
+@click.option("--most", default=50, show_default=True, type=click.IntRange(1, 1_000_000), help="How many entries.")
 def list_audit(most: int) -> None:
     """Show the newest entries of the audit log, the newest first."""
     for entry in audit.page(size=most).entries:

@@ -1,7 +1,7 @@
 """The operator's commands about one person: all that is stored about them, handed out or erased."""
 
 import json
-import sys
+from typing import Any
 
 import click
 from flask.cli import AppGroup
@@ -19,11 +19,16 @@ person = AppGroup("person", help="What is stored about one person, by their e-ma
 @click.argument("email")
 def export_person(email: str) -> None:
     """Print all about a person as JSON: their messages, what became of each notification, their account."""
-    found = persons.export(email)
-    audit.note(AuditEvent.MESSAGES_EXPORTED, messages=len(found["messages"]))
+    audit.note(AuditEvent.MESSAGES_EXPORTED, messages=persons.count(email))
     db.session.commit()
-    json.dump(found, sys.stdout, ensure_ascii=False, indent=2)
-    click.echo()
+    click.echo(f'{{\n  "email": {_json(email.strip())},\n  "messages": [', nl=False)
+    separator = ""
+    for message in persons.messages(email):
+        click.echo(f"{separator}\n    {_json(message, '    ')}", nl=False)
+        separator = ","
+    account = persons.account(email)
+    db.session.rollback()
+    click.echo(f'\n  ],\n  "account": {_json(account, "  ")}\n}}')
 
 
 @person.command("erase")
@@ -47,3 +52,7 @@ def erase_person(email: str, yes: bool) -> None:
     click.echo("Backups made before still hold them.")
     if persons.has_account(email):
         click.echo(f"There is also an account for {email}, which stays.")
+
+
+def _json(value: Any, indent: str = "") -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2).replace("\n", f"\n{indent}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from flask import current_app
-from sqlalchemy import select, text
+from sqlalchemy import case, func, or_, select, text, update
 from sqlalchemy.orm import joinedload
 
 from feedback_push.database import db, utcnow
@@ -52,9 +52,16 @@ def find(message_id: int) -> Message | None:
 
 def mark_read(message: Message) -> None:
     """Remember when a message was opened first."""
-    message.read_at = message.read_at or utcnow()
-    if message.state == MessageState.NEW:
-        message.state = MessageState.READ
+    # By what it is now, not when it was read: somebody else may just be moving or erasing it.
+    unopened = or_(Message.read_at.is_(None), Message.state == MessageState.NEW)
+    opened = {
+        "read_at": func.coalesce(Message.read_at, utcnow()),
+        "state": case((Message.state == MessageState.NEW, MessageState.READ), else_=Message.state),
+    }
+    db.session.execute(
+        update(Message).where(Message.id == message.id, unopened).values(opened),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def _notification(message: Message) -> Notification:

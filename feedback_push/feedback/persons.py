@@ -1,6 +1,7 @@
 """What is stored about one person, found by their e-mail address: to be handed out to them, or erased for good."""
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,16 +18,22 @@ from feedback_push.push.models import Delivery, OutboxEntry, Subscription
 BATCH = 100
 
 
-def export(email: str) -> dict[str, Any]:
-    """All about them, in what JSON knows; of devices and sessions without what opens them."""
-    of_person = select(Message).where(_theirs(email)).order_by(Message.id)
-    messages = db.session.scalars(of_person.options(joinedload(Message.outbox_entry))).all()
+def messages(email: str) -> Iterator[dict[str, Any]]:
+    """All their messages, in what JSON knows, read part by part; whenever one is given no transaction is open."""
+    last = 0
+    while rows := _part(email, last):
+        last = rows[-1].id
+        deliveries = _deliveries(rows)
+        part = [_message(message, deliveries) for message in rows]
+        db.session.rollback()
+        yield from part
+    db.session.rollback()
+
+
+def account(email: str) -> dict[str, Any] | None:
+    """Their account, if they are an administrator; of devices and sessions without what opens them."""
     user = db.session.scalar(select(User).where(User.email == email.strip().lower()))
-    return {
-        "email": email.strip(),
-        "messages": [_message(message) for message in messages],
-        "account": _account(user) if user else None,
-    }
+    return _account(user) if user else None
 
 
 def erase_some(email: str) -> int:
@@ -55,20 +62,34 @@ def _theirs(email: str) -> ColumnElement[bool]:
     return Message.person == (person_of(email) or "")
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _part(email: str, after: int) -> Sequence[Message]:
+    following = select(Message).where(_theirs(email), Message.id > after).order_by(Message.id).limit(BATCH)
+    return db.session.scalars(following.options(joinedload(Message.outbox_entry))).all()
+
+
+def _deliveries(told: Sequence[Message]) -> dict[int, list[dict[str, Any]]]:
+    """What became of their notifications, by the outbox entry."""
+    entries = [message.outbox_id for message in told if message.outbox_id is not None]
+    of_entries = select(Delivery).where(among(Delivery.outbox_id, entries)).order_by(Delivery.id)
+    found: dict[int, list[dict[str, Any]]] = {}
+    for delivery in db.session.scalars(of_entries.options(joinedload(Delivery.subscription))):
+        found.setdefault(delivery.outbox_id, []).append(_delivery(delivery))
+    return found
+
+
+def _message(message: Message, deliveries: dict[int, list[dict[str, Any]]]) -> dict[str, Any]:
     columns = ("id", "content", "submitter_name", "submitter_email", "state", "spam_reason")
     times = ("created_at", "read_at", "deleted_at")
-    notification = _notification(message.outbox_entry) if message.outbox_entry else None
+    entry = message.outbox_entry
+    notification = _notification(entry, deliveries.get(entry.id, [])) if entry else None
     return {**_plain(message, columns, times), "notification": notification}
 
 
-def _notification(entry: OutboxEntry) -> dict[str, Any]:
-    of_entry = select(Delivery).where(Delivery.outbox_id == entry.id).order_by(Delivery.id)
-    deliveries = db.session.scalars(of_entry.options(joinedload(Delivery.subscription))).all()
+def _notification(entry: OutboxEntry, deliveries: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         **_plain(entry, (), ("created_at", "expires_at")),
         "payload": json.loads(entry.payload),
-        "deliveries": [_delivery(delivery) for delivery in deliveries],
+        "deliveries": deliveries,
     }
 
 

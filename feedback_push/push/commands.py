@@ -59,6 +59,7 @@ def retire(yes: bool) -> None:
     )
     for device in lost:
         click.echo(f"  {device.user.email}  {device.name}  {_seen(device)}")
+    db.session.rollback()  # no transaction is open while somebody thinks
     if not yes:
         click.confirm(f"End {len(old)} old {'key' if len(old) == 1 else 'keys'} for good?", abort=True)
     keys.retire(old)

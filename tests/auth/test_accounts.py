@@ -117,6 +117,22 @@ def test_a_password_that_is_easily_guessed_is_taken_neither_for_a_new_account_no
     assert not accounts.has_password(user, password)
 
 
+@pytest.mark.usefixtures("any_app")
+def test_nobody_waits_while_a_new_password_is_looked_at_and_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = make_user(EMAIL)
+    assert user.email == EMAIL
+    hash_of_new = accounts._hash_of_new  # noqa: SLF001
+
+    def outside_of_any_transaction(password: str, email: str) -> str:
+        assert not db.session().in_transaction()  # on SQLite everybody else would wait for it
+        return hash_of_new(password, email)
+
+    monkeypatch.setattr(accounts, "_hash_of_new", outside_of_any_transaction)
+    accounts.set_password(user, "battery staple")
+    db.session.commit()
+    assert accounts.has_password(user, "battery staple")
+
+
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("change", ["DELETE FROM auth_user", "UPDATE auth_user SET password_hash = 'another'"])
 def test_a_password_that_is_changed_while_it_is_looked_at_signs_nobody_in(
@@ -177,6 +193,7 @@ def test_a_new_password_is_the_only_one_and_ends_the_sessions_of_the_old_one() -
     user, other = make_user(EMAIL), make_user("bob@example.org")
     for each in (user, other):
         sessions.begin(each, browser="Firefox on Linux", remembered=True)
+    db.session.commit()
     accounts.set_password(user, "battery staple")
     db.session.commit()
     assert sessions.find(user.token) is None

@@ -1,5 +1,6 @@
 """auth/commands.py: the operator's commands about accounts, beside those that tests/test_cli.py tries."""
 
+import click
 import pytest
 from flask import Flask
 from sqlalchemy import select
@@ -54,6 +55,17 @@ def test_a_deleted_account_takes_its_sessions_and_devices_along_and_leaves_messa
         ("account-deleted", "staff@example.org", None),
         ("account-created", "staff@example.org", None),
     ]
+
+
+def test_nobody_waits_for_whoever_types_a_password(any_app: Flask, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def typed(*_: object, **__: object) -> str:
+        assert not db.session().in_transaction()  # on SQLite no visitor could write
+        return "battery staple"
+
+    monkeypatch.setattr(click, "prompt", typed)
+    assert "is changed" in succeeds(any_app, "user", "password", user.email)
+    db.session.rollback()
+    assert accounts.authenticate(user.email, "battery staple")
 
 
 @pytest.mark.parametrize("command", ["sign-out", "delete"])

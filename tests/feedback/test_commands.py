@@ -11,6 +11,7 @@ from sqlalchemy import func, select, text, update
 from feedback_push import database
 from feedback_push.auth.models import AuditEntry
 from feedback_push.database import db, utcnow
+from feedback_push.feedback import persons
 from feedback_push.feedback.models import Message, MessageState, person_of
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry
 from tests.admin.rows import delivery, device
@@ -52,6 +53,29 @@ def test_all_messages_of_an_address_are_exported_however_it_is_spelled_and_nobod
     assert found["messages"][0]["created_at"] == mine[0].created_at.isoformat()
     assert found["account"] is None
     assert audited() == [("messages-exported", {"messages": 4})]
+
+
+def test_however_many_they_are_they_are_exported_part_by_part_and_nobody_waits_for_the_reader(
+    any_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(persons, "BATCH", 2)
+    phone = device(make_user("staff@example.org"))
+    for number in range(5):
+        delivery(receive(content=f"line\n\u2028{number}", submitter_email=ADA), phone, state=DeliveryState.ACCEPTED)
+    for message in persons.messages(ADA):
+        assert not db.session().in_transaction()  # on SQLite no visitor could write
+        assert len(message["notification"]["deliveries"]) == 1
+    told = exported(any_app, ADA)
+    assert [message["content"] for message in told["messages"]] == [f"line\n\u2028{number}" for number in range(5)]
+    assert told == {"email": ADA, "messages": list(persons.messages(ADA)), "account": None}
+
+
+def test_an_export_that_is_broken_off_is_in_the_log(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    receive(submitter_email=ADA)
+    monkeypatch.setattr(persons, "account", lambda _: 1 / 0)
+    assert isinstance(run(any_app, "person", "export", ADA).exception, ZeroDivisionError)
+    db.session.rollback()
+    assert audited() == [("messages-exported", {"messages": 1})]
 
 
 def test_other_letters_than_those_of_english_have_two_sizes_too(any_app: Flask) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from feedback_push.database import db, utcnow
@@ -148,6 +148,28 @@ def test_a_message_is_unread_until_it_is_opened_first() -> None:
     inbox.mark_read(first)
     assert first.read_at == opened_at
     assert second.read_at is None
+
+
+@pytest.mark.usefixtures("any_app")
+def test_opening_a_message_that_somebody_is_just_moving_does_not_move_it_back() -> None:
+    opened = receive()
+    assert opened.read_at is None
+    move = update(Message).values(state=MessageState.ARCHIVED)
+    db.session.execute(move, execution_options={"synchronize_session": False})
+    inbox.mark_read(opened)
+    db.session.commit()
+    assert opened.state == MessageState.ARCHIVED
+    assert opened.read_at
+
+
+@pytest.mark.usefixtures("any_app")
+def test_opening_a_message_that_somebody_is_just_erasing_is_no_error() -> None:
+    opened = receive()
+    assert opened.read_at is None
+    db.session.execute(delete(Message), execution_options={"synchronize_session": False})
+    inbox.mark_read(opened)
+    db.session.commit()
+    assert lists.unread() == 0
 
 
 @pytest.mark.usefixtures("any_app")

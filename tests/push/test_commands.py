@@ -4,6 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 from flask import Flask
 
@@ -60,6 +61,17 @@ def test_the_list_says_of_each_key_how_it_is_used(any_app: Flask) -> None:
     succeeds(any_app, "vapid", "retire", "--yes")
     lines = succeeds(any_app, "vapid", "list").splitlines()
     assert [line.split("  ")[2] for line in lines] == ["retired, 0 devices", "current, 0 devices"]
+
+
+def test_nobody_waits_for_whoever_thinks_about_retiring_a_key(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def agrees(*_: object, **__: object) -> bool:
+        assert not db.session().in_transaction()  # on SQLite no visitor could write
+        return True
+
+    nowhere(owner(), 1)
+    succeeds(any_app, "vapid", "rotate")
+    monkeypatch.setattr(click, "confirm", agrees)
+    assert succeeds(any_app, "vapid", "retire").endswith("Done.\n")
 
 
 def test_a_rotation_needs_a_contact(app: Flask) -> None:
