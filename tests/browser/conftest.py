@@ -3,6 +3,8 @@
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,11 +40,17 @@ def firefox(service: PushService, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="package")
 def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site with its web server and a worker."""
-    folder = tmp_path_factory.mktemp("site")
+    with working_site(migrated_sqlite, tmp_path_factory.mktemp("site")) as running:
+        yield running
+
+
+@contextmanager
+def working_site(migrated_sqlite: Path, folder: Path, *, form_defence: bool = False) -> Iterator[Site]:
+    """A site with its web server and a worker, in this folder; its form has its traps only where that is wanted."""
     shutil.copy(migrated_sqlite, folder / "site.sqlite")
     with servers.redis_server(folder) as redis_url:
         settings = make_settings(f"sqlite:///{folder / 'site.sqlite'}", redis_url, folder)
-        with Site(settings) as running:
+        with Site(replace(settings, form_defence=form_defence)) as running:
             running.serve()
             running.work("--pool", "threads")
             yield running

@@ -1,8 +1,6 @@
 """What Firefox shows outside its pages: the permission prompt and the alerts, which are its notifications."""
 
-import base64
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from tests.browser.pages import Pages
@@ -42,15 +40,6 @@ w.gAlertListener.observe({
 }, "alertclickcallback", w.gAlertCookie);
 w.close();
 """
-_PICTURE = """
-const bounds = new DOMRect(0, 0, w.innerWidth, w.innerHeight);
-const bitmap = await w.browsingContext.currentWindowGlobal.drawSnapshot(bounds, 2, "white");
-const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-canvas.getContext("2d").drawImage(bitmap, 0, 0);
-const blob = await canvas.convertToBlob({type: "image/png"});
-const bytes = new Uint8Array(await blob.arrayBuffer());
-return btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(""));
-"""
 
 
 @dataclass(frozen=True)
@@ -77,10 +66,6 @@ class Desktop(Pages):
         """Allow notifications for the site of this page, without a prompt."""
         self._set_notifications("granted")
 
-    def deny_notifications(self) -> None:
-        """Forbid them."""
-        self._set_notifications("denied")
-
     def withdraw_notifications(self) -> None:
         """Take back what was answered, so that the site may ask again."""
         self._set_notifications("prompt")
@@ -106,11 +91,6 @@ class Desktop(Pages):
         """What a click on one of the `actions` causes; this Firefox draws no buttons for them."""
         self._in_alert(f"const name = arguments[2]; {_ACTION} return true", title, timeout, action)
 
-    def screenshot_alert(self, path: Path, title: str | None = None, timeout: float = 10) -> None:
-        """Save a picture of the alert as a PNG."""
-        picture = self._in_alert(_PICTURE, title, timeout)
-        path.write_bytes(base64.b64decode(picture))
-
     def _in_alert(self, action: str, title: str | None, timeout: float, *args: Any) -> Any:
         find = "const w = await until(() => titled(arguments[0]), arguments[1]); if (!w) return null;"
         result = self.chrome(f"{_WAIT} {_ALERTS} {find} {action}", title, timeout * 1000, *args)
@@ -123,6 +103,6 @@ class Desktop(Pages):
         if not self.chrome(_WAIT + _ANSWER_PROMPT, button, timeout * 1000):
             raise TimeoutError(f"no permission prompt could be answered within {timeout:g} s")
 
-    def _set_notifications(self, state: Literal["granted", "denied", "prompt"]) -> None:
+    def _set_notifications(self, state: Literal["granted", "prompt"]) -> None:
         descriptor = {"name": "notifications"}
         self._marionette.call("WebDriver:SetPermission", descriptor=descriptor, state=state)

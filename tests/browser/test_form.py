@@ -1,9 +1,7 @@
 """static/feedback/proof.js in a real Firefox: a person who types gets through, with JavaScript and without it."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +9,9 @@ from sqlalchemy import select
 
 from feedback_push.database import db
 from feedback_push.feedback.models import Message, MessageState
-from tests import servers
+from tests.browser.conftest import working_site
 from tests.browser.dashboard import Dashboard
 from tests.browser.firefox import Alert, Firefox
-from tests.conftest import make_settings
 from tests.site import Site
 
 PROOF = "return document.querySelector('input[name=proof]').value"
@@ -26,14 +23,8 @@ COUNT_CHALLENGES = (
 @pytest.fixture(scope="module")
 def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site whose form has its traps."""
-    folder = tmp_path_factory.mktemp("defended")
-    shutil.copy(migrated_sqlite, folder / "site.sqlite")
-    with servers.redis_server(folder) as redis_url:
-        settings = make_settings(f"sqlite:///{folder / 'site.sqlite'}", redis_url, folder)
-        with Site(replace(settings, form_defence=True)) as running:
-            running.serve()
-            running.work("--pool", "threads")
-            yield running
+    with working_site(migrated_sqlite, tmp_path_factory.mktemp("defended"), form_defence=True) as running:
+        yield running
 
 
 @pytest.fixture

@@ -63,10 +63,6 @@ class PushService(PushRegistry):
         """Break every connection off; from now on connections are refused."""
         self._server.stop()
 
-    def disconnect_browsers(self) -> None:
-        """Close the browsers' WebSockets; they come back by themselves, and get what they missed."""
-        self._server.run(self._browsers.disconnect())
-
     def forget_browsers(self) -> None:
         """Lose all subscriptions of browsers, as a service that lost its database."""
         self._server.run(self._browsers.forget())

@@ -89,23 +89,14 @@ def test_both_are_there_or_neither_when_the_caller_gives_up() -> None:
 
 
 @pytest.mark.usefixtures("any_app")
-def test_without_its_outbox_entry_a_message_is_not_stored() -> None:
-    db.session.execute(text("ALTER TABLE push_outbox RENAME TO elsewhere"))
+@pytest.mark.parametrize(("missing", "other"), [("push_outbox", Message), ("feedback_message", OutboxEntry)])
+def test_a_message_and_its_outbox_entry_are_not_stored_without_each_other(missing: str, other: type) -> None:
+    db.session.execute(text(f"ALTER TABLE {missing} RENAME TO elsewhere"))
     db.session.commit()
     with pytest.raises(DBAPIError):
         inbox.receive(message())
     db.session.rollback()
-    assert count(Message) == 0
-
-
-@pytest.mark.usefixtures("any_app")
-def test_without_its_message_an_outbox_entry_is_not_stored() -> None:
-    db.session.execute(text("ALTER TABLE feedback_message RENAME TO elsewhere"))
-    db.session.commit()
-    with pytest.raises(DBAPIError):
-        inbox.receive(message())
-    db.session.rollback()
-    assert count(OutboxEntry) == 0
+    assert count(other) == 0
 
 
 @pytest.mark.usefixtures("app")
