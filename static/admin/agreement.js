@@ -87,6 +87,6 @@ function keyOf(subscription) {
 }
 
 /** Endpoints in a data attribute of the script: `gone` where the push service has forgotten them, `failing` otherwise. */
-function listed(name) {
+export function listed(name) {
   return page[name].split(" ");
 }

@@ -35,6 +35,10 @@ export function hide() {
   card.hidden = true;
 }
 
+export function isHidden() {
+  return Boolean(card?.hidden);
+}
+
 function reveal(name, fits) {
   for (const element of card.querySelectorAll(`[data-${name}]`)) element.hidden = !fits(element.dataset[name]);
 }

@@ -9,6 +9,9 @@ export const choice = remembered("feedback-push.choice");
 /** The state that the last visit came to: a guess at the first paint, while browser and server are still talking. */
 export const lastState = remembered("feedback-push.state");
 
+/** What went wrong at it, as JSON: the words about it will take the same room. */
+export const lastTrouble = remembered("feedback-push.trouble");
+
 /** The newest unread message when the card was put aside: the next one brings it back. */
 export const putAside = remembered("feedback-push.put-aside");
 

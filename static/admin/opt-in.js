@@ -90,11 +90,13 @@ export function isOpen({ secure, supported, permission }) {
 /**
  * What a visit will probably come to, from what the last one came to.
  * @param {Facts} facts  as gathered
- * @param {{choice: "on"|"off"|null, lastState: string|null}} memory
+ * @param {{choice: "on"|"off"|null, lastState: string|null, failing: boolean}} memory  `failing` when the server says
+ *   so of the endpoint that it was given last
  * @returns {State|"checking"}
  */
-export function guess(facts, { choice, lastState }) {
+export function guess(facts, { choice, lastState, failing }) {
   if (!isOpen(facts)) return decide(facts);
+  if (choice !== "off" && failing) return "on-but-failing";
   if (choice !== "off" && AFTER_TALKING.includes(lastState)) return lastState;
   return choice === "on" ? "checking" : "granted-not-subscribed";
 }
@@ -102,10 +104,12 @@ export function guess(facts, { choice, lastState }) {
 /**
  * Whether the card has something to say on a page where it is a guest, such as the inbox.
  * @param {State|"checking"} state
- * @param {{newest: number, putAside: string|null, clicked: boolean}} page  `newest` is the newest unread message,
- *   `putAside` the one at "Not now", `clicked` tells that the state follows from a click on this page
+ * @param {{newest: number, putAside: string|null, clicked: boolean, late: boolean}} page  `newest` is the newest unread
+ *   message, `putAside` the one at "Not now", `clicked` tells that the state follows from a click on this page, `late`
+ *   that the page is read already: what would move it then is said on the next one
  */
-export function speaksUp(state, { newest, putAside, clicked }) {
+export function speaksUp(state, { newest, putAside, clicked, late }) {
+  if (late && !clicked) return false;
   if (clicked || state === "on-but-failing" || state === "on-but-the-server-forgot") return true;
   if (state === "on" || state === "checking") return false;
   return putAside === null || newest > Number(putAside);

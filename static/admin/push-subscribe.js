@@ -3,10 +3,10 @@
  * there is an opt-in card it shows how notifications stand and does what is clicked.
  */
 
-import { agree } from "/static/admin/agreement.js";
+import { agree, listed } from "/static/admin/agreement.js";
 import * as card from "/static/admin/card.js";
 import * as install from "/static/admin/install.js";
-import { choice, lastState, putAside } from "/static/admin/memory.js";
+import { choice, lastEndpoint, lastState, lastTrouble, putAside } from "/static/admin/memory.js";
 import { decide, gather, guess, isOpen, speaksUp } from "/static/admin/opt-in.js";
 import { page } from "/static/admin/page.js";
 import { within } from "/static/admin/server.js";
@@ -16,6 +16,7 @@ const SIGN_OUT_WITHIN = 2_000;
 let queue = Promise.resolve();
 let clicked = false;
 let asking = false;
+let late = false; // the page is read already, and a guest that was not there would move it
 let current = { state: "checking", facts: gather() };
 
 /** Visits run one after the other, because each reads what the one before has written. */
@@ -28,16 +29,18 @@ async function refresh(how) {
   const atOnce = gather();
   if (!isOpen(atOnce)) show(decide(atOnce), atOnce, true);
   const facts = await agree(how);
+  late = card.isHidden();
   if (isOpen(facts)) show(decide(facts), facts, true);
   return facts;
 }
 
 function show(state, facts, settled) {
   current = { state, facts };
-  const circumstances = { newest: card.newest, putAside: putAside.get(), clicked };
+  const circumstances = { newest: card.newest, putAside: putAside.get(), clicked, late };
   card.show(state, facts, { visible: !card.isGuest || speaksUp(state, circumstances), settled });
   if (!settled) return;
   lastState.set(state);
+  lastTrouble.set(JSON.stringify(facts.trouble));
   install.suggest(state, facts);
 }
 
@@ -102,8 +105,13 @@ function start() {
   watchPermission();
   install.listen(() => install.suggest(current.state, current.facts));
   card.markThisDevice();
-  show(guess(current.facts, { choice: choice.get(), lastState: lastState.get() }), current.facts, false);
+  show(guess(current.facts, remembered()), { ...current.facts, trouble: JSON.parse(lastTrouble.get()) }, false);
   visit();
+}
+
+function remembered() {
+  const failing = listed("failing").includes(lastEndpoint.get());
+  return { choice: choice.get(), lastState: lastState.get(), failing };
 }
 
 if (page) start();

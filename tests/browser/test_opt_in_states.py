@@ -119,6 +119,10 @@ GUESSES = [
     ("denied", {"permission": "denied"}, "on", "on"),
     ("insecure", {"secure": False}, "on", "on"),
     ("unsupported", {"supported": False}, None, "on"),
+    ("on-but-failing", {"failing": True}, "on", "on"),
+    ("on-but-failing", {"failing": True}, None, None),
+    ("granted-not-subscribed", {"failing": True}, "off", "on"),
+    ("denied", {"failing": True, "permission": "denied"}, "on", "on"),
 ]
 
 
@@ -126,7 +130,7 @@ GUESSES = [
 def test_the_first_paint_shows_what_the_visit_will_probably_come_to(
     bare_page: Firefox, state: str, facts: dict[str, Any], choice: str | None, last: str | None
 ) -> None:
-    memory = {"choice": choice, "lastState": last}
+    memory = {"choice": choice, "lastState": last, "failing": facts.get("failing", False)}
     assert run(bare_page, "return script.guess(arguments[0], arguments[1])", {**_ON, **_OFF, **facts}, memory) == state
 
 
@@ -143,12 +147,14 @@ def test_the_first_paint_shows_what_the_visit_will_probably_come_to(
         ("default", {"putAside": "0", "newest": 0}, False),
         ("default", {"putAside": "9", "newest": 10}, True),
         ("denied", {"putAside": "7", "clicked": True}, True),
+        ("on-but-failing", {"late": True}, False),
+        ("on-but-failing", {"late": True, "clicked": True}, True),
     ],
 )
 def test_the_card_is_where_it_is_a_guest_only_with_something_to_say(
     bare_page: Firefox, state: str, circumstances: dict[str, Any], speaks: bool
 ) -> None:
-    usual = {"newest": 7, "putAside": None, "clicked": False}
+    usual = {"newest": 7, "putAside": None, "clicked": False, "late": False}
     assert run(bare_page, "return script.speaksUp(...arguments)", state, {**usual, **circumstances}) is speaks
 
 

@@ -2,10 +2,11 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from feedback_push.config import Settings
 from tests import servers
@@ -45,6 +46,27 @@ def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         sights.fill(running)
         running.serve()
         yield running
+
+
+@pytest.fixture(scope="package")
+def bare_site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site that is new, and wary: it counts requests and looks out for robots."""
+    folder = tmp_path_factory.mktemp("bare")
+    shutil.copy(migrated_sqlite, folder / "site.sqlite")
+    with servers.redis_server(folder) as redis_url:
+        wary = replace(_settings(folder, redis_url), ratelimit_enabled=True, form_defence=True)
+        with Site(wary) as running:
+            running.create_user(sights.STAFF)
+            running.serve()
+            yield running
+
+
+@pytest.fixture
+def context(chromium: Browser, site: Site, language: str) -> Iterator[BrowserContext]:
+    """Somebody's browser, in their language."""
+    opened = chromium.new_context(base_url=site.url, locale=language, reduced_motion="reduce")
+    yield opened
+    opened.close()
 
 
 def _settings(folder: Path, redis_url: str) -> Settings:

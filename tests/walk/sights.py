@@ -7,15 +7,19 @@ from sqlalchemy import update
 from feedback_push.auth import audit, sessions
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db, utcnow
+from feedback_push.feedback import inbox
 from feedback_push.feedback.models import Message, MessageState
+from feedback_push.feedback.suspicion import Suspicion
 from feedback_push.push.models import DeliveryState, DeviceState
 from tests.admin.rows import delivery, device
 from tests.conftest import make_user
-from tests.feedback.messages import receive
+from tests.feedback.messages import message, receive
 from tests.site import Site
 
 STAFF = "staff@example.org"
 MOST_TOLD = 1  # the id of the message whose ledger has something of every kind
+ARCHIVED = 5
+SPAM = 7
 _LONG = "Words upon words, and none of them is too many to be read by somebody with time. " * 12
 _WRITTEN = (
     ("Ada Lovelace", "ada@example.org", "The export button does nothing in Firefox.\n\nIt works in Chrome."),
@@ -32,6 +36,8 @@ def fill(site: Site) -> None:
     with site.database():
         staff = make_user(STAFF)
         messages = [receive(submitter_name=name, submitter_email=email, content=text) for name, email, text in _WRITTEN]
+        spam = message(submitter_name="Rank higher today", content="Ten thousand links for your site. " * 9)
+        inbox.receive(spam, Suspicion.NO_PROOF)
         for number in range(60):
             receive(submitter_name=f"Visitor {number}", content="Hello " * (number + 1))
         _sort_away(messages)
@@ -49,15 +55,15 @@ def _sign_in_elsewhere(staff: User) -> None:
 
 
 def _sort_away(messages: list[Message]) -> None:
-    for message, state in zip(messages[2:], MessageState, strict=False):
-        db.session.execute(update(Message).where(Message.id == message.id).values(state=state))
+    for sorted_away, state in zip(messages[2:], MessageState, strict=False):
+        db.session.execute(update(Message).where(Message.id == sorted_away.id).values(state=state))
     db.session.commit()
 
 
-def _tell(message: Message, staff: User) -> None:
+def _tell(told: Message, staff: User) -> None:
     now = utcnow()
     firefox = device(staff, name="Firefox on Linux", last_accepted_at=now - timedelta(hours=3))
-    phone = device(staff, name="Safari on iPhone", failures=4)
+    phone = device(staff, name="Safari on iPhone", failures=9)
     stale = device(staff, name="Edge on Windows", state=DeviceState.STALE)
     gone = device(staff, name="Opera on Mac", state=DeviceState.GONE, gone_at=now)
     later, why = now + timedelta(hours=1), {"error": "throttled", "status": 429, "detail": "Too many requests"}
@@ -66,13 +72,14 @@ def _tell(message: Message, staff: User) -> None:
         ("Firefox on Android", {"shown_at": now - timedelta(hours=3), "clicked_at": now - timedelta(hours=1)}),
         ("Chrome on Android", {"shown_at": now - timedelta(hours=3)}),
     ):
-        delivery(message, device(staff, name=name, last_shown_at=more["shown_at"]), **accepted, **more)
-    delivery(message, firefox, **accepted)
+        then = {"last_accepted_at": more["shown_at"], "last_shown_at": more["shown_at"]}
+        delivery(told, device(staff, name=name, **then), **accepted, **more)
+    delivery(told, firefox, **accepted)
     apple = f"https://web.push.apple.com/{'Q' * 40}"
-    delivery(message, device(make_user("ada@example.org"), name="Safari on Mac", endpoint=apple), **accepted)
+    delivery(told, device(make_user("ada@example.org"), name="Safari on Mac", endpoint=apple), **accepted)
     quiet = device(staff, name="The phone beside the bed")
-    delivery(message, quiet, state=DeliveryState.HELD, held_until=now + timedelta(hours=8))
+    delivery(told, quiet, state=DeliveryState.HELD, held_until=now + timedelta(hours=8))
     device(staff, name="The laptop of the office, second floor, left", paused_at=now)
-    delivery(message, phone, state=DeliveryState.WAITING, attempts=3, due_at=later, **why)
-    delivery(message, stale, state=DeliveryState.FAILED, error="key-mismatch", status=403)
-    delivery(message, gone, state=DeliveryState.FAILED, error="gone", status=410, detail="subscription has expired")
+    delivery(told, phone, state=DeliveryState.WAITING, attempts=3, due_at=later, **why)
+    delivery(told, stale, state=DeliveryState.FAILED, error="key-mismatch", status=403)
+    delivery(told, gone, state=DeliveryState.FAILED, error="gone", status=410, detail="subscription has expired")

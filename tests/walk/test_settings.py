@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.site import Site
-from tests.walk.test_pages import sign_in
+from tests.walk.walker import sign_in
 
 
 @pytest.fixture
