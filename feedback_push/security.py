@@ -34,9 +34,10 @@ _CONTENT_SECURITY_POLICY = {
     "require-trusted-types-for": "'script'",
     "trusted-types": "feedback-push",  # the name in admin/agreement.js, for the worker's address
 }
-# All that a browser can be told to keep from a page, but for what the dashboard may want: the clipboard to copy to.
+# All that a browser can be told to keep from a page, but for what the dashboard may want: the clipboard to copy to. And
+# but for bluetooth, a name that Chromium on Linux does not know and complains of.
 _NOT_USED = """
-    accelerometer aria-notify autoplay bluetooth browsing-topics camera captured-surface-control clipboard-read
+    accelerometer aria-notify autoplay browsing-topics camera captured-surface-control clipboard-read
     compute-pressure cross-origin-isolated digital-credentials-create digital-credentials-get display-capture
     encrypted-media fullscreen gamepad geolocation gyroscope hid identity-credentials-get idle-detection keyboard-map
     language-detector language-model local-fonts local-network local-network-access loopback-network magnetometer

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import Browser, BrowserContext
 
 from feedback_push import create_app
 from feedback_push.language import LANGUAGES
@@ -48,6 +48,16 @@ def test_every_page_is_as_it_should_be(context: BrowserContext, site: Site, lang
     assert len(pages) >= 3
     walk(walker, pages)
     assert walker.complaints == []
+
+
+def test_the_browser_knows_every_feature_that_it_is_told_to_keep_from_a_page(chromium: Browser, site: Site) -> None:
+    told: list[str] = []
+    with chromium.new_context(base_url=site.url) as context:
+        page = context.new_page()
+        page.on("console", lambda message: told.append(message.text))
+        page.goto("/feedback/")
+        page.evaluate("console.log('the last word')")
+        assert told == ["the last word"]
 
 
 def walk(walker: Walker, pages: dict[str, str]) -> None:
