@@ -40,9 +40,12 @@ def erase_some(email: str) -> int:
     """Remove a batch of their messages for good, wherever they stand, with all that repeats them; how many it was."""
     of_person = select(Message.id, Message.outbox_id).where(_theirs(email))
     rows = db.session.execute(of_person.order_by(Message.id).limit(BATCH)).all()
+    entries = [row.outbox_id for row in rows if row.outbox_id is not None]
+    while outbox.lighten(entries):
+        db.session.commit()
     if rows:
         db.session.execute(delete(Message).where(among(Message.id, (row.id for row in rows))))
-        outbox.remove(row.outbox_id for row in rows if row.outbox_id is not None)
+        outbox.remove(entries)
     return len(rows)
 
 

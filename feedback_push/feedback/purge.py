@@ -64,9 +64,13 @@ def _remove_audit(before: datetime) -> bool:
 
 
 def _remove(which: Select[int, int | None]) -> bool:
-    """Whether any of these messages was there to be removed, with the notification that repeats it."""
+    """Whether any of these messages was there to be removed, with the notification that repeats it.
+
+    Where that has too many deliveries for once, some of these go, and the rest the next time.
+    """
     rows = db.session.execute(which.limit(BATCH).with_for_update(skip_locked=True)).all()
-    if rows:
+    entries = [row.outbox_id for row in rows if row.outbox_id is not None]
+    if rows and not outbox.lighten(entries):
         db.session.execute(delete(Message).where(among(Message.id, (row.id for row in rows))))
-        outbox.remove(row.outbox_id for row in rows if row.outbox_id is not None)
+        outbox.remove(entries)
     return bool(rows)

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEntry, AuditEvent
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import purge
+from feedback_push.feedback import persons, purge
 from feedback_push.feedback.models import Message, MessageState
-from feedback_push.push import chores
+from feedback_push.push import chores, outbox
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry
 from tests.admin.rows import delivery, device
 from tests.conftest import make_user
@@ -158,3 +158,40 @@ def test_the_sweep_does_it_by_itself(any_app: Flask) -> None:
     receive(created_at=days_ago(31), state=MessageState.SPAM)
     chores.do_all()
     assert left() == []
+
+
+@pytest.mark.usefixtures("any_app")
+def test_what_went_to_many_devices_goes_in_steps_each_in_a_transaction_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox, "MOST_DELIVERIES", 2)
+    user = make_user("staff@example.org")
+    devices = [device(user) for _ in range(5)]
+    now = utcnow()
+    message = receive(deleted_at=now - timedelta(days=2))
+    for each in devices:
+        delivery(message, each, state=DeliveryState.ACCEPTED)
+    counts = []
+    for _ in range(3):
+        purge.remove_deleted(now)
+        db.session.commit()
+        counts.append((len(left()), len(list(db.session.scalars(select(Delivery.id))))))
+    assert counts == [(1, 3), (1, 1), (0, 0)]
+
+
+@pytest.mark.usefixtures("any_app")
+def test_so_does_an_old_entry_and_whoever_is_erased(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "MOST_DELIVERIES", 2)
+    user = make_user("staff@example.org")
+    devices = [device(user) for _ in range(3)]
+    messages = [receive(submitter_email="ada@example.org"), receive()]
+    for message in messages:
+        for each in devices:
+            delivery(message, each, state=DeliveryState.ACCEPTED)
+    assert persons.erase_some("ada@example.org") == 1
+    db.session.commit()
+    assert left() == [messages[1].id]
+    db.session.execute(update(OutboxEntry).values(expires_at=utcnow() - timedelta(days=1)))
+    later = utcnow() + timedelta(days=1)
+    assert [outbox.remove_older(later, 500) for _ in range(3)] == [1, 1, 0]
+    assert db.session.scalars(select(Delivery.id)).all() == db.session.scalars(select(OutboxEntry.id)).all() == []
