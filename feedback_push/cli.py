@@ -1,4 +1,4 @@
-"""The operator's commands: accounts and VAPID keys."""
+"""The operator's commands, from the features that they belong to; one of them needs no settings."""
 
 import os
 import sys

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Self
 
 import requests
@@ -17,6 +17,7 @@ from feedback_push.config import Settings
 from feedback_push.database import db
 from feedback_push.push.models import OutboxEntry, Subscription
 from tests import conftest, servers
+from tests.environment import environment_of
 from tests.program import Program
 from tests.sessions import Staff, Visitor
 
@@ -30,7 +31,8 @@ _CELERY = [
     *(sys.executable, "-W", "ignore:You're running the worker", "-m", "celery", "-A", "celery_worker", "worker"),
     *("--loglevel", "INFO", "--without-mingle"),  # greeting other workers takes a second
 ]
-_OUR_CODE = re.compile(r'File ".*/feedback_push/')
+_TRACEBACK = re.compile(r"^.*Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*.*", re.MULTILINE)
+_KILLED = "WorkerLostError"  # so Celery tells that a test has killed a child of its pool
 
 
 class Site:
@@ -84,8 +86,9 @@ class Site:
 
     @property
     def failures(self) -> list[str]:
-        """The lines of our own code in the tracebacks that any of the processes has written."""
-        return [line for program in self._programs for line in program.log.splitlines() if _OUR_CODE.search(line)]
+        """The tracebacks that any of the processes has written, whatever code they are about."""
+        written = [traceback for program in self._programs for traceback in _TRACEBACK.findall(program.log)]
+        return [traceback for traceback in written if _KILLED not in traceback]
 
     def visitor(self) -> Visitor:
         """Somebody with an HTTP session of their own."""
@@ -124,7 +127,7 @@ class Site:
             db.session.commit()
 
     def _start(self, command: list[str], name: str, settings: dict[str, str]) -> Program:
-        environment = _environment(self.settings) | settings
+        environment = environment_of(self.settings) | settings
         program = Program(command, self.settings.instance_dir / f"{name}.log", environment)
         self._programs.append(program)
         return program
@@ -139,13 +142,3 @@ class Site:
 def _wait_for(program: Program, ready: Callable[[], bool]) -> None:
     servers.wait_until(lambda: ready() or not program.is_alive, 30, "the start of a program")
     assert program.is_alive, program.log
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    return {field.name.upper(): _text(getattr(settings, field.name)) for field in fields(settings)}
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,105 @@
+"""feedback/proof_of_work.py and used_proofs.py: a proof is good once, for a while, and cannot be made up."""
+
+import base64
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from feedback_push.feedback import defence
+from feedback_push.feedback.suspicion import Suspicion
+from tests import servers
+from tests.feedback.proofs import solved
+from tests.feedback.trapped_form import ARRIVED, ASKED, THANKED, Pass, opened, send, set_aside, stored
+from tests.visits import Visit, Visitor
+
+
+def test_a_proof_is_good_for_one_message(visitor: Visitor, let_pass: Pass) -> None:
+    form, proof = opened(visitor), solved(visitor)
+    let_pass(3)
+    assert [send(visitor, form, proof=proof) for _ in range(3)] == [THANKED, ASKED, ASKED]
+    assert stored(visitor) == [ARRIVED, *[set_aside(Suspicion.REPLAYED_PROOF)] * 2]
+
+
+def test_a_proof_is_good_for_one_message_over_all_processes(visit: Visit, let_pass: Pass) -> None:
+    one, another = visit(form_defence=True), visit(form_defence=True)
+    forms, proof = [opened(one), opened(another)], solved(one)
+    let_pass(3)
+    assert send(one, forms[0], proof=proof) == THANKED
+    assert send(another, forms[1], proof=proof) == ASKED
+
+
+@pytest.mark.parametrize("broker", ["gone", "silent"])
+def test_without_redis_a_process_knows_the_proofs_it_has_seen_and_nobody_waits(
+    visit: Visit, let_pass: Pass, silent_redis_url: str, broker: str
+) -> None:
+    url = silent_redis_url if broker == "silent" else f"redis://127.0.0.1:{servers.free_port()}/0"
+    visitor = visit(form_defence=True, redis_url=url)
+    form, proof = opened(visitor), solved(visitor)
+    let_pass(3)
+    took, answers = [], []
+    for _ in range(3):
+        began = time.monotonic()
+        answers.append(send(visitor, form, proof=proof))
+        took.append(time.monotonic() - began)
+    assert answers == [THANKED, ASKED, ASKED]
+    assert min(took) < 0.25  # only the first has to find out
+
+
+@pytest.fixture
+def silent_redis_url() -> Iterator[str]:
+    """An address that takes connections and never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        yield f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+
+
+def test_a_proof_expires(visitor: Visitor, let_pass: Pass) -> None:
+    form, proof = opened(visitor), solved(visitor)
+    let_pass(defence.PROOF_LIFETIME + 1)
+    assert send(visitor, form, proof=proof) == ASKED
+    assert stored(visitor) == [set_aside(Suspicion.NO_PROOF)]
+
+
+def changed(proof: str, change: Callable[[Any], None]) -> str:
+    parts = json.loads(base64.b64decode(proof))
+    change(parts)
+    return base64.b64encode(json.dumps(parts).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda parts: parts["challenge"]["parameters"].update(cost=1),
+        lambda parts: parts["challenge"]["parameters"].update(expiresAt=99999999999),
+        lambda parts: parts["challenge"]["parameters"].update(nonce="00" * 16),
+        lambda parts: parts["challenge"].pop("signature"),
+        lambda parts: parts["challenge"].update(signature=None),
+        lambda parts: parts["solution"].update(derivedKey="00" * 32),
+        lambda parts: parts["solution"].update(derivedKey=[1]),
+        lambda parts: parts.update(solution=[]),
+        lambda parts: parts.update(challenge="x"),
+    ],
+)
+def test_a_proof_cannot_be_made_up(visitor: Visitor, let_pass: Pass, change: Callable[[Any], None]) -> None:
+    form, proof = opened(visitor), changed(solved(visitor), change)
+    let_pass(3)
+    assert send(visitor, form, proof=proof) == ASKED
+
+
+@pytest.mark.parametrize("proof", ["x", "é", "e30=", "W10=", "bnVsbA==", "A" * 100_000, "\0", "[" * 3000])
+def test_what_is_no_proof_at_all_is_none(visitor: Visitor, let_pass: Pass, proof: str) -> None:
+    form = opened(visitor)
+    let_pass(3)
+    assert send(visitor, form, proof=proof) == ASKED
+
+
+def test_every_challenge_is_a_new_one_and_kept_in_no_cache(visitor: Visitor) -> None:
+    answers = [visitor.get("/feedback/challenge") for _ in range(3)]
+    assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}
+    parameters = [answer.get_json()["parameters"] for answer in answers]
+    assert len({each["nonce"] for each in parameters}) == len({each["keyPrefix"] for each in parameters}) == 3
+    lifetimes = [each["expiresAt"] - time.time() for each in parameters]
+    assert all(defence.PROOF_LIFETIME - 60 < seconds <= defence.PROOF_LIFETIME for seconds in lifetimes)
