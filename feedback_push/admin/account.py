@@ -31,6 +31,7 @@ def change_password() -> ResponseReturnValue:
     if not form.validate():
         return _page(form), 422
     tries = throttle.of_user(user)
+    db.session.rollback()  # nobody shall wait for a transaction while this waits for Redis
     if seconds := tries.start():
         form.form_errors.append(throttle.words(seconds))
         return _page(form), 429, {"Retry-After": str(seconds)}

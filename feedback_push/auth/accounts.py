@@ -26,9 +26,10 @@ def create(email: str, password: str) -> User:
     address = email.strip().lower()
     if problem := email_address.problem(address):
         raise AccountError(f"Not an e-mail address: {problem}")
+    password_hash = _hash_of_new(password, address)  # before there is a transaction, for which others would wait
     if find(address):
         raise AccountError(f"There is already an account for {address}.")
-    user = User(email=address, password_hash=_hash_of_new(password, address))
+    user = User(email=address, password_hash=password_hash)
     db.session.add(user)
     db.session.flush()
     audit.note(AuditEvent.ACCOUNT_CREATED, user)
@@ -59,15 +60,17 @@ def authenticate(email: str, password: str) -> User | None:
     It ends the transaction before it looks at the password, which takes long enough to keep others waiting for it.
     """
     user = find(email)
-    stored = user.password_hash if user else _nobodys_hash()
+    stored = user.password_hash if user else None
     db.session.rollback()
+    if stored is None:
+        stored = _nobodys_hash()
     if not _fits(password, stored):
         return None
+    wanted = _hash(password) if _hasher.check_needs_rehash(stored) else stored
     user = find(email)
     if not user or user.password_hash != stored:  # it may have been changed meanwhile
         return None
-    if _hasher.check_needs_rehash(stored):
-        user.password_hash = _hash(password)
+    user.password_hash = wanted
     return user
 
 
@@ -114,4 +117,4 @@ def _fits(password: str, stored: str) -> bool:
 
 @cache
 def _nobodys_hash() -> str:
-    return _hasher.hash(secrets.token_urlsafe())
+    return _hash(secrets.token_urlsafe())

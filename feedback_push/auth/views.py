@@ -22,6 +22,8 @@ def _load_user(token: str) -> User | None:
     alone = not db.session().in_transaction()
     found = sessions.find(token)
     if found is None:
+        if alone:
+            db.session.rollback()  # or others would wait for the transaction of a stranger who has an old cookie
         return None
     if alone and sessions.note_visit(found):
         if found.remembered:
@@ -44,12 +46,13 @@ def login() -> ResponseReturnValue:
         return _form(form, 429, {"Retry-After": str(seconds)})
     user = accounts.authenticate(form.email.data, form.password.data)
     if user is None:
-        _note_failure(accounts.find(form.email.data), delays=bool(tries.next_wait()))
+        delays = bool(tries.next_wait())  # which may wait for Redis: no transaction is open yet
+        _note_failure(accounts.find(form.email.data), delays=delays)
         form.form_errors.append(_("This e-mail address and password do not belong together."))
         return _form(form, 422)
-    tries.succeed()
     audit.note(AuditEvent.SIGNED_IN, user)
     begin_session(user, remembered=form.remember.data)
+    tries.succeed()
     answer = redirect(_destination(), 303)
     known_browser.remember(answer, user)
     return answer

@@ -2,14 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
+import argon2
 import pytest
 from flask import Flask
 from flask_login import current_user
 from sqlalchemy import select, update
 
-from feedback_push.auth import accounts, audit, sessions
+from feedback_push.auth import accounts, audit, sessions, throttle
 from feedback_push.auth.models import AuditEntry, Session, User
 from feedback_push.database import db, utcnow
 from feedback_push.feedback.models import Message
@@ -18,6 +20,7 @@ from tests.feedback.messages import message
 from tests.push.statements import heard
 from tests.visits import Page, Visit, Visitor
 
+OTHER_HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=32, parallelism=1)
 WRONG = "This e-mail address and password do not belong together."
 
 
@@ -299,3 +302,52 @@ def test_a_token_of_another_browser_is_refused(client: Visitor, app: Flask, staf
     client.get("/login")
     form = {"email": staff.email, "password": PASSWORD, "csrf_token": token}
     assert client.post("/login", data=form).status_code == 400
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The slow things that were done, hashing and asking Redis, each with a mark where others had to wait for them."""
+    done: list[str] = []
+
+    def watch(owner: type, name: str) -> None:
+        method = getattr(owner, name)
+
+        def watched(*args: Any) -> Any:
+            done.append(f"{name}, in a transaction" if db.session().in_transaction() else name)
+            return method(*args)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    watch(argon2.PasswordHasher, "hash")
+    watch(argon2.PasswordHasher, "verify")
+    watch(throttle._Store, "ask")  # noqa: SLF001 - where all that asks Redis comes through
+    accounts._nobodys_hash.cache_clear()  # noqa: SLF001 - made once in a process
+    return done
+
+
+def test_nobody_waits_for_whoever_signs_in(client: Visitor, staff: User, slow: list[str]) -> None:
+    staff.password_hash = OTHER_HASHER.hash(PASSWORD)
+    client.sign_in(staff.email, PASSWORD)
+    sessions.end_all(staff)
+    db.session.commit()
+    slow.clear()
+    assert client.sign_in("nobody@example.org", "wrong password").status_code == 422  # with an old cookie
+    assert slow == ["ask", "hash", "verify", "ask"]
+    slow.clear()
+    staff.password_hash = OTHER_HASHER.hash(PASSWORD)
+    db.session.commit()
+    slow.clear()
+    assert client.sign_in(staff.email, PASSWORD).status_code == 303
+    assert slow == ["ask", "verify", "hash", "ask"]
+
+
+def test_nobody_waits_for_whoever_changes_a_password(client: Visitor, staff: User, slow: list[str]) -> None:
+    client.sign_in(staff.email, PASSWORD)
+    token = client.read("/admin/account").fields["csrf_token"]
+    slow.clear()
+    form = {"current": PASSWORD, "new": "battery staple", "again": "battery staple", "csrf_token": token}
+    assert client.post("/admin/account/password", data=form).status_code == 303
+    assert slow == ["ask", "verify", "ask", "hash"]
+    slow.clear()
+    make_user("ada@example.org")
+    assert slow == ["hash"]
