@@ -7,7 +7,7 @@ from flask.cli import AppGroup
 
 from feedback_push.auth import accounts, audit, sessions
 from feedback_push.auth.accounts import AccountError
-from feedback_push.auth.models import AuditEvent, User
+from feedback_push.auth.models import AuditEntry, AuditEvent, User
 from feedback_push.database import db
 
 user = AppGroup("user", help="Administrators' accounts.")
@@ -77,10 +77,16 @@ def delete_user(email: str) -> None:
 @click.option("--most", default=50, show_default=True, type=click.IntRange(1, 1_000_000), help="How many entries.")
 def list_audit(most: int) -> None:
     """Show the newest entries of the audit log, the newest first."""
-    for entry in audit.page(size=most).entries:
-        times = f" ({entry.count} times)" if entry.count > 1 else ""
-        whence = f"{entry.browser}, address {entry.address_hash[:8]}" if entry.browser else "command"
-        click.echo(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.email or '-'}  {audit.words(entry)}{times}  [{whence}]")
+    lines = [_line(entry) for entry in audit.page(size=most).entries]
+    db.session.rollback()  # no transaction is open while somebody reads page by page
+    for line in lines:
+        click.echo(line)
+
+
+def _line(entry: AuditEntry) -> str:
+    times = f" ({entry.count} times)" if entry.count > 1 else ""
+    whence = f"{entry.browser}, address {entry.address_hash[:8]}" if entry.browser else "command"
+    return f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.email or '-'}  {audit.words(entry)}{times}  [{whence}]"
 
 
 def _find(email: str) -> User:

@@ -68,6 +68,17 @@ def test_nobody_waits_for_whoever_types_a_password(any_app: Flask, user: User, m
     assert accounts.authenticate(user.email, "battery staple")
 
 
+def test_the_log_is_printed_while_no_transaction_is_open(
+    any_app: Flask, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed: list[tuple[str, bool]] = []
+    monkeypatch.setattr("click.echo", lambda line: printed.append((line, db.session().in_transaction())))
+    succeeds(any_app, "audit", "list")
+    [(line, is_open)] = printed
+    assert user.email in line
+    assert not is_open
+
+
 @pytest.mark.parametrize("command", ["sign-out", "delete"])
 @pytest.mark.usefixtures("user")
 def test_an_account_that_there_is_not_is_named(any_app: Flask, command: str) -> None:
