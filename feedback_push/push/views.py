@@ -27,9 +27,10 @@ csrf.exempt(blueprint)  # checked below, after the question who is calling
 def _only_for_administrators() -> ResponseReturnValue | None:
     if request.endpoint == "push.receipt":
         return None
+    request.max_content_length = LARGEST_BODY
+    request.get_data()  # it may take its time to arrive, and who is calling is asked in a transaction
     if not current_user.is_authenticated:
         return jsonify(error=_("Please sign in first.")), 401
-    request.max_content_length = LARGEST_BODY
     csrf.protect()
     language.speak(current_user.language, current_user.time_zone)
     return None

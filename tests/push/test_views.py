@@ -285,3 +285,26 @@ def test_without_vapid_keys_nobody_subscribes_and_everybody_unsubscribes(setting
     assert _devices() == []
     with off.app_context():
         db.engine.dispose()
+
+
+class SlowBody(BytesIO):
+    """A body that arrives while it is read; `waits` is told whether others would wait for the database meanwhile."""
+
+    def __init__(self, body: bytes, waits: list[bool]) -> None:
+        super().__init__(body)
+        self.waits = waits
+
+    def readinto(self, buffer: Any) -> int:
+        self.waits.append(db.session().in_transaction())
+        return super().readinto(buffer)
+
+
+@pytest.mark.parametrize("address", [*ENDPOINTS, "/push/receipt"])
+def test_nobody_waits_for_a_body_that_arrives_slowly(admin: Administrator, address: str) -> None:
+    waits: list[bool] = []
+    body = json.dumps(GOOD | {"token": "1.x", "event": "shown"}).encode()
+    headers = {"X-CSRFToken": admin.token(), "Referer": admin.site, "Content-Length": str(len(body))}
+    sent = {"input_stream": SlowBody(body, waits), "content_type": "application/json", "headers": headers}
+    assert admin.post(address, **sent).status_code in (200, 204)
+    assert waits
+    assert not any(waits)
