@@ -126,7 +126,7 @@ def _heed_holds(batch: list[Claimed]) -> list[Claimed]:
         waiting = [claimed for claimed in batch if claimed.origin == held.origin]
         random.shuffle(waiting)  # a device that is refused for a reason of its own must not be every probe
         now = utcnow()
-        next_look = max(held.held_until, now + origins.BETWEEN_LOOKS)  # before a probe moves held_until
+        next_look = origins.next_look(held, now)  # before a probe moves held_until
         probes = waiting[:1] if waiting and origins.take_probe(held.origin, now) else []
         ledger.put_back(waiting[len(probes) :], next_look)
         batch = [claimed for claimed in batch if claimed.origin != held.origin] + probes

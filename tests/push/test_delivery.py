@@ -208,6 +208,22 @@ def test_what_is_new_for_a_held_origin_waits_unsent(user: User, service: PushSer
     assert HOLD - 10 < _due_in(other) <= HOLD
 
 
+def test_a_clock_that_ran_ahead_holds_nothing_up_once_it_is_right(
+    user: User, service: PushService, device: Device
+) -> None:
+    service.answers(403)  # as a push service does to a token that ends more than a day ahead
+    announce()
+    delivery.run()
+    time_passes(-2 * TTL)  # the clock is put back
+    service.answers_normally()
+    devices = [_new_device(user, service) for _ in range(2)]
+    announce(note(tag="m-2"))
+    delivery.run()
+    time_passes(origins.BETWEEN_LOOKS.total_seconds())
+    delivery.run()
+    assert [len(each.pushes) for each in devices] == [1, 1]
+
+
 def test_a_held_origin_holds_up_no_other(user: User, service: PushService, device: Device) -> None:
     with PushService() as other_service:
         other = _new_device(user, other_service)
