@@ -64,10 +64,11 @@ def key_of(data: object, live: Container[str]) -> str | None:
 def save(
     subscription: BrowserSubscription, *, user: User, vapid_public_key: str, name: str, language: str = "en"
 ) -> None:
-    """Store a browser under its newest owner; one that was gone or stale lives again.
+    """Store a browser under its newest owner, for whom it is a new one; one that was gone or stale lives again.
 
     That it has failed stays known as long as it is the same: its every visit to the dashboard comes here.
     """
+    _take_from_others(subscription.endpoint, user)
     if not _is_on(subscription.endpoint, user):
         audit.note(AuditEvent.DEVICE_ADDED, user, device=name)
     same = and_(Subscription.state == DeviceState.LIVE, Subscription.auth == subscription.auth)
@@ -147,6 +148,14 @@ def forget_gone(now: datetime) -> None:
         if not db.session.execute(delete(Delivery).where(Delivery.id.in_(some)).returning(Delivery.id)).all():
             db.session.execute(delete(Subscription).where(Subscription.id == device, *long_gone))
         db.session.commit()
+
+
+def _take_from_others(endpoint: str, user: User) -> None:
+    """End a device of somebody else with all that waits for it: that shows as much as they may see, when they like."""
+    theirs = select(User).join(Subscription, Subscription.user_id == User.id)
+    others = theirs.where(Subscription.endpoint == endpoint, Subscription.user_id != user.id)
+    for other in db.session.scalars(others).all():
+        remove(endpoint, user=other)
 
 
 def _is_on(endpoint: str, user: User) -> bool:

@@ -94,6 +94,24 @@ def test_the_newest_owner_has_the_device(app: Flask) -> None:
     assert [device.endpoint for device in subscriptions.of(second)] == [ENDPOINT]
 
 
+def test_what_waits_for_one_owner_of_a_device_is_never_shown_to_the_next(any_app: Flask) -> None:
+    first, second = owner("first@example.org"), owner("second@example.org")
+    subscriptions.save(BROWSER, user=first, vapid_public_key=KEYS.public_key, name="Browser")
+    db.session.commit()
+    announce()
+    subscriptions.of(first)[0].paused_at = utcnow()
+    assert db.session.query(Delivery).count() == 1
+    subscriptions.save(BROWSER, user=second, vapid_public_key=KEYS.public_key, name="Browser")
+    db.session.commit()
+    assert db.session.query(Delivery).count() == 0
+    [device] = subscriptions.of(second)
+    assert device.paused_at is None
+    assert [(entry.event, entry.email) for entry in audit.page().entries][:2] == [
+        ("device-added", second.email),
+        ("device-removed", first.email),
+    ]
+
+
 def test_an_administrator_has_any_number_of_devices_the_newest_first(app: Flask) -> None:
     user = owner()
     ids = nowhere(user, 5)
@@ -249,6 +267,7 @@ def test_the_log_says_when_a_device_comes_and_goes_and_not_that_it_visits() -> N
         (event, email, "Firefox on Linux")
         for event, email in [
             ("device-added", first.email),
+            ("device-removed", first.email),
             ("device-added", second.email),
             ("device-removed", second.email),
             ("device-added", second.email),
