@@ -237,9 +237,29 @@ def test_nobody_waits_long_for_a_gone_device_with_many_deliveries(monkeypatch: p
     with heard() as statements:
         subscriptions.forget_gone(later)
     assert [words.split()[2] for words in statements if words.startswith("DELETE")] == [
-        *["push_delivery"] * 4,
+        *["push_delivery"] * 3,
         "push_subscription",
     ]
+    assert {each.subscription_id for each in db.session.query(Delivery)} == {kept}
+
+
+@pytest.mark.usefixtures("any_app")
+def test_nor_for_one_that_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = owner()
+    removed, kept = nowhere(user, 2)
+    for _ in range(5):
+        announce()
+    monkeypatch.setattr(subscriptions, "_DELIVERIES", 2)
+    subscriptions.remove_device(removed, user=owner("second@example.org"))
+    assert db.session.query(Delivery).count() == 10
+    with heard() as statements:
+        subscriptions.remove_device(removed, user=user)
+    db.session.rollback()
+    assert len([words for words in statements if words.startswith("DELETE FROM push_delivery")]) == 3
+    assert db.session.query(Delivery).count() == 6  # two transactions of two are over
+    subscriptions.remove_device(removed, user=user)
+    db.session.commit()
+    assert [device.id for device in db.session.query(Subscription)] == [kept]
     assert {each.subscription_id for each in db.session.query(Delivery)} == {kept}
 
 
