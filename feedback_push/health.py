@@ -1,6 +1,7 @@
 """Health: /healthz says that this process serves, /readyz that database, broker and a worker answer."""
 
 from collections.abc import Callable
+from threading import Lock
 
 from flask import Blueprint, current_app, jsonify
 from flask.typing import ResponseReturnValue
@@ -16,6 +17,7 @@ from feedback_push.security import talisman
 blueprint = Blueprint("health", __name__)
 blueprint.after_request(security.no_store)
 _TIMEOUT = 2.0  # seconds for each question
+_asking = Lock()
 
 
 @blueprint.get("/healthz")
@@ -29,10 +31,22 @@ def healthz() -> ResponseReturnValue:
 @talisman(force_https=False)  # type: ignore[untyped-decorator]
 def readyz() -> ResponseReturnValue:
     """Answer 200 when database, broker and a worker answer, else 503 and what is wrong."""
-    problems = {name: words for name, ask in _QUESTIONS.items() if (words := ask())}
-    if problems:
+    if problems := _problems():
         return jsonify(status="not ready", problems=problems), 503
     return jsonify(status="ready")
+
+
+def _problems() -> dict[str, str]:
+    """What is wrong, by one thread at a time: else strangers could have every thread wait for what does not answer."""
+    if not _asking.acquire(blocking=False):
+        last: dict[str, str] = current_app.extensions.get("health", {"readiness": "is just being asked for"})
+        return last
+    try:
+        found = {name: words for name, ask in _QUESTIONS.items() if (words := ask())}
+    finally:
+        _asking.release()
+    current_app.extensions["health"] = found
+    return found
 
 
 def _database() -> str | None:

@@ -71,6 +71,19 @@ def test_whoever_writes_does_not_wait_for_the_answers(visit: Visit, tmp_path: Pa
         assert probe.result().status_code == 503
 
 
+def test_while_somebody_waits_for_the_answers_the_others_get_the_last_ones_at_once(visit: Visit) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as thread:
+        visitor = visit(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        for told in ({"readiness"}, {"broker", "worker"}):
+            probe = thread.submit(Visitor(visitor.application).get, "/readyz")
+            with silent.accept()[0]:  # the broker is being asked
+                asked_at = time.monotonic()
+                assert problems(visitor) == told
+                assert time.monotonic() - asked_at < 1
+            silent.accept()[0].close()  # and once more, for the worker
+            assert probe.result().status_code == 503
+
+
 def test_without_a_database_the_site_is_not_ready_and_names_no_address(visit: Visit) -> None:
     visitor = visit(database_url=f"postgresql+psycopg://{nobody()}/x", redis_url=f"redis://{nobody()}")
     assert problems(visitor) == {"database", "broker", "worker"}

@@ -16,13 +16,22 @@ REMEMBERED = timedelta(days=14)
 NOT_REMEMBERED = timedelta(hours=12)
 LONGEST_REMEMBERED = timedelta(days=90)
 LONGEST_NOT_REMEMBERED = timedelta(hours=24)
+_MOST = 100  # sessions of an account
 _NOTED_EVERY = timedelta(minutes=5)
 
 
 def begin(user: User, *, browser: str, remembered: bool) -> None:
-    """Give the user a session; from now on `user.get_id()` is its token, which is nowhere else."""
+    """Give the user a session; from now on `user.get_id()` is its token, which is nowhere else.
+
+    A program that signs in again and again ends the session that was seen longest ago, so that all can be shown.
+    """
     now = utcnow()
     db.session.execute(delete(Session).where(Session.user_id == user.id, Session.expires_at <= now))
+    newest = (
+        select(Session.id).where(Session.user_id == user.id).order_by(Session.last_seen_at.desc(), Session.id.desc())
+    )
+    kept = newest.limit(_MOST - 1).scalar_subquery()
+    db.session.execute(delete(Session).where(Session.user_id == user.id, Session.id.not_in(kept)))
     user.token = secrets.token_urlsafe(32)
     expires_at = now + (REMEMBERED if remembered else NOT_REMEMBERED)
     row = Session(token_hash=_hash(user.token), browser=browser, remembered=remembered, expires_at=expires_at)

@@ -180,6 +180,17 @@ def test_two_passwords_at_a_time_are_verified_and_the_others_wait_for_their_turn
 
 
 @pytest.mark.usefixtures("app")
+def test_a_new_password_waits_for_its_turn_too() -> None:
+    room = accounts._room  # noqa: SLF001
+    with ThreadPoolExecutor(1) as pool:
+        with room, room:
+            hashed = pool.submit(accounts._hash, "battery staple")  # noqa: SLF001
+            with pytest.raises(TimeoutError):
+                hashed.result(0.2)
+        assert hashed.result(10).startswith("$argon2id$")
+
+
+@pytest.mark.usefixtures("app")
 def test_a_password_may_be_long_and_in_any_script() -> None:
     password = "пароль 🔑 " * 40
     accounts.create(EMAIL, password)

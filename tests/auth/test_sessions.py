@@ -99,6 +99,22 @@ def test_no_visit_lets_a_session_last_longer_than_it_may_from_signing_in(
     assert sessions.find(token) is None
 
 
+def test_an_account_has_so_many_sessions_and_the_one_seen_longest_ago_goes_first(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_MOST", 3)
+    other = begin(make_user("bob@example.org"))
+    first, second, third = [begin(user) for _ in range(3)]
+    shift(last_seen_at=-timedelta(minutes=10))
+    session = sessions.find(first)
+    assert session
+    assert sessions.note_visit(session)
+    db.session.commit()
+    fourth = begin(user)
+    assert sessions.find(second) is None
+    assert all(sessions.find(token) for token in (first, third, fourth, other))
+
+
 def test_a_visit_is_written_down_every_few_minutes_only(user: User) -> None:
     session = sessions.find(begin(user))
     assert session
