@@ -6,7 +6,9 @@ from threading import Lock
 from flask import Blueprint, current_app, jsonify
 from flask.typing import ResponseReturnValue
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -64,6 +66,7 @@ def _broker() -> str | None:
         current_app.extensions["settings"].redis_client_url,
         socket_connect_timeout=_TIMEOUT,
         socket_timeout=_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),  # or it would go on for seconds, and whoever probes has given up by then
     )
     try:
         client.ping()

@@ -52,6 +52,13 @@ def test_without_a_broker_nobody_can_ask_for_a_worker(visit: Visit) -> None:
     assert ready(visit(redis_url=f"redis://{nobody()}/0")) == (503, {"status": "not ready", "problems": wrong})
 
 
+def test_without_a_broker_the_answer_comes_at_once(visit: Visit) -> None:
+    visitor = visit(redis_url=f"redis://{nobody()}/0")
+    asked_at = time.monotonic()
+    assert problems(visitor) == {"broker", "worker"}
+    assert time.monotonic() - asked_at < 1.5
+
+
 def test_a_broker_that_never_answers_is_given_up_on(visit: Visit, silent_port: int) -> None:
     asked_at = time.monotonic()
     assert problems(visit(redis_url=f"redis://127.0.0.1:{silent_port}/0")) == {"broker", "worker"}
