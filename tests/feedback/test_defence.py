@@ -50,6 +50,14 @@ def test_nobody_types_a_message_in_less_than_two_seconds(
     assert stored(visitor) == [set_aside(reason) if reason else ARRIVED]
 
 
+def test_whose_form_was_opened_before_the_clock_was_put_back_is_no_robot(visitor: Visitor, let_pass: Pass) -> None:
+    before = opened(visitor)["opened"]
+    let_pass(-60)
+    form = opened(visitor)  # without JavaScript the visitor has been asked to send it once more
+    assert send(visitor, form, proof=solved(visitor), opened=before) == THANKED
+    assert stored(visitor) == [ARRIVED]
+
+
 @pytest.mark.parametrize("stamp", ["", "made up", "1700000000.0", "MTcwMDAwMDAwMC4w.x"])
 def test_the_time_at_which_the_form_was_opened_cannot_be_made_up(visitor: Visitor, let_pass: Pass, stamp: str) -> None:
     form = opened(visitor)
