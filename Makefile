@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 FUZZ := .venv-fuzz
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
+# Where the system's Python has been replaced by a later one, the environment's is a link to nothing: all is made anew.
+$(shell test -x $(BIN)/python || rm -f $(VENV)/.run-installed $(VENV)/.dev-installed)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test check format bench audit fuzz translations lock clean
@@ -66,4 +69,4 @@ $(FUZZ)/.installed: requirements/fuzz.txt | $(BIN)/python
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Feedback Push needs Python 3.11 or newer as $(PYTHON). Name another: make PYTHON=python3.12 run" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv --clear $(VENV)
