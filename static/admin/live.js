@@ -8,14 +8,18 @@ const ANSWER_WITHIN = 10_000;
 const { news } = document.getElementById("live").dataset;
 const list = document.getElementById("messages");
 const title = document.title.replace(/^\(\d+\) /, "");
-let looking = null;
+let looking = Promise.resolve();
+let waiting = false;
 
-/** Asks the server once; a second question meanwhile is asked after the first is answered. */
+/** Asks the server; however many ask meanwhile, as after a sleep, one question more is asked after the answer. */
 function look() {
-  looking = (looking ?? Promise.resolve()).then(ask).catch(() => {}); // the next one will tell
+  if (waiting) return;
+  waiting = true;
+  looking = looking.then(ask).catch(() => {}); // the next one will tell
 }
 
 async function ask() {
+  waiting = false;
   const response = await fetch(address(), { signal: AbortSignal.timeout(ANSWER_WITHIN) });
   if (response.redirected) return clearInterval(timer); // to the sign-in page
   if (!response.ok) return;

@@ -7,6 +7,13 @@ _PRESS = """
 const target = document.activeElement ?? document.body;
 target.dispatchEvent(new KeyboardEvent("keydown", {key: arguments[0], bubbles: true, cancelable: true}));
 """
+_WAKE = """
+const asked = () => performance.getEntriesByType("resource").filter(({name}) => name.includes("/news")).length;
+const before = asked();
+for (let times = 0; times < 50; times++) document.dispatchEvent(new Event("visibilitychange")); // a push does the same
+await new Promise(done => setTimeout(done, 3000));
+return asked() - before;
+"""
 
 
 def test_a_pushed_message_appears_in_the_open_list_at_once(dashboard: Dashboard) -> None:
@@ -61,3 +68,9 @@ def test_the_inbox_is_used_with_keys_alone(dashboard: Dashboard) -> None:
     browser.wait_for("#content")
     press("u")
     browser.wait_for("#messages")
+
+
+def test_a_page_that_wakes_up_asks_once_for_all_that_was_pushed_meanwhile(dashboard: Dashboard) -> None:
+    browser = dashboard.browser
+    dashboard.sign_in()
+    assert 1 <= browser.async_script(_WAKE) <= 2
