@@ -1,4 +1,4 @@
-"""Subscription (a device), OutboxEntry (a notification to be fanned out) and Delivery (one of it for one device)."""
+"""The tables of push: devices, notifications and their deliveries, what administrators want, keys and held origins."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""For the tests of push: what the doorbell leaves at the broker, and brokers that are not well."""
+"""For the tests of push: a device and its owner, what the doorbell leaves at the broker, and brokers in trouble."""
 
 import socket
 from collections.abc import Iterator
@@ -9,9 +9,25 @@ import pytest
 from flask import Flask
 
 from feedback_push import create_app
+from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from tests import servers
+from tests.doubles.push_device import Device
+from tests.doubles.push_service import PushService
+from tests.push.devices import new_device, owner
 from tests.push.knocks import Knocks
+
+
+@pytest.fixture
+def user(app: Flask) -> User:
+    """An administrator."""
+    return owner()
+
+
+@pytest.fixture
+def device(user: User, service: PushService) -> Device:
+    """The only device, subscribed."""
+    return new_device(user, service)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from feedback_push.push.models import Delivery, DeviceState, Subscription
 from feedback_push.push.subscriptions import BrowserSubscription
 from tests.conftest import KEYS
 from tests.doubles.push_device import Device
+from tests.doubles.push_service import PushService
 
 
 def owner(email: str = "owner@example.org") -> User:
@@ -27,6 +28,13 @@ def subscribe(user: User, device: Device, vapid_public_key: str = KEYS.public_ke
     subscriptions.save(browser, user=user, vapid_public_key=vapid_public_key, name="Browser")
     db.session.commit()
     return db.session.query(Subscription).filter_by(endpoint=device.endpoint).one()
+
+
+def new_device(user: User, service: PushService) -> Device:
+    """A device at this push service, subscribed for this user."""
+    device = service.new_device(KEYS.public_key)
+    subscribe(user, device)
+    return device
 
 
 def subscribe_all(user: User, devices: Iterable[Device]) -> None:

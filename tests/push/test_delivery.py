@@ -8,78 +8,36 @@ from itertools import pairwise
 import pytest
 from flask import Flask
 
-from feedback_push.admin import push_status
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push import claims, delivery, origins
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry
-from tests.conftest import KEYS
 from tests.doubles.push_answers import ACCEPTED_THEN_RESET, CUT, ENDLESS, HANG, RESET, SLOW, Answer, redirect
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
-from tests.push.devices import delivery_to, owner, row_of, subscribe
+from tests.push.devices import delivery_to, new_device, owner, row_of, subscribe
 from tests.push.notes import announce, claim, note, time_passes
+from tests.push.outcomes import assert_final, assert_unchanged, banner, due_in
 from tests.push.sending import impatient
 from tests.push.test_gateway import MISMATCHES
 
-HOLD = origins.HOLD.total_seconds()
 TTL = 86400
 
 
-@pytest.fixture
-def user(app: Flask) -> User:
-    return owner()
-
-
-@pytest.fixture
-def device(user: User, service: PushService) -> Device:
-    """The only device, subscribed."""
-    return _new_device(user, service)
-
-
-def _new_device(user: User, service: PushService) -> Device:
-    device = service.new_device(KEYS.public_key)
-    subscribe(user, device)
-    return device
-
-
-def _due_in(device: Device) -> float:
-    """In how many seconds the device's only delivery is looked at again."""
-    due_at = delivery_to(device).due_at
-    assert due_at is not None
-    return (due_at - utcnow()).total_seconds()
-
-
-def _banner() -> str:
-    status = push_status.current(User())
-    assert status is not None
-    return status.banner or ""
-
-
-def _assert_unchanged(device: Device) -> None:
-    row = row_of(device)
-    assert (row.state, row.failures, row.gone_at) == (DeviceState.LIVE, 0, None)
-
-
-def _assert_final(device: Device, state: DeliveryState, error: str | None) -> None:
-    row = delivery_to(device)
-    assert (row.state, row.error, row.due_at) == (state, error, None)
-
-
 def test_a_due_delivery_reaches_the_browser_and_is_recorded(any_app: Flask, service: PushService) -> None:
-    device = _new_device(owner(), service)
+    device = new_device(owner(), service)
     announce()
     assert not delivery.run()
     [push] = device.pushes
     assert push.json()["notification"]["title"] == "Ada:"
     assert (push.urgency, len(push.topic or "")) == ("high", 32)
-    _assert_final(device, DeliveryState.ACCEPTED, None)
+    assert_final(device, DeliveryState.ACCEPTED, None)
     assert service.refusals == []
 
 
 def test_every_device_of_every_administrator_gets_every_note_once(any_app: Flask, service: PushService) -> None:
     first, second = owner("first@example.org"), owner("second@example.org")
-    devices = [_new_device(user, service) for user in (first, second, first)]
+    devices = [new_device(user, service) for user in (first, second, first)]
     for number in range(3):
         announce(note(tag=f"m-{number}", title=f"{number}:"))
     delivery.run()
@@ -97,8 +55,8 @@ def test_an_accepted_push_is_final_and_the_device_well(device: Device, answer: i
     before = utcnow()
     delivery.run()
     delivery.run()
-    _assert_final(device, DeliveryState.ACCEPTED, None)
-    _assert_unchanged(device)
+    assert_final(device, DeliveryState.ACCEPTED, None)
+    assert_unchanged(device)
     assert (row_of(device).last_accepted_at or before) > before
     assert len(device.pushes) == 1
 
@@ -110,7 +68,7 @@ def test_a_device_that_is_gone_is_sent_nothing_until_it_subscribes_again(
     device.answers([status])
     announce()
     delivery.run()
-    _assert_final(device, DeliveryState.FAILED, "gone")
+    assert_final(device, DeliveryState.FAILED, "gone")
     assert row_of(device).state == DeviceState.GONE
     announce(note(tag="m-2"))
     delivery.run()
@@ -119,7 +77,7 @@ def test_a_device_that_is_gone_is_sent_nothing_until_it_subscribes_again(
     announce(note(tag="m-3"))
     delivery.run()
     assert len(device.pushes) == 1
-    _assert_unchanged(device)
+    assert_unchanged(device)
 
 
 @pytest.mark.parametrize("answer", MISMATCHES)
@@ -129,7 +87,7 @@ def test_a_device_of_another_key_is_sent_nothing_until_it_subscribes_again(
     device.answers([answer])
     announce()
     delivery.run()
-    _assert_final(device, DeliveryState.FAILED, "key-mismatch")
+    assert_final(device, DeliveryState.FAILED, "key-mismatch")
     assert row_of(device).state == DeviceState.STALE
     assert origins.held() == []
     announce(note(tag="m-2"))
@@ -144,134 +102,15 @@ def test_a_device_of_another_key_is_sent_nothing_until_it_subscribes_again(
 def test_the_dashboard_raises_an_alarm_when_every_device_is_of_another_key(
     user: User, service: PushService, device: Device
 ) -> None:
-    other = _new_device(user, service)
+    other = new_device(user, service)
     device.answers(MISMATCHES[0])
     announce()
     delivery.run()
-    assert _banner() == ""
+    assert banner() == ""
     other.answers(MISMATCHES[0])
     announce(note(tag="m-2"))
     delivery.run()
-    assert "another VAPID key" in _banner()
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_signature_holds_the_origin_and_blames_no_device(
-    service: PushService, device: Device, status: int
-) -> None:
-    device.answers(status, body={"reason": "BadJwtToken"})
-    announce()
-    delivery.run()
-    _assert_unchanged(device)
-    row = delivery_to(device)
-    assert (row.state, row.error, row.status, row.detail) == ("waiting", "misconfigured", status, "BadJwtToken")
-    assert [(held.origin, held.status) for held in origins.held()] == [(service.url, status)]
-    assert f"{service.url}: {status} BadJwtToken" in _banner()
-
-
-def test_a_held_origin_gets_one_probe_a_minute_and_everything_once_it_takes_one(
-    user: User, service: PushService
-) -> None:
-    devices = [_new_device(user, service) for _ in range(5)]
-    service.answers(403)
-    announce()
-    delivery.run()
-    assert len(service.requests) == 5
-    for probes in (1, 2, 3):
-        time_passes(HOLD)
-        delivery.run()
-        delivery.run()
-        assert len(service.requests) == 5 + probes
-    service.answers_normally()
-    time_passes(HOLD)
-    delivery.run()
-    assert len(service.requests) == 9
-    assert origins.held() == []
-    assert _banner() == ""
-    time_passes(origins.BETWEEN_LOOKS.total_seconds())
-    delivery.run()
-    for device in devices:
-        assert len(device.pushes) == 1
-        _assert_final(device, DeliveryState.ACCEPTED, None)
-        _assert_unchanged(device)
-
-
-def test_what_is_new_for_a_held_origin_waits_unsent(user: User, service: PushService, device: Device) -> None:
-    service.answers(403)
-    announce()
-    delivery.run()
-    other = _new_device(user, service)
-    announce(note(tag="m-2"))
-    delivery.run()
-    assert len(service.requests) == 1
-    assert (delivery_to(other).attempts, delivery_to(other).error) == (0, None)
-    assert HOLD - 10 < _due_in(other) <= HOLD
-
-
-def test_a_clock_that_ran_ahead_holds_nothing_up_once_it_is_right(
-    user: User, service: PushService, device: Device
-) -> None:
-    service.answers(403)  # as a push service does to a token that ends more than a day ahead
-    announce()
-    delivery.run()
-    time_passes(-2 * TTL)  # the clock is put back
-    service.answers_normally()
-    devices = [_new_device(user, service) for _ in range(2)]
-    announce(note(tag="m-2"))
-    delivery.run()
-    time_passes(origins.BETWEEN_LOOKS.total_seconds())
-    delivery.run()
-    assert [len(each.pushes) for each in devices] == [1, 1]
-
-
-def test_a_held_origin_holds_up_no_other(user: User, service: PushService, device: Device) -> None:
-    with PushService() as other_service:
-        other = _new_device(user, other_service)
-        service.answers(401)
-        for number in range(2):
-            announce(note(tag=f"m-{number}"))
-            delivery.run()
-        assert len(service.requests) == 1
-        assert len(other.pushes) == 2
-
-
-def test_a_probe_that_meets_another_fault_leaves_the_hold(user: User, service: PushService, device: Device) -> None:
-    device.answers([403, 503, 429])
-    announce()
-    for requests in (1, 2, 3):
-        delivery.run()
-        assert len(service.requests) == requests
-        assert [held.origin for held in origins.held()] == [service.url]
-        time_passes(10 * HOLD)
-    delivery.run()
-    assert len(device.pushes) == 1
-    assert origins.held() == []
-
-
-def test_a_device_that_is_refused_for_ever_does_not_keep_the_probe_from_the_others(
-    user: User, service: PushService, device: Device
-) -> None:
-    device.answers(403, body="a reason of its own")
-    announce()
-    delivery.run()
-    other = _new_device(user, service)
-    announce(note(tag="m-2"))
-    for _ in range(60):
-        if other.pushes:
-            break
-        delivery.run()
-        time_passes(HOLD + origins.BETWEEN_LOOKS.total_seconds())
-    assert len(other.pushes) == 1
-
-
-def test_what_is_held_beyond_its_time_expires_unsent(service: PushService, device: Device) -> None:
-    device.answers([403])
-    announce()
-    delivery.run()
-    time_passes(TTL)
-    delivery.run()
-    _assert_final(device, DeliveryState.EXPIRED, "misconfigured")
-    assert len(service.requests) == 1
+    assert "another VAPID key" in banner()
 
 
 @pytest.mark.parametrize("status", [400, 402, 413])
@@ -281,7 +120,7 @@ def test_a_rejected_message_is_sent_once_more_smaller_and_without_topic(
     device.answers([status])
     announce(note(body="x" * 120))
     delivery.run()
-    assert _due_in(device) <= 0
+    assert due_in(device) <= 0
     delivery.run()
     first, second = service.requests
     assert "Topic" in first.headers
@@ -290,7 +129,7 @@ def test_a_rejected_message_is_sent_once_more_smaller_and_without_topic(
     [push] = device.pushes
     assert "body" not in push.json()["notification"]
     assert push.json()["notification"]["title"] == "Ada:"
-    _assert_final(device, DeliveryState.ACCEPTED, None)
+    assert_final(device, DeliveryState.ACCEPTED, None)
 
 
 @pytest.mark.parametrize("status", [400, 402, 413])
@@ -302,9 +141,9 @@ def test_a_message_that_is_rejected_twice_is_given_up_with_the_reason(
     delivery.run()
     delivery.run()
     assert len(service.requests) == 2
-    _assert_final(device, DeliveryState.FAILED, "rejected")
+    assert_final(device, DeliveryState.FAILED, "rejected")
     assert (delivery_to(device).status, delivery_to(device).detail) == (status, "PayloadTooLarge")
-    _assert_unchanged(device)
+    assert_unchanged(device)
     assert origins.held() == []
 
 
@@ -316,7 +155,7 @@ def test_nothing_is_sent_before_retry_after(
     device.answers([Answer(status, headers={"Retry-After": spell(600)})])
     announce()
     delivery.run()
-    assert _due_in(device) == pytest.approx(600, abs=5)
+    assert due_in(device) == pytest.approx(600, abs=5)
     time_passes(590)
     delivery.run()
     assert len(service.requests) == 1
@@ -333,19 +172,19 @@ def test_a_throttled_push_waits_at_least_the_backoff_and_blames_no_device(
     device.answers(status, headers=headers)
     announce()
     delivery.run()
-    assert 20 < _due_in(device) < 40
+    assert 20 < due_in(device) < 40
     assert (delivery_to(device).state, delivery_to(device).error) == ("waiting", "throttled")
-    _assert_unchanged(device)
+    assert_unchanged(device)
 
 
 def test_retry_after_beyond_the_time_to_live_ends_with_it(service: PushService, device: Device) -> None:
     device.answers(429, headers={"Retry-After": str(10 * TTL)})
     announce()
     delivery.run()
-    assert _due_in(device) == pytest.approx(TTL, abs=10)
+    assert due_in(device) == pytest.approx(TTL, abs=10)
     time_passes(TTL)
     delivery.run()
-    _assert_final(device, DeliveryState.EXPIRED, "throttled")
+    assert_final(device, DeliveryState.EXPIRED, "throttled")
     assert len(service.requests) == 1
 
 
@@ -368,13 +207,13 @@ def test_a_service_that_fails_is_tried_again_after_a_while(
     announce()
     delivery.run()
     assert (delivery_to(device).state, delivery_to(device).error) == ("waiting", "unavailable")
-    assert 20 < _due_in(device) < 40
+    assert 20 < due_in(device) < 40
     assert (row_of(device).state, row_of(device).failures) == (DeviceState.LIVE, 1)
     assert len(service.requests) == 1
     time_passes(40)
     delivery.run()
-    _assert_final(device, DeliveryState.ACCEPTED, None)
-    _assert_unchanged(device)
+    assert_final(device, DeliveryState.ACCEPTED, None)
+    assert_unchanged(device)
 
 
 def test_a_service_that_is_down_is_tried_again_until_the_time_to_live_ends(
@@ -386,13 +225,13 @@ def test_a_service_that_is_down_is_tried_again_until_the_time_to_live_ends(
     for failures in range(1, 9):
         delivery.run()
         assert row_of(device).failures == failures
-        waits.append(_due_in(device))
+        waits.append(due_in(device))
         time_passes(waits[-1])
     assert all(later > sooner for sooner, later in pairwise(waits))
     time_passes(TTL)
     service.start()
     delivery.run()
-    _assert_final(device, DeliveryState.EXPIRED, "unavailable")
+    assert_final(device, DeliveryState.EXPIRED, "unavailable")
     assert service.requests == []
 
 
@@ -418,12 +257,12 @@ def test_what_has_outlived_its_time_is_not_sent(service: PushService, device: De
     announce()
     time_passes(TTL)
     assert not delivery.run()
-    _assert_final(device, DeliveryState.EXPIRED, None)
+    assert_final(device, DeliveryState.EXPIRED, None)
     assert service.requests == []
 
 
 def test_what_a_worker_that_died_had_claimed_is_sent_when_the_lease_ends(any_app: Flask, service: PushService) -> None:
-    device = _new_device(owner(), service)
+    device = new_device(owner(), service)
     announce()
     claim()
     delivery.run()
