@@ -1,6 +1,7 @@
 """Accounts: making them, finding them, and checking and changing their passwords."""
 
 import secrets
+from collections.abc import Callable
 from functools import cache
 from threading import BoundedSemaphore
 
@@ -15,6 +16,8 @@ from feedback_push.database import db
 
 _hasher = PasswordHasher()  # argon2id with the library's current parameters
 _room = BoundedSemaphore(2)  # one hash takes 64 MiB: a flood of sign-ins may take time, but not all the memory
+
+_before_deletion: list[Callable[[User], None]] = []
 
 
 class AccountError(Exception):
@@ -48,8 +51,16 @@ def set_password(user: User, password: str) -> None:
     audit.note(AuditEvent.PASSWORD_CHANGED, user)
 
 
+def before_deletion(tidy: Callable[[User], None]) -> Callable[[User], None]:
+    """Have this called for each account that is about to be deleted; it may commit."""
+    _before_deletion.append(tidy)
+    return tidy
+
+
 def delete(user: User) -> None:
     """Delete an account; the database takes its sessions and devices along."""
+    for tidy in _before_deletion:
+        tidy(user)
     audit.note(AuditEvent.ACCOUNT_DELETED, user)
     db.session.delete(user)
 

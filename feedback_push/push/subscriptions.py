@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flask_babel import lazy_gettext as _
 from sqlalchemy import ColumnElement, CursorResult, and_, case, delete, exists, func, or_, select, update
 
-from feedback_push.auth import audit
+from feedback_push.auth import accounts, audit
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db, insert, utcnow
 from feedback_push.push import chores
@@ -156,6 +156,14 @@ def _take_from_others(endpoint: str, user: User) -> None:
     others = theirs.where(Subscription.endpoint == endpoint, Subscription.user_id != user.id)
     for other in db.session.scalars(others).all():
         remove(endpoint, user=other)
+
+
+@accounts.before_deletion
+def lighten(user: User) -> None:
+    """Remove most deliveries to the browsers of a user who is to go: too many for one transaction."""
+    for device in db.session.scalars(select(Subscription.id).where(Subscription.user_id == user.id)).all():
+        while _lighten(device):
+            db.session.commit()
 
 
 def _is_on(endpoint: str, user: User) -> bool:

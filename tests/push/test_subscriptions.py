@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from feedback_push.auth import audit
+from feedback_push.auth import accounts, audit
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push import subscriptions
@@ -260,6 +260,22 @@ def test_nor_for_one_that_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     subscriptions.remove_device(removed, user=user)
     db.session.commit()
     assert [device.id for device in db.session.query(Subscription)] == [kept]
+    assert {each.subscription_id for each in db.session.query(Delivery)} == {kept}
+
+
+@pytest.mark.usefixtures("any_app")
+def test_nor_for_an_account_that_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = owner()
+    nowhere(user, 2)
+    [kept] = nowhere(owner("second@example.org"), 1)
+    for _ in range(5):
+        announce()
+    monkeypatch.setattr(subscriptions, "_DELIVERIES", 2)
+    accounts.delete(user)
+    db.session.rollback()
+    assert db.session.query(Delivery).count() == 5 + 1  # of the last device all transactions but one are over
+    accounts.delete(user)
+    db.session.commit()
     assert {each.subscription_id for each in db.session.query(Delivery)} == {kept}
 
 
