@@ -12,7 +12,7 @@ from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db, utcnow
-from feedback_push.push import deliveries, keys, outbox, subscriptions, trial
+from feedback_push.push import deliveries, keys, outbox, preferences, subscriptions, trial
 from feedback_push.push.models import Subscription
 
 LONGEST_NAME = 100
@@ -28,7 +28,7 @@ def show_devices() -> ResponseReturnValue:
     words_of_test = words.trial(*tested, utcnow())[0] if tested else None
     entry = tested[0] if tested else None
     told = {"reasons": reasons, "tested": entry, "words_of_test": words_of_test, "moved": push_status.moved()}
-    return page("admin/devices.html", devices=devices, **told)
+    return page("admin/devices.html", devices=devices, quiet_until=preferences.quiet_until(current_user), **told)
 
 
 @blueprint.get(f"/devices/tests/<{ID}:entry_id>.json")

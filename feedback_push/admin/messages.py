@@ -5,6 +5,7 @@ from typing import Any
 from flask import abort, jsonify, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext, pgettext
+from flask_login import current_user
 from sqlalchemy import Row
 
 from feedback_push.admin import ledger, shown
@@ -13,6 +14,7 @@ from feedback_push.admin.shown import Shown
 from feedback_push.database import db
 from feedback_push.feedback import inbox, lists, suspicion
 from feedback_push.feedback.models import LISTS, MessageState
+from feedback_push.push import preferences
 
 _EXCERPT = 280
 _OVERLAP = 20  # ids: of two messages that come together the later one may be seen first
@@ -33,6 +35,7 @@ def show_inbox() -> ResponseReturnValue:
         excerpt=_excerpt,
         suspicion_words=suspicion.words,
         all_selected=request.args.get("select") == "all",
+        quiet_until=preferences.quiet_until(current_user),
     )
 
 

@@ -104,7 +104,7 @@ def settings() -> ResponseReturnValue:
         db.session.commit()
         flash("saved", "settings")
         return redirect(url_for("admin.settings"), 303)
-    quiet_until = preferences.of(current_user).quiet_until(utcnow())
+    quiet_until = preferences.quiet_until(current_user)
     return page("admin/settings.html", form=form, quiet_until=quiet_until), 422 if form.is_submitted() else 200
 
 

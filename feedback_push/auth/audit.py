@@ -27,7 +27,7 @@ _WORDS = {
     AuditEvent.ACCOUNT_DELETED: _l("The account was deleted"),
     AuditEvent.DEVICE_ADDED: _l("Turned notifications on: %(device)s"),
     AuditEvent.DEVICE_REMOVED: _l("Turned notifications off: %(device)s"),
-    AuditEvent.DEVICE_RENAMED: _l("Renamed the device %(before)s to %(device)s"),
+    AuditEvent.DEVICE_RENAMED: _l("Renamed the device “%(before)s” to “%(device)s”"),
     AuditEvent.KEY_ROTATED: _l("A new key signs notifications"),
     AuditEvent.KEY_RETIRED: _l("The earlier key no longer signs notifications"),
     AuditEvent.MESSAGES_EXPORTED: _l("Exported messages: %(messages)s"),

@@ -9,7 +9,7 @@ from flask import current_app
 from sqlalchemy import delete, select
 
 from feedback_push.auth.models import User
-from feedback_push.database import db, insert
+from feedback_push.database import db, insert, utcnow
 from feedback_push.notification_rules import Burst, QuietHours
 from feedback_push.push import quiet
 from feedback_push.push.models import MutedKind, Preference, Shows
@@ -32,6 +32,11 @@ class Wishes:
 def of(user: User) -> Wishes:
     """The wishes of one administrator."""
     return wishes(db.session.get(Preference, user.id), user.time_zone)
+
+
+def quiet_until(user: User) -> datetime | None:
+    """When the quiet hours end that one administrator has now, if they have any."""
+    return of(user).quiet_until(utcnow())
 
 
 def muted_by(user: User) -> set[str]:

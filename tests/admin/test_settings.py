@@ -206,12 +206,13 @@ def test_a_zone_of_an_earlier_choice_can_be_kept(dashboard: Visitor, staff: User
     assert staff.time_zone == "Japan"
 
 
-def test_quiet_hours_that_last_are_told_in_the_administrators_zone(dashboard: Visitor, staff: User) -> None:
-    assert dashboard.read(PAGE).all(id="quiet-now") == []
+@pytest.mark.parametrize("page", ["/admin/", "/admin/devices", PAGE])
+def test_quiet_hours_that_last_are_told_in_the_administrators_zone(dashboard: Visitor, staff: User, page: str) -> None:
+    assert dashboard.read(page).all(id="quiet-now") == []
     staff.time_zone = "Asia/Kolkata"
     hours = quiet_now("Asia/Kolkata")
     wants(staff, quiet_hours=hours)
-    words = dashboard.read(PAGE).one(id="quiet-now").words
+    words = dashboard.read(page).one(id="quiet-now").words
     assert words.startswith("It is quiet now, until ")
     assert f"{int(f'{hours.end:%I}')}:{hours.end:%M}" in words
 

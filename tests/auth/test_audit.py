@@ -39,7 +39,7 @@ def test_an_entry_says_who_when_from_where_and_with_what(any_app: Flask, user: U
     assert (entry.address_hash, entry.browser, entry.count) == (address, "Firefox on Linux", 1)
     assert entry.detail == {"before": "Phone", "device": "My phone"}
     assert abs(entry.at - utcnow()) < timedelta(minutes=1)
-    assert audit.words(entry) == "Renamed the device Phone to My phone"
+    assert audit.words(entry) == "Renamed the device “Phone” to “My phone”"
 
 
 def test_a_command_has_no_address_and_no_browser(user: User) -> None:

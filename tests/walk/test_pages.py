@@ -1,5 +1,7 @@
 """Every page at three widths, light and dark, in every language: nothing overflows, moves or keeps people out."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ from playwright.sync_api import Browser, BrowserContext
 
 from feedback_push import create_app
 from feedback_push.language import LANGUAGES
+from tests.servers import CHECKOUT
 from tests.site import Site
 from tests.walk import sights
 from tests.walk.walker import EVERY_VIEW, Walker, sign_in
@@ -43,10 +46,12 @@ def test_every_page_is_as_it_should_be(context: BrowserContext, site: Site, lang
     walker = Walker(context, language, "pages")
     pages = addresses(site)
     visitors = {name: pages.pop(name) for name in list(pages) if name.startswith(_VISITORS)}
-    walk(walker, visitors)
+    for name in opened(walker, visitors):
+        walker.look(name, EVERY_VIEW)
     sign_in(walker.page)
     assert len(pages) >= 3
-    walk(walker, pages)
+    for name in opened(walker, pages):
+        walker.look(name, EVERY_VIEW)
     assert walker.complaints == []
 
 
@@ -60,9 +65,25 @@ def test_the_browser_knows_every_feature_that_it_is_told_to_keep_from_a_page(chr
         assert told == ["the last word"]
 
 
-def walk(walker: Walker, pages: dict[str, str]) -> None:
+@pytest.mark.parametrize("language", ["en"])
+def test_from_right_to_left_nothing_overflows_either(context: BrowserContext, site: Site, language: str) -> None:
+    walker = Walker(context, language, "right-to-left")
+    sign_in(walker.page)
+    for name in opened(walker, addresses(site)):
+        walker.page.evaluate("document.documentElement.dir = 'rtl'")
+        walker.view(name, [(390, "dark")])
+    assert walker.complaints == []
+
+
+def test_the_stylesheet_knows_no_left_and_right() -> None:
+    rules = (CHECKOUT / "static" / "site.css").read_text()
+    assert re.findall(r"[\w-]*\b(?:left|right)\b[\w-]*\s*[:;]", re.sub(r"/\*.*?\*/", "", rules, flags=re.DOTALL)) == []
+
+
+def opened(walker: Walker, pages: dict[str, str]) -> Iterator[str]:
+    """The name of each page, while it is open."""
     for name, address in pages.items():
         walker.start()
         answer = walker.page.goto(address)
         if answer and answer.headers.get("content-type", "").startswith("text/html"):
-            walker.look(name, EVERY_VIEW)
+            yield name

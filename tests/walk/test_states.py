@@ -23,7 +23,7 @@ _LISTS = {
     "list-new": "?list=new&q=zoe",
     "list-archived": "?list=archived",
     "list-spam": "?list=spam",
-    "found": "?q=wort",
+    "found": "?q=short",
     "nothing-found": "?q=nowhere",
     "dates": "?from=2020-01-01&until=2020-12-31",
     "selected": "?list=archived&select=all",
