@@ -12,7 +12,7 @@ from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db, utcnow
-from feedback_push.push import deliveries, keys, outbox, preferences, subscriptions, trial
+from feedback_push.push import deliveries, keys, outbox, preferences, second_thoughts, subscriptions, trial
 from feedback_push.push.models import Subscription
 
 LONGEST_NAME = 100
@@ -67,6 +67,7 @@ def pause_device(device_id: int) -> ResponseReturnValue:
     """Send no ordinary notification there until it is resumed."""
     device = _own(device_id)
     device.paused_at = device.paused_at or utcnow()
+    second_thoughts.pause(device)
     db.session.commit()
     return _back(device_id)
 

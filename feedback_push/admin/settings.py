@@ -17,7 +17,7 @@ from feedback_push import language
 from feedback_push.admin.pages import blueprint, page
 from feedback_push.database import db, utcnow
 from feedback_push.notification_rules import LARGEST_BURST, NO_BURST, USUAL_BURST, Burst, QuietHours
-from feedback_push.push import kinds, preferences, subscriptions, summaries
+from feedback_push.push import kinds, preferences, second_thoughts, subscriptions, summaries
 from feedback_push.push.models import Shows
 from feedback_push.typed_text import TypedForm
 
@@ -129,13 +129,15 @@ def _chosen() -> dict[str, Any]:
 def _choose(form: SettingsForm) -> None:
     _speak(form.language.data or None)
     current_user.time_zone = form.time_zone.data or None
+    muted = kinds.CHOOSABLE.keys() - set(form.kinds.data)
     preferences.save(
         current_user,
         shows=Shows(form.shows.data),
         quiet_hours=QuietHours(form.quiet_from.data, form.quiet_until.data) if form.quiet.data else None,
         burst=Burst(form.burst_count.data, int(form.burst_seconds.data)) if form.burst.data else NO_BURST,
-        muted=kinds.CHOOSABLE.keys() - set(form.kinds.data),
+        muted=muted,
     )
+    second_thoughts.want(current_user.id, shows=Shows(form.shows.data), muted=muted)
     summaries.release(current_user.id, utcnow())
 
 

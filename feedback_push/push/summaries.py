@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, func, select, update
+from sqlalchemy import ColumnElement, Row, func, literal_column, select, update
 
 from feedback_push.auth.models import User
-from feedback_push.database import db
+from feedback_push.database import BigInt, db
 from feedback_push.ids import among
 from feedback_push.push import kinds, outbox, preferences
 from feedback_push.push.kinds import Kind
@@ -17,6 +17,9 @@ from feedback_push.push.notification import Notification
 
 _LOOKED_AT = 1000  # deliveries that are due, by whose owners the work is divided
 _MOST_MESSAGES = 10_000  # that one transaction tells of; the count goes on in the next
+
+# With the plus SQLite does not begin with all that these devices have ever got: what is open has an index of its own.
+DEVICE: ColumnElement[int] = literal_column("+push_delivery.subscription_id", BigInt)
 
 
 def due(now: datetime) -> list[int]:
@@ -38,7 +41,7 @@ def make(user_id: int, now: datetime) -> None:
     if until := wishes.quiet_until(now):
         _hold(user_id, until)
         return
-    _lock_devices(user_id)
+    lock_devices(user_id)
     messages = _messages(user_id)
     for kind in kinds.CHOOSABLE.values():
         if of_kind := [message for message in messages if message.kind == kind.code]:
@@ -51,12 +54,13 @@ def release(user_id: int, now: datetime) -> None:
 
 
 def _hold(user_id: int, until: datetime) -> None:
-    _lock_devices(user_id)
+    lock_devices(user_id)
     _update(_held_for(user_id), held_until=until)
 
 
-def _lock_devices(user_id: int) -> None:
-    # In one order and before the deliveries, as the ledger does, or a removal could wait for this and this for it.
+def lock_devices(user_id: int) -> None:
+    """Lock a user's devices before their deliveries are changed."""
+    # In one order and first, as the ledger does, or a removal could wait for this and this for it.
     theirs = select(Subscription.id).where(Subscription.user_id == user_id).order_by(Subscription.id)
     locked = theirs.with_for_update(key_share=True).subquery()
     db.session.execute(select(func.count()).select_from(locked))
@@ -102,7 +106,7 @@ def _notification(kind: Kind, count: int) -> Notification:
 
 def _held_for(user_id: int) -> ColumnElement[bool]:
     theirs = select(Subscription.id).where(Subscription.user_id == user_id)
-    return Delivery.held_until.is_not(None) & Delivery.subscription_id.in_(theirs)
+    return Delivery.held_until.is_not(None) & DEVICE.in_(theirs)
 
 
 def _update(deliveries: ColumnElement[bool], **values: Any) -> None:

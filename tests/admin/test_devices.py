@@ -13,6 +13,7 @@ from feedback_push.push.models import Delivery, DeliveryState, DeviceState, Outb
 from feedback_push.push.subscriptions import BrowserSubscription
 from tests.admin.rows import device
 from tests.conftest import KEYS
+from tests.push.notes import announce
 from tests.visits import Visitor
 
 
@@ -44,7 +45,9 @@ def test_a_name_that_was_given_stays_when_the_browser_subscribes_again(
 
 
 def test_a_paused_device_says_so_until_it_is_resumed(dashboard: Visitor, phone: Subscription) -> None:
+    announce()
     press(dashboard, phone, "pause")
+    assert db.session.query(Delivery).count() == 0
     since = phone.paused_at
     assert since
     press(dashboard, phone, "pause")

@@ -236,3 +236,11 @@ def test_what_is_held_is_looked_at_when_the_wishes_change(dashboard: Visitor, st
 def _language(of: Subscription) -> str:
     db.session.refresh(of)
     return of.language
+
+
+def test_what_is_not_sent_yet_shows_what_is_chosen_now(dashboard: Visitor, staff: User) -> None:
+    device(staff)
+    announce()
+    assert dashboard.send(PAGE, shows="nothing").status_code == 303
+    db.session.rollback()
+    assert db.session.query(Delivery).one().shows == Shows.NOTHING
