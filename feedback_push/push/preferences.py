@@ -61,6 +61,18 @@ def allowed() -> list[Shows]:
 
 def save(user: User, *, shows: Shows, quiet_hours: QuietHours | None, burst: Burst, muted: Collection[str]) -> None:
     """Store what an administrator wants; `user.time_zone` is set before."""
+    _save(user, shows, quiet_hours, burst)
+    db.session.execute(delete(MutedKind).where(MutedKind.user_id == user.id))
+    for kind in sorted(muted):
+        db.session.execute(insert(MutedKind).values(user_id=user.id, kind=kind).on_conflict_do_nothing())
+
+
+def _save(user: User, shows: Shows, quiet_hours: QuietHours | None, burst: Burst) -> None:
+    usual = wishes(None, None)
+    if (shows, quiet_hours, burst) == (usual.shows, usual.quiet_hours, usual.burst):
+        # Whoever wants what the operator's settings say goes on with them when they change.
+        db.session.execute(delete(Preference).where(Preference.user_id == user.id))
+        return
     begin, end = (f"{quiet_hours.begin:%H:%M}", f"{quiet_hours.end:%H:%M}") if quiet_hours else (None, None)
     wanted = {
         "shows": shows,
@@ -71,9 +83,6 @@ def save(user: User, *, shows: Shows, quiet_hours: QuietHours | None, burst: Bur
     }
     row = insert(Preference).values(user_id=user.id, **wanted)
     db.session.execute(row.on_conflict_do_update(index_elements=[Preference.user_id], set_=wanted))
-    db.session.execute(delete(MutedKind).where(MutedKind.user_id == user.id))
-    for kind in sorted(muted):
-        db.session.execute(insert(MutedKind).values(user_id=user.id, kind=kind).on_conflict_do_nothing())
 
 
 def _less(one: Shows, other: Shows) -> Shows:

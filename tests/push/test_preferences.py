@@ -50,6 +50,14 @@ def test_without_a_choice_the_operators_settings_hold(strict_app: Flask) -> None
     assert preferences.of(owner()) == Wishes(Shows.NAME, NIGHT, Burst(3, 30), vilnius)
 
 
+def test_whoever_chooses_what_the_operator_has_set_goes_on_with_the_settings(strict_app: Flask) -> None:
+    user = owner()
+    wants(user, shows=Shows.NOTHING, quiet_hours=NIGHT, burst=Burst(3, 30))
+    assert db.session.query(Preference).count() == 1
+    wants(user, shows=Shows.NAME, quiet_hours=NIGHT, burst=Burst(3, 30))
+    assert db.session.query(Preference).count() == 0
+
+
 def test_a_choice_comes_before_the_operators_settings_but_shows_no_more(strict_app: Flask) -> None:
     user = owner()
     user.time_zone = "America/Lima"
