@@ -4,7 +4,7 @@ import os
 import secrets
 import sys
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import mkstemp
 
 from environs import Env
 from sqlalchemy.exc import OperationalError
@@ -23,7 +23,12 @@ _HEADER = """\
 def main() -> int:
     """Prepare everything and print how the first administrator signs in; runs in a process of its own."""
     env = config.source()
-    keep_secrets(env, config.instance_dir(env) / "secrets.env")
+    path = config.instance_dir(env) / "secrets.env"
+    try:
+        keep_secrets(env, path)
+    except OSError as error:
+        say(f"Cannot keep the secrets in {path}: {error.strerror}.", error=True)
+        return 1
     try:
         app = create_app(config.load())
         database.upgrade(app)
@@ -72,11 +77,16 @@ def _missing_secrets(env: Env) -> dict[str, str]:
 
 
 def _replace(path: Path, text: str) -> None:
-    with NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:  # mode 0600
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
+    descriptor, name = mkstemp(dir=path.parent, prefix=path.name)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink()
+        raise
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """feedback_push/standalone/first_run.py; the whole of it runs as the process that the launcher starts."""
 
+import errno
 import os
 import re
 import sqlite3
@@ -181,3 +182,15 @@ def test_bad_settings_stop_the_start_with_the_message_that_names_them_all() -> N
     assert refused.stderr.startswith("The settings cannot be used:\n  ADMIN_URL: ")
     assert "PUSH_TTL: " in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_disk_that_is_full_is_named_and_nothing_half_written_stays(
+    secrets_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert first_run.main() == 1
+    assert capsys.readouterr().err == f"Cannot keep the secrets in {secrets_file}: No space left on device.\n"
+    assert list(secrets_file.parent.iterdir()) == []
