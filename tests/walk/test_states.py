@@ -50,7 +50,7 @@ def look(walker: Walker, language: str) -> Callable[..., None]:
     """English at every width and in either colours, the others on the phone."""
 
     def look_at(name: str, status: int = 200) -> None:
-        walker.look(name, [PHONE, (390, "dark"), (768, "light"), DESK] if language == "en" else [PHONE], status)
+        walker.look(name, [PHONE, (768, "light"), DESK] if language == "en" else [PHONE], status)
         walker.start()
 
     walker.start()
