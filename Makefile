@@ -4,7 +4,7 @@ UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
 FUZZ := .venv-fuzz
-LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+LOCK := --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # Where the system's Python has been replaced by a later one, the environment's is a link to nothing: all is made anew.
 $(shell test -x $(BIN)/python || rm -f $(VENV)/.run-installed $(VENV)/.dev-installed)
