@@ -9,6 +9,7 @@ from benchmarks import sample
 from benchmarks.report import Table, Target, number
 from benchmarks.sample import Sample
 from benchmarks.site import KINDS
+from feedback_push.config import Settings
 
 LATENCIES = (0, 50, 200)  # ms
 TUTORIAL, SESSION, NODE = "webpush(), one by one", "webpush_async, one session", "node web-push, keep-alive"
@@ -89,7 +90,9 @@ def _limits(rows: dict[str, Row]) -> Iterator[str]:
                     f"{row.name} at {latency} ms: the machine is the limit, {busy:.2f} of its {cores} cores are busy, "
                     f"{service:.2f} with the push service."
                 )
-    yield "Nobody sends faster than what is in flight divided by the latency: 200 at 50 ms are 4,000 a second."
+    most = Settings.push_concurrency
+    limit = f"{most} at 50 ms are {most * 20:,} a second"
+    yield f"Nobody sends faster than what is in flight divided by the latency: {limit}."
 
 
 def _targets(rows: dict[str, Row]) -> Iterator[Target]:
