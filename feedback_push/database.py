@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
-from flask import Flask
+from flask import Flask, has_request_context, request
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, DateTime, Dialect, Index, Integer, MetaData, text
 from sqlalchemy.dialects import postgresql
@@ -17,6 +17,7 @@ from sqlalchemy.types import TypeDecorator
 
 from feedback_push import sqlite
 
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}  # RFC 9110: whoever uses them asks for no change
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -79,7 +80,7 @@ def init_app(app: Flask) -> None:
     db.init_app(app)
     if url.startswith("sqlite"):
         with app.app_context():
-            sqlite.make_safe_for_neighbours(db.engine)
+            sqlite.make_safe_for_neighbours(db.engine, reads_first=_only_asks)
 
 
 def upgrade(app: Flask) -> None:
@@ -110,6 +111,11 @@ def overwrite_what_is_deleted() -> None:
     """Leave nothing in the files of what is deleted from now on; PostgreSQL gives the room to other rows by itself."""
     if db.engine.dialect.name == "sqlite":
         sqlite.overwrite_what_is_deleted(db.engine)
+
+
+def _only_asks() -> bool:
+    """Whether this is a request that may write something by the way, like a visit, but was not made for it."""
+    return has_request_context() and request.method in SAFE_METHODS
 
 
 def _engine_options(url: str) -> dict[str, Any]:

@@ -53,11 +53,11 @@ def _problems() -> dict[str, str]:
 
 def _database() -> str | None:
     try:
-        db.session.execute(text("SELECT 1"))
+        db.session.execute(text("SELECT version_num FROM alembic_version"))  # which SQLite cannot answer by itself
     except SQLAlchemyError:
         return "does not answer"
     finally:
-        db.session.rollback()  # or visitors could not write to SQLite while the other questions wait for their answers
+        db.session.rollback()  # no transaction is open while the other questions wait for their answers
     return None
 
 

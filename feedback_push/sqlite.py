@@ -2,43 +2,58 @@
 
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from typing import Any, cast
 
 from sqlalchemy import Connection, Dialect, Engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from feedback_push import secret_files
 
 _PATIENCE = 15.0  # seconds, in line and then once more for another process
 _ASK_AGAIN = 0.002  # seconds
-# A deferred one that turns into a writer fails at once when another process has written since.
-_BEGIN = "BEGIN IMMEDIATE"
+# One that has read and turns into a writer fails at once when another process has written since.
+_BEGIN_TO_WRITE = "BEGIN IMMEDIATE"
+_WAIT = f"PRAGMA busy_timeout={_PATIENCE * 1000:.0f}"  # for whatever is not the beginning of a transaction
 
 
-def make_safe_for_neighbours(engine: Engine) -> None:
-    """Have every connection that the engine makes from now on keep what it is told, and stand in line to write."""
+def make_safe_for_neighbours(engine: Engine, *, reads_first: Callable[[], bool]) -> None:
+    """Have every connection that the engine makes from now on keep what it is told, and stand in line to write.
+
+    A transaction has the line's first place from its beginning, so that what it reads still holds when it writes; but
+    where `reads_first` says so, only from the first statement that may write, like PostgreSQL's at READ COMMITTED.
+    """
     turn = Lock()
+
+    def begin(connection: Connection) -> None:
+        driver = _driver_of(connection)
+        if reads_first():
+            driver.begin_to_read()
+        else:
+            _begin(driver.begin_to_write)
 
     def configure(connection: _Connection, _: ConnectionPoolEntry) -> None:
         connection.turn = turn
         # The driver's own transaction handling autocommits WITH … UPDATE … RETURNING.
         connection.isolation_level = None
-        for pragma in ("busy_timeout=15000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(_WAIT)
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
-        connection.execute("PRAGMA busy_timeout=0")  # from now on `begin` is what waits
 
     event.listen(engine, "do_connect", _prepare)
     event.listen(engine, "connect", configure)
-    event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "begin", begin)
+    event.listen(engine, "before_cursor_execute", _turn_into_writer)
 
 
 def overwrite_what_is_deleted(engine: Engine) -> None:
     """Write zeros over what is deleted from now on, and take what was out of the log; between transactions."""
     with closing(engine.raw_connection()) as connection:
-        for pragma in ("secure_delete=ON", "busy_timeout=15000", "wal_checkpoint(TRUNCATE)", "busy_timeout=0"):
+        for pragma in ("secure_delete=ON", "wal_checkpoint(TRUNCATE)"):
             connection.execute(f"PRAGMA {pragma}")
 
 
@@ -51,43 +66,66 @@ class _Connection(sqlite3.Connection):
     """
 
     turn: Lock
+    only_reads = False
     _has_turn = False
 
-    def take_turn(self) -> None:
-        self._has_turn = self.turn.acquire(timeout=_PATIENCE)
+    def begin_to_read(self) -> None:
+        """Begin a transaction that waits for nobody, as nobody waits for it."""
+        self.execute("BEGIN")
+        self.only_reads = True
 
-    def begin(self) -> bool:
-        """Begin a transaction that may write, within _PATIENCE; whether it has begun."""
+    def begin_to_write(self) -> None:
+        """Begin a transaction that may write; sqlite3.OperationalError after _PATIENCE, or twice that."""
+        self._has_turn = self.turn.acquire(timeout=_PATIENCE)
         until = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                self.execute(_BEGIN)
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    return False
+        try:
+            self.execute("PRAGMA busy_timeout=0")
+            while not self._has_begun(until):
                 time.sleep(_ASK_AGAIN)
-            else:
-                return True
+        except BaseException:
+            self._end_turn()
+            raise
+        finally:
+            self.execute(_WAIT)
+        self.only_reads = False
+
+    def turn_into_writer(self) -> None:
+        """End what only reads and begin anew; where that fails, the next statement that may write tries it again."""
+        super().rollback()
+        self.begin_to_write()
+
+    def _has_begun(self, until: float) -> bool:
+        try:
+            self.execute(_BEGIN_TO_WRITE)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            return False
+        return True
 
     def commit(self) -> None:
         try:
             super().commit()
         finally:
-            self.end_turn()
+            self._end()
 
     def rollback(self) -> None:
         try:
             super().rollback()
         finally:
-            self.end_turn()
+            self._end()
 
     def close(self) -> None:
         try:
             super().close()
         finally:
-            self.end_turn()
+            self._end()
 
-    def end_turn(self) -> None:
+    def _end(self) -> None:
+        self.only_reads = False
+        self._end_turn()
+
+    def _end_turn(self) -> None:
         if self._has_turn:
             self._has_turn = False
             self.turn.release()
@@ -101,12 +139,18 @@ def _prepare(_dialect: Dialect, _record: ConnectionPoolEntry, named: list[Any], 
         secret_files.create_private(path)
 
 
-def _begin_immediate(connection: Connection) -> None:
-    driver = cast(_Connection, connection.connection.dbapi_connection)
-    driver.take_turn()
+def _turn_into_writer(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+    driver = _driver_of(connection)
+    if driver.only_reads and not statement.startswith("SELECT"):
+        _begin(driver.turn_into_writer)
+
+
+def _begin(begin: Callable[[], None]) -> None:
     try:
-        if not driver.begin():
-            connection.exec_driver_sql(_BEGIN)  # for the error, as SQLAlchemy gives it
-    except BaseException:
-        driver.end_turn()
-        raise
+        begin()
+    except sqlite3.OperationalError as error:
+        raise OperationalError(_BEGIN_TO_WRITE, None, error) from error
+
+
+def _driver_of(connection: Connection) -> _Connection:
+    return cast(_Connection, connection.connection.dbapi_connection)

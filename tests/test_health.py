@@ -111,3 +111,8 @@ def test_the_site_is_ready_as_soon_as_a_worker_answers(
     with servers.running(command, tmp_path / "worker.log", environment=environment, stop=signal.SIGQUIT):
         servers.wait_until(lambda: ready(visitor)[0] == 200, 30, "the worker's start")
         assert ready(visitor) == (200, {"status": "ready"})
+
+
+def test_a_database_without_its_tables_is_not_ready(visit: Visit, tmp_path: Path) -> None:
+    visitor = visit(database_url=f"sqlite:///{tmp_path / 'empty.db'}", redis_url=f"redis://{nobody()}/0")
+    assert "database" in problems(visitor)

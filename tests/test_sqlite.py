@@ -4,7 +4,7 @@ import time
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, func, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from feedback_push import sqlite
@@ -56,3 +56,48 @@ def test_who_stands_in_line_for_too_long_is_told_and_holds_up_nobody(
         assert first.execute(select(1)).scalar() == 1
         first.invalidate()  # which ends its turn too
         assert second.execute(select(1)).scalar() == 1
+
+
+def test_a_request_that_only_asks_waits_for_nobody_and_keeps_nobody_waiting(app: Flask) -> None:
+    with db.engine.connect() as writer:
+        _write(writer, "first")
+        with app.test_request_context():
+            assert _names() == []
+            writer.commit()
+            _write(writer, "second")
+            writer.commit()
+            assert _names() == []  # still as at its beginning
+            db.session.rollback()
+            assert _names() == ["first", "second"]
+
+
+def test_a_request_that_writes_after_all_stands_in_line_and_then_sees_what_has_come(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)
+    with db.engine.connect() as other:
+        _write(other, "first")
+        with app.test_request_context():
+            assert _names() == []
+            for _ in range(2):  # the second time too: nothing may be written outside a transaction
+                with pytest.raises(OperationalError, match="locked"):
+                    _change()
+            other.commit()  # who has read before that could not write any more
+            _change()
+            assert _names() == ["changed"]
+            with pytest.raises(OperationalError, match="locked"):
+                other.execute(update(Message).values(submitter_name="lost"))
+            db.session.commit()
+    assert _names() == ["changed"]
+
+
+def _names() -> list[str]:
+    return list(db.session.scalars(select(Message.submitter_name)))
+
+
+def _change() -> None:
+    db.session.execute(update(Message).values(submitter_name="changed"))
+
+
+def _write(connection: Connection, name: str) -> None:
+    connection.execute(insert(Message).values(submitter_name=name, submitter_email="", content="…"))
