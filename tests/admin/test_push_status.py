@@ -44,6 +44,7 @@ def test_without_keys_there_is_no_push_to_speak_of(settings: Settings, owner: Us
     off = replace(settings, vapid_private_key="", vapid_public_key="", vapid_subject="")
     with create_app(off).app_context():
         assert push_status.current(owner) is None
+        db.session.remove()
         db.engine.dispose()
 
 

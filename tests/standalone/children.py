@@ -50,9 +50,9 @@ def pid_in(notes: Path) -> int:
 
 def launch(notes: Path, *, nohup: bool = False) -> subprocess.Popen[str]:
     """A launcher in a terminal of its own, with one child that writes down what happens to it."""
-    command = [sys.executable, "-c", LAUNCHER, NOTING, str(notes)]
+    how = ["nohup"] if nohup else ["env", "--default-signal=HUP"]  # the tests themselves may run under nohup
     return subprocess.Popen(
-        ["nohup", *command] if nohup else command,
+        [*how, sys.executable, "-c", LAUNCHER, NOTING, str(notes)],
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,
