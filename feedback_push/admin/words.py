@@ -53,6 +53,12 @@ _UNKNOWN = lazy_gettext(
 _UNKNOWN_TO_SAFARI = lazy_gettext(
     "Whether it was shown is not known: Safari shows notifications by itself and does not report it."
 )
+_NOT_SEEN = lazy_gettext(
+    "Not arrived within 15 seconds: the device may be off or out of reach, or its browser may not report what it shows."
+)
+_NOT_SEEN_BY_SAFARI = lazy_gettext(
+    "Sent. Whether it was shown is not known: Safari shows notifications by itself and does not report it."
+)
 _APPLE = ".push.apple.com/"
 
 
@@ -92,7 +98,7 @@ def trial(entry: OutboxEntry, delivery: Delivery | None, now: datetime) -> tuple
         return gettext("Arrived after %(seconds)s s.", seconds=seconds), True
     if delivery and (why := reason(delivery)):
         final = delivery.state in (DeliveryState.FAILED, DeliveryState.EXPIRED)
-        return f"{why} {next_step(delivery) or ''}".strip(), final
+        return _followed(why, next_step(delivery)), final
     if now - entry.created_at < TRIAL_WAITS:
         return gettext("On its way …"), False
     if delivery is None:
@@ -100,5 +106,10 @@ def trial(entry: OutboxEntry, delivery: Delivery | None, now: datetime) -> tuple
             return str(_REASONS[errors.Gone.code]), True
         return gettext("No worker has taken it within 15 seconds: is one running?"), False
     if delivery.state == DeliveryState.ACCEPTED:
-        return gettext("Not arrived within 15 seconds.") + f" {next_step(delivery)}", True
+        return str(_NOT_SEEN_BY_SAFARI if _APPLE in delivery.subscription.endpoint else _NOT_SEEN), True
     return gettext("Not arrived within 15 seconds: the push service has not answered yet."), False
+
+
+def _followed(why: str, then: str | None) -> str:
+    # Translators: two whole sentences, why a test did not arrive and what can be done; only their order and the space.
+    return why if then is None else gettext("%(reason)s %(next_step)s", reason=why, next_step=then)

@@ -71,8 +71,8 @@ def test_a_test_is_a_notification_for_that_device_alone(dashboard: Visitor, phon
 TOLD: list[tuple[dict[str, Any], str, bool]] = [
     ({"state": DeliveryState.WAITING}, "the push service has not answered yet", False),
     ({"state": DeliveryState.WAITING, "error": "unavailable"}, "The push service could not be reached.", False),
-    ({"state": DeliveryState.FAILED, "error": "gone"}, "The browser has unsubscribed.", True),
-    ({"state": DeliveryState.ACCEPTED}, "Not arrived within 15 seconds. Whether it was shown is not known", True),
+    ({"state": DeliveryState.FAILED, "error": "gone"}, "The browser has unsubscribed. Nothing more is sent", True),
+    ({"state": DeliveryState.ACCEPTED}, "Not arrived within 15 seconds: the device may be off", True),
 ]
 
 

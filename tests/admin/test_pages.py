@@ -207,15 +207,18 @@ def test_after_a_rotation_the_devices_page_tells_how_many_have_moved(dashboard: 
 
 def test_what_is_wrong_with_a_device_is_said(dashboard: Visitor, staff: User) -> None:
     device(staff, name="Fine", last_accepted_at=datetime(2026, 1, 31, 12, tzinfo=UTC))
-    device(staff, name="Failing", failures=3)
+    device(staff, name="Failing", failures=5)
+    device(staff, name="Slow", failures=4)
     device(staff, name="Once", failures=1)
     device(staff, name="Stale", state=DeviceState.STALE)
     page = dashboard.read("/admin/devices")
     words = page.one(id="devices").words
     assert "Last sent Jan 31, 2026, 12:00:00 PM" in words
-    assert "3 tries in a row did not get through." in words
+    assert "5 tries in a row did not get through." in words
     assert "1 try did not get through." in words
     assert [pill.words for pill in page.all("span", class_="pill stale")] == ["Needs a visit"]
+    assert [pill.words for pill in page.all("span", class_="pill failed")] == ["Not reached"]
+    assert [pill.words for pill in page.all("span", class_="pill live")] == ["On", "On", "On"]
     assert "It belongs to an earlier key" in words
 
 
