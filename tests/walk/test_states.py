@@ -217,3 +217,17 @@ _DONE = {
     "account-errors": mistype_the_password,
 }
 _STATUSES = {"settings-errors": 422, "account-errors": 422}
+
+
+def test_on_a_phone_the_dates_and_the_way_back_to_all_are_one_line(walker: Walker, site: Site) -> None:
+    walker.start()
+    sign_in(walker.page)
+    walker.page.goto(urljoin(site.dashboard, _LISTS["found"]))
+    middles = [
+        box["y"] + box["height"] / 2
+        for part in ("details > summary", "> a")
+        if (box := walker.page.locator(f".finder {part}").bounding_box())
+    ]
+    assert len(middles) == 2
+    assert abs(middles[0] - middles[1]) < 3
+    walker.view("finder", [PHONE, DESK])
