@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from flask import current_app
-from sqlalchemy import CursorResult, delete, select
+from sqlalchemy import ColumnElement, CursorResult, delete, func, select
 
 from feedback_push.database import db, utcnow
 from feedback_push.ids import among
 from feedback_push.push import doorbell, kinds
-from feedback_push.push.models import Delivery, OutboxEntry
+from feedback_push.push.models import Delivery, OutboxEntry, Subscription
 from feedback_push.push.notification import Notification
 
 MOST_DELIVERIES = 5000  # that one transaction removes: less than half a second of SQLite
@@ -60,7 +60,9 @@ def lighten(entry_ids: Iterable[int]) -> bool:
 
     To remove an entry for ten thousand devices, or a hundred of them, takes too long for one transaction.
     """
-    some = select(Delivery.id).where(among(Delivery.outbox_id, entry_ids)).limit(MOST_DELIVERIES).scalar_subquery()
+    theirs = among(Delivery.outbox_id, list(entry_ids))
+    _lock_devices(theirs)
+    some = select(Delivery.id).where(theirs).limit(MOST_DELIVERIES).scalar_subquery()
     removed = db.session.execute(delete(Delivery).where(Delivery.id.in_(some)))
     return cast("CursorResult[Any]", removed).rowcount == MOST_DELIVERIES
 
@@ -83,3 +85,10 @@ def remove_older(before: datetime, most: int) -> int:
         return 1
     remove(ids)
     return len(ids)
+
+
+def _lock_devices(deliveries: ColumnElement[bool]) -> None:
+    # Of what may just be under way, in the order of the ledger, or its worker and this could wait for each other.
+    open_ = select(Delivery.subscription_id).where(deliveries, Delivery.due_at.is_not(None))
+    locked = select(Subscription.id).where(Subscription.id.in_(open_)).order_by(Subscription.id)
+    db.session.execute(select(func.count()).select_from(locked.with_for_update(key_share=True).subquery()))

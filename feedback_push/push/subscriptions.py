@@ -161,7 +161,8 @@ def _take_from_others(endpoint: str, user: User) -> None:
 @accounts.before_deletion
 def lighten(user: User) -> None:
     """Remove most deliveries to the browsers of a user who is to go: too many for one transaction."""
-    for device in db.session.scalars(select(Subscription.id).where(Subscription.user_id == user.id)).all():
+    mine = select(Subscription.id).where(Subscription.user_id == user.id).order_by(Subscription.id)
+    for device in db.session.scalars(mine).all():
         while _lighten(device):
             db.session.commit()
 
@@ -183,6 +184,8 @@ def _remove(which: ColumnElement[bool], user: User) -> None:
 
 def _lighten(device: int) -> bool:
     """Remove some of the deliveries of a browser that is to go; whether there may be more."""
+    # The device before its deliveries, in the order of the ledger, or its worker and this could wait for each other.
+    db.session.execute(select(Subscription.id).where(Subscription.id == device).with_for_update())
     some = select(Delivery.id).where(Delivery.subscription_id == device).limit(_DELIVERIES).scalar_subquery()
     removed = db.session.execute(delete(Delivery).where(Delivery.id.in_(some)))
     return cast("CursorResult[Any]", removed).rowcount == _DELIVERIES

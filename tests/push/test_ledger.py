@@ -1,5 +1,6 @@
 """The ledger: each result changes its delivery, its device and its origin as the table says, and nothing else."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -7,9 +8,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, select, text
 
+from feedback_push.auth import accounts
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
-from feedback_push.push import claims, ledger, origins
+from feedback_push.push import claims, ledger, origins, outbox, subscriptions
 from feedback_push.push.claims import Claimed
 from feedback_push.push.errors import (
     Gone,
@@ -62,6 +64,20 @@ def _record(*results: tuple[Claimed, PushError | None]) -> datetime:
     ledger.record(made, now)
     db.session.commit()
     return now
+
+
+def _remove_device() -> None:
+    subscriptions.remove(db.session.query(Subscription).one().endpoint, user=db.session.query(User).one())
+
+
+def _remove_account() -> None:
+    accounts.delete(db.session.query(User).one())
+
+
+def _remove_entry() -> None:
+    entries = [db.session.query(OutboxEntry).one().id]
+    outbox.lighten(entries)
+    outbox.remove(entries)
 
 
 def _delivery() -> Delivery:
@@ -300,6 +316,29 @@ def test_workers_that_record_for_the_same_devices_at_once_do_not_block_each_othe
     side_by_side(any_app, 4, record_one)
     assert db.session.query(Delivery).filter_by(state=DeliveryState.WAITING, error=None).count() == 0
     assert db.session.query(HeldOrigin).count() <= 1
+
+
+@pytest.mark.parametrize("removal", [_remove_device, _remove_account, _remove_entry])
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_removes_deliveries_in_steps_and_a_worker_that_records_do_not_wait_for_each_other(
+    any_app: Flask, user: User, removal: Callable[[], None]
+) -> None:
+    nowhere(user, 1)
+    announce()
+    [claimed] = claim()
+
+    def remove() -> None:
+        with any_app.app_context():
+            removal()
+            db.session.commit()
+
+    with ThreadPoolExecutor(1) as other:
+        db.session.execute(select(Subscription.id).with_for_update(key_share=True))  # as the ledger does first
+        removing = other.submit(remove)
+        servers.wait_until(_somebody_waits_for_a_lock)
+        _record((claimed, None))
+        removing.result(10)
+    assert db.session.query(Delivery).count() == 0
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
