@@ -19,12 +19,15 @@ export const newest = Number(card?.dataset.newest ?? 0);
 export function show(state, facts, { visible, settled }) {
   if (!card) return;
   const focused = document.activeElement;
+  // Where nothing is remembered, less may be to say than was guessed: the card keeps its room, so that nothing moves.
+  const decided = settled && card.dataset.state === "checking";
+  card.style.minBlockSize = decided ? `${card.getBoundingClientRect().height}px` : "";
   reveal("when", (states) => states.split(" ").includes(state));
   reveal("browser", (family) => family === browserFamily(facts));
   reveal("trouble", (kind) => kind === facts.trouble?.kind);
   reveal("failing", (endpoint) => state === "on-but-failing" && endpoint === lastEndpoint.get());
   for (const element of card.querySelectorAll("[data-detail]")) element.textContent = facts.trouble?.detail ?? "";
-  card.dataset.looks = state;
+  if (!(decided && state === "on" && card.dataset.looks !== "checking")) card.dataset.looks = state;
   if (settled) card.dataset.state = state;
   card.hidden = !visible;
   // The button that was clicked may be gone now, and the focus must not fall back to the top of the page.

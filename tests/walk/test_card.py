@@ -133,6 +133,20 @@ def test_every_state_of_the_card_is_as_it_should_be(
     assert walker.complaints == []
 
 
+def test_nothing_moves_on_the_devices_page_where_the_browser_remembers_nothing(
+    chromium: Browser, site: Site, signed_in: tuple[StorageState, str]
+) -> None:
+    context = chromium.new_context(base_url=site.url, locale="en", storage_state={**signed_in[0], "origins": []})
+    context.add_init_script(f"({_MAKE_UP})({json.dumps({'subscribed': True, 'remembered': {}})})")
+    walker = Walker(context, "en", "card")
+    walker.start()
+    walker.page.goto(urljoin(site.dashboard, "devices"))
+    walker.page.wait_for_selector("#push[data-state=on]")
+    walker.look("on-unremembered", [PHONE], part="#push")
+    context.close()
+    assert walker.complaints == []
+
+
 @pytest.mark.parametrize("language", [language for language in LANGUAGES if language != "en"])
 def test_the_words_of_every_state_fit_in_every_language(
     chromium: Browser, site: Site, signed_in: tuple[StorageState, str], language: str
