@@ -25,11 +25,12 @@ def _load_user(token: str) -> User | None:
         if alone:
             db.session.rollback()  # or others would wait for the transaction of a stranger who has an old cookie
         return None
+    user = found.user  # held on to, because the commit lets go of it, and nothing else knows its token
     if alone and sessions.note_visit(found):
         if found.remembered:
             session["_remember"] = "set"  # Flask-Login then sends its cookie again, for 14 days from now
         db.session.commit()
-    return found.user
+    return user
 
 
 @blueprint.route("/login", methods=["GET", "POST"])

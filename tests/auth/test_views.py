@@ -351,3 +351,15 @@ def test_nobody_waits_for_whoever_changes_a_password(client: Visitor, staff: Use
     slow.clear()
     make_user("ada@example.org")
     assert slow == ["hash"]
+
+
+def test_signing_out_ends_the_session_also_where_that_request_is_the_first_for_minutes(
+    client: Visitor, staff: User
+) -> None:
+    client.sign_in(staff.email, PASSWORD)
+    token = client.read("/admin/").fields["csrf_token"]
+    db.session.execute(update(Session).values(last_seen_at=utcnow() - timedelta(hours=1)))
+    db.session.commit()
+    db.session.remove()  # or this test would hold the user for the request
+    client.post("/logout", data={"csrf_token": token}, headers={"Referer": client.site})
+    assert db.session.query(Session).count() == 0
