@@ -9,10 +9,10 @@ from flask_wtf.csrf import generate_csrf
 from feedback_push import browser_name, language, security
 from feedback_push.database import db, utcnow
 from feedback_push.extensions import csrf, limiter
-from feedback_push.push import keys, receipts, subscriptions
+from feedback_push.push import browser_subscription, keys, receipts, subscriptions
+from feedback_push.push.browser_subscription import BrowserSubscription, SubscriptionRefused
 from feedback_push.push.endpoints import EndpointPolicy
 from feedback_push.push.receipts import Event
-from feedback_push.push.subscriptions import BrowserSubscription, SubscriptionRefused
 
 LARGEST_BODY = 8192  # bytes; a subscription has about 500
 LARGEST_RECEIPT = 1024  # bytes; it has about 90
@@ -53,7 +53,7 @@ def subscribe() -> ResponseReturnValue:
     except SubscriptionRefused as error:
         return jsonify(error=_("The subscription of this browser cannot be used: %(reason)s", reason=error)), 422
     try:
-        vapid_public_key = subscriptions.key_of(body, keys.ring_now().live) or current
+        vapid_public_key = browser_subscription.key_of(body, keys.ring_now().live) or current
     except SubscriptionRefused as error:
         return jsonify(error=str(error)), 422
     name = browser_name.guess(request.user_agent.string)

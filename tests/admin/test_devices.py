@@ -9,8 +9,8 @@ from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db, utcnow
 from feedback_push.push import subscriptions
+from feedback_push.push.browser_subscription import BrowserSubscription
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
-from feedback_push.push.subscriptions import BrowserSubscription
 from tests.admin.rows import device
 from tests.conftest import KEYS
 from tests.push.notes import announce

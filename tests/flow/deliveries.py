@@ -9,8 +9,8 @@ from sqlalchemy import select, update
 from feedback_push.auth import accounts
 from feedback_push.database import db, utcnow
 from feedback_push.push import claims, subscriptions
+from feedback_push.push.browser_subscription import BrowserSubscription
 from feedback_push.push.models import Delivery, DeliveryState, HeldOrigin, OutboxEntry, Subscription
-from feedback_push.push.subscriptions import BrowserSubscription
 from tests import servers
 from tests.conftest import KEYS, make_user
 from tests.doubles.push_device import Device

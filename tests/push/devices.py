@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push import subscriptions
+from feedback_push.push.browser_subscription import BrowserSubscription
 from feedback_push.push.models import Delivery, DeviceState, Subscription
-from feedback_push.push.subscriptions import BrowserSubscription
 from tests.conftest import KEYS
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService

@@ -1,67 +1,26 @@
-"""Subscriptions: what a browser sends is checked, kept once under its newest owner, and forgotten on request."""
+"""Subscriptions: a browser is kept once under its newest owner, and forgotten on request."""
 
-import base64
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import update
 
 from feedback_push.auth import accounts, audit
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push import subscriptions
-from feedback_push.push.endpoints import EndpointPolicy
+from feedback_push.push.browser_subscription import BrowserSubscription
 from feedback_push.push.models import Delivery, DeviceState, Subscription
-from feedback_push.push.subscriptions import BrowserSubscription, SubscriptionRefused
 from tests.conftest import KEYS
 from tests.push.devices import nowhere, owner
-from tests.push.malformed import GOOD, POINT, SECRET, SUBSCRIPTIONS
+from tests.push.malformed import GOOD, POINT, SECRET
 from tests.push.notes import announce
 from tests.push.statements import heard
 
-POLICY = EndpointPolicy(hosts=("127.0.0.1",), private_allowed=True)
 ENDPOINT: str = GOOD["endpoint"]
 BROWSER = BrowserSubscription(ENDPOINT, POINT, SECRET)
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(ENDPOINT) | st.just(POINT),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["endpoint", "keys", "p256dh", "auth"]), inner, max_size=4)
-    ),
-    max_leaves=8,
-)
-
-
-def test_what_a_browser_sends_is_read() -> None:
-    assert BrowserSubscription.parse(GOOD, POLICY) == BROWSER
-
-
-@pytest.mark.parametrize(
-    "spell", [base64.urlsafe_b64encode, base64.b64encode, lambda raw: base64.urlsafe_b64encode(raw).rstrip(b"=")]
-)
-def test_keys_are_kept_in_one_spelling(spell: Callable[[bytes], bytes]) -> None:
-    secret = b"\xff\xef\xbe" * 5 + b"\xff"
-    keys = {"p256dh": spell(base64.urlsafe_b64decode(POINT + "=")).decode(), "auth": spell(secret).decode()}
-    browser = BrowserSubscription.parse({"endpoint": ENDPOINT, "keys": keys}, POLICY)
-    assert browser == BrowserSubscription(ENDPOINT, POINT, base64.urlsafe_b64encode(secret).rstrip(b"=").decode())
-
-
-@pytest.mark.parametrize(("data", "words"), SUBSCRIPTIONS)
-def test_anything_else_is_refused_in_words(data: Any, words: str) -> None:
-    with pytest.raises(SubscriptionRefused, match=words):
-        BrowserSubscription.parse(data, POLICY)
-
-
-@given(_JSON)
-def test_any_json_is_either_read_or_refused(data: Any) -> None:
-    with pytest.raises(SubscriptionRefused):
-        BrowserSubscription.parse(data, POLICY)
 
 
 def test_a_browser_is_stored_as_a_living_device(any_app: Flask) -> None:

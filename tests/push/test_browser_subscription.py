@@ -1,0 +1,50 @@
+"""What a browser sends to subscribe is checked, and its keys are kept in one spelling."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedback_push.push.browser_subscription import BrowserSubscription, SubscriptionRefused
+from feedback_push.push.endpoints import EndpointPolicy
+from tests.push.malformed import GOOD, POINT, SECRET, SUBSCRIPTIONS
+
+POLICY = EndpointPolicy(hosts=("127.0.0.1",), private_allowed=True)
+ENDPOINT: str = GOOD["endpoint"]
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(ENDPOINT) | st.just(POINT),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["endpoint", "keys", "p256dh", "auth"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+def test_what_a_browser_sends_is_read() -> None:
+    assert BrowserSubscription.parse(GOOD, POLICY) == BrowserSubscription(ENDPOINT, POINT, SECRET)
+
+
+@pytest.mark.parametrize(
+    "spell", [base64.urlsafe_b64encode, base64.b64encode, lambda raw: base64.urlsafe_b64encode(raw).rstrip(b"=")]
+)
+def test_keys_are_kept_in_one_spelling(spell: Callable[[bytes], bytes]) -> None:
+    secret = b"\xff\xef\xbe" * 5 + b"\xff"
+    keys = {"p256dh": spell(base64.urlsafe_b64decode(POINT + "=")).decode(), "auth": spell(secret).decode()}
+    browser = BrowserSubscription.parse({"endpoint": ENDPOINT, "keys": keys}, POLICY)
+    assert browser == BrowserSubscription(ENDPOINT, POINT, base64.urlsafe_b64encode(secret).rstrip(b"=").decode())
+
+
+@pytest.mark.parametrize(("data", "words"), SUBSCRIPTIONS)
+def test_anything_else_is_refused_in_words(data: Any, words: str) -> None:
+    with pytest.raises(SubscriptionRefused, match=words):
+        BrowserSubscription.parse(data, POLICY)
+
+
+@given(_JSON)
+def test_any_json_is_either_read_or_refused(data: Any) -> None:
+    with pytest.raises(SubscriptionRefused):
+        BrowserSubscription.parse(data, POLICY)
