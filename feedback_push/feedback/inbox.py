@@ -52,6 +52,8 @@ def find(message_id: int) -> Message | None:
 
 def mark_read(message: Message) -> None:
     """Remember when a message was opened first."""
+    if message.read_at and message.state != MessageState.NEW:
+        return  # or it would wait for its turn to write, only to write nothing
     # By what it is now, not when it was read: somebody else may just be moving or erasing it.
     unopened = or_(Message.read_at.is_(None), Message.state == MessageState.NEW)
     opened = {

@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
+from feedback_push import sqlite
 from feedback_push.auth.models import User
 from feedback_push.database import db
-from feedback_push.feedback.models import MessageState
+from feedback_push.feedback.models import Message, MessageState
 from feedback_push.feedback.suspicion import Suspicion
 from tests.conftest import PASSWORD, make_user
 from tests.feedback.messages import message, receive
@@ -136,3 +138,14 @@ def test_what_was_set_aside_says_why_in_the_list_and_on_its_page(visitor: Visito
     assert why in visitor.read(f"/admin/messages/{caught.id}").one(id="suspected").words
     for other in (marked, unknown):
         assert visitor.read(f"/admin/messages/{other.id}").all(id="suspected") == []
+
+
+def test_who_opens_what_is_read_waits_for_no_writer(dashboard: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = receive()
+    address = f"/admin/messages/{stored.id}"
+    assert dashboard.get(address).status_code == 200
+    monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)  # seconds, after which whoever waits fails
+    with db.engine.connect() as writer:
+        writer.execute(update(Message).values(submitter_name="Ada"))
+        assert dashboard.get(address).status_code == 200
+        writer.rollback()
