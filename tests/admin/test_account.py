@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from feedback_push.auth import accounts, audit, sessions
-from feedback_push.auth.models import AuditEntry, AuditEvent, User
-from feedback_push.database import db
+from feedback_push.auth.models import AuditEntry, AuditEvent, Session, User
+from feedback_push.database import db, utcnow
 from tests.conftest import PASSWORD, make_user
 from tests.visits import Page, Visit, Visitor
 
@@ -39,6 +39,13 @@ def press(visitor: Visitor, action: str) -> Page:
     assert page.one("form", action=action)
     assert visitor.post(action, data={"csrf_token": page.fields["csrf_token"]}).location == "/admin/account"
     return visitor.read("/admin/account")
+
+
+def minutes_pass() -> None:
+    """Let the next request be one whose visit is written down."""
+    db.session.execute(update(Session).values(last_seen_at=utcnow() - timedelta(minutes=6)))
+    db.session.commit()
+    db.session.remove()  # or this test would hold the user for the request, whose token is known to that object only
 
 
 def ends(page: Page) -> list[str]:
@@ -72,6 +79,15 @@ def test_a_browser_that_is_remembered_stays_so_after_a_change(
     assert [session.remembered for session in sessions.of(staff)] == [bool(remember)]
     here.delete_cookie("session", domain="127.0.0.1")
     assert here.signed_in() is bool(remember)
+
+
+def test_it_stays_so_also_where_the_change_is_the_first_request_for_minutes(app: Flask, staff: User) -> None:
+    here = browser(app, staff, remember="y")
+    token = here.read("/admin/account").fields["csrf_token"]
+    minutes_pass()
+    form = {"current": PASSWORD, "new": NEW, "again": NEW, "csrf_token": token}
+    assert here.post("/admin/account/password", data=form).status_code == 303
+    assert [session.remembered for session in db.session.query(Session)] == [True]
 
 
 @pytest.mark.parametrize(
@@ -142,6 +158,16 @@ def test_one_session_can_be_ended(any_app: Flask) -> None:
     assert not phone.signed_in()
     assert here.signed_in()
     assert here.post(action, data={"csrf_token": page.fields["csrf_token"]}).status_code == 303
+
+
+def test_ending_the_others_as_the_first_request_for_minutes_keeps_the_own_session(app: Flask, staff: User) -> None:
+    other, here = browser(app, staff, IPHONE), browser(app, staff)
+    token = here.read("/admin/account").fields["csrf_token"]
+    minutes_pass()
+    answer = here.post("/admin/account/sessions/end-others", data={"csrf_token": token})
+    assert answer.location == "/admin/account"
+    assert here.signed_in()
+    assert not other.signed_in()
 
 
 def test_all_others_can_be_ended_at_once(any_app: Flask) -> None:
