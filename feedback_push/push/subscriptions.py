@@ -15,7 +15,6 @@ from feedback_push.push.browser_subscription import BrowserSubscription
 from feedback_push.push.models import Delivery, DeviceState, Subscription
 
 FAILING = 5  # tries in a row without getting through, in about seven minutes: fewer are nothing to worry about
-_NOT_WELL = 3  # failures in a row
 _KEEP_GONE = timedelta(days=30)
 _MOST_TROUBLED = 20
 _DELIVERIES = 5000  # of a browser that is removed, in one transaction: less than half a second of SQLite
@@ -65,7 +64,7 @@ def find(device_id: int, *, user: User) -> Subscription | None:
 def works(user: User, live: Iterable[str]) -> bool:
     """Whether this user has a browser that notifications get through to, by one of the live keys."""
     mine = (Subscription.user_id == user.id, Subscription.vapid_public_key.in_(list(live)))
-    well = (Subscription.state == DeviceState.LIVE, Subscription.paused_at.is_(None), Subscription.failures < _NOT_WELL)
+    well = (Subscription.state == DeviceState.LIVE, Subscription.paused_at.is_(None), Subscription.failures < FAILING)
     return bool(db.session.scalar(select(exists().where(*mine, *well))))
 
 

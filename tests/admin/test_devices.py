@@ -109,8 +109,8 @@ def test_an_arrival_is_told_in_seconds(dashboard: Visitor, phone: Subscription) 
     ("changes", "works"),
     [
         ({}, True),
-        ({"failures": 2}, True),
-        ({"failures": 3}, False),
+        ({"failures": subscriptions.FAILING - 1}, True),
+        ({"failures": subscriptions.FAILING}, False),
         ({"paused_at": utcnow()}, False),
         ({"state": DeviceState.STALE}, False),
         ({"vapid_public_key": "another"}, False),
@@ -123,6 +123,15 @@ def test_whoever_has_no_device_that_works_is_told_so_where_there_is_no_card(
     assert bool(dashboard.read("/admin/settings").all(id="no-device")) is not works
     for page in ("/admin/", "/admin/devices"):
         assert dashboard.read(page).all(id="no-device") == []
+
+
+@pytest.mark.parametrize(("fewer", "pill"), [(1, "pill live"), (0, "pill failed")])
+def test_a_device_that_fails_is_called_so_once_it_no_longer_counts_as_one_that_works(
+    dashboard: Visitor, staff: User, fewer: int, pill: str
+) -> None:
+    device(staff, failures=subscriptions.FAILING - fewer)
+    assert len(dashboard.read("/admin/devices").all("span", class_=pill)) == 1
+    assert bool(dashboard.read("/admin/settings").all(id="no-device")) is (pill == "pill failed")
 
 
 def test_the_last_error_is_said_in_words(dashboard: Visitor, phone: Subscription) -> None:
