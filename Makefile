@@ -35,10 +35,10 @@ format: $(VENV)/.dev-installed ## put the code into its one format
 bench: $(VENV)/.dev-installed ## the benchmarks, with peers, as one table
 	@$(BIN)/python -m benchmarks
 
-audit: $(VENV)/.dev-installed ## Lighthouse and Mozilla Observatory on a running site (needs Node and Chromium)
+audit: $(VENV)/.dev-installed ## Lighthouse and Mozilla Observatory on a site of its own (needs Node and Chromium)
 	@$(BIN)/python -m tests.audit
 
-fuzz: $(VENV)/.dev-installed $(FUZZ)/.installed ## a fuzzer over every endpoint for FUZZ_SECONDS (600), in search of 5xx
+fuzz: $(VENV)/.dev-installed $(FUZZ)/.installed ## a fuzzer over every endpoint of a site of its own for FUZZ_SECONDS (600)
 	@FUZZ_VENV=$(FUZZ) $(BIN)/python -m tests.fuzz
 
 translations: $(VENV)/.dev-installed ## gather new texts and compile what is translated
