@@ -22,6 +22,7 @@ export function show(state, facts, { visible, settled }) {
   // Where nothing is remembered, less may be to say than was guessed: the card keeps its room, so that nothing moves.
   const decided = settled && card.dataset.state === "checking";
   card.style.minBlockSize = decided ? `${card.getBoundingClientRect().height}px` : "";
+  if (decided) addEventListener("resize", () => (card.style.minBlockSize = ""), { once: true });
   reveal("when", (states) => states.split(" ").includes(state));
   reveal("browser", (family) => family === browserFamily(facts));
   reveal("trouble", (kind) => kind === facts.trouble?.kind);

@@ -104,12 +104,12 @@ export function guess(facts, { choice, lastState, failing }) {
 /**
  * Whether the card has something to say on a page where it is a guest, such as the inbox.
  * @param {State|"checking"} state
- * @param {{newest: number, putAside: string|null, clicked: boolean, late: boolean}} page  `newest` is the newest unread
- *   message, `putAside` the one at "Not now", `clicked` tells that the state follows from a click on this page, `late`
- *   that the page is read already: what would move it then is said on the next one
+ * @param {{newest: number, putAside: string|null, clicked: boolean, stands: boolean|null}} page  `newest` is the newest
+ *   unread message, `putAside` the one at "Not now", `clicked` tells that the state follows from a click on this page,
+ *   `stands` whether the card is there already, once the page is read: coming or going, it would move what is read
  */
-export function speaksUp(state, { newest, putAside, clicked, late }) {
-  if (late && !clicked) return false;
+export function speaksUp(state, { newest, putAside, clicked, stands }) {
+  if (stands !== null && !clicked) return stands;
   if (clicked || state === "on-but-failing" || state === "on-but-the-server-forgot") return true;
   if (state === "on" || state === "checking") return false;
   return putAside === null || newest > Number(putAside);

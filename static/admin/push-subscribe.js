@@ -16,7 +16,7 @@ const SIGN_OUT_WITHIN = 2_000;
 let queue = Promise.resolve();
 let clicked = false;
 let asking = false;
-let late = false; // the page is read already, and a guest that was not there would move it
+let stands = null; // whether the card is there, once the page is read: a guest that came or went would move it
 let current = { state: "checking", facts: gather() };
 
 /** Visits run one after the other, because each reads what the one before has written. */
@@ -29,14 +29,14 @@ async function refresh(how) {
   const atOnce = gather();
   if (!isOpen(atOnce)) show(decide(atOnce), atOnce, true);
   const facts = await agree(how);
-  late = card.isHidden();
+  stands = !card.isHidden();
   if (isOpen(facts)) show(decide(facts), facts, true);
   return facts;
 }
 
 function show(state, facts, settled) {
   current = { state, facts };
-  const circumstances = { newest: card.newest, putAside: putAside.get(), clicked, late };
+  const circumstances = { newest: card.newest, putAside: putAside.get(), clicked, stands };
   card.show(state, facts, { visible: !card.isGuest || speaksUp(state, circumstances), settled });
   if (!settled) return;
   lastState.set(state);

@@ -147,14 +147,15 @@ def test_the_first_paint_shows_what_the_visit_will_probably_come_to(
         ("default", {"putAside": "0", "newest": 0}, False),
         ("default", {"putAside": "9", "newest": 10}, True),
         ("denied", {"putAside": "7", "clicked": True}, True),
-        ("on-but-failing", {"late": True}, False),
-        ("on-but-failing", {"late": True, "clicked": True}, True),
+        ("on-but-failing", {"stands": False}, False),
+        ("on-but-failing", {"stands": False, "clicked": True}, True),
+        ("on", {"stands": True}, True),
     ],
 )
 def test_the_card_is_where_it_is_a_guest_only_with_something_to_say(
     bare_page: Firefox, state: str, circumstances: dict[str, Any], speaks: bool
 ) -> None:
-    usual = {"newest": 7, "putAside": None, "clicked": False, "late": False}
+    usual = {"newest": 7, "putAside": None, "clicked": False, "stands": None}
     assert run(bare_page, "return script.speaksUp(...arguments)", state, {**usual, **circumstances}) is speaks
 
 

@@ -133,18 +133,24 @@ def test_every_state_of_the_card_is_as_it_should_be(
     assert walker.complaints == []
 
 
-def test_nothing_moves_on_the_devices_page_where_the_browser_remembers_nothing(
-    chromium: Browser, site: Site, signed_in: tuple[StorageState, str]
+@pytest.mark.parametrize("address", ["devices", "?q=zoe"])
+def test_nothing_moves_where_the_browser_remembers_nothing(
+    chromium: Browser, site: Site, signed_in: tuple[StorageState, str], address: str
 ) -> None:
     context = chromium.new_context(base_url=site.url, locale="en", storage_state={**signed_in[0], "origins": []})
     context.add_init_script(f"({_MAKE_UP})({json.dumps({'subscribed': True, 'remembered': {}})})")
     walker = Walker(context, "en", "card")
     walker.start()
-    walker.page.goto(urljoin(site.dashboard, "devices"))
-    walker.page.wait_for_selector("#push[data-state=on]")
-    walker.look("on-unremembered", [PHONE], part="#push")
+    walker.page.goto(urljoin(site.dashboard, address))
+    card = walker.page.locator("#push[data-state=on]")
+    card.wait_for(state="attached")
+    walker.look(f"on-unremembered-{'devices' if address == 'devices' else 'inbox'}", [PHONE], part="#push")
+    kept = card.evaluate("(card) => card.offsetHeight")
+    walker.view("on-unremembered-after-resizing", [(PHONE[0] + 10, "light")], part="#push")
+    given_back = card.evaluate("(card) => card.offsetHeight")
     context.close()
     assert walker.complaints == []
+    assert given_back < kept
 
 
 @pytest.mark.parametrize("language", [language for language in LANGUAGES if language != "en"])
