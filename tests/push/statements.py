@@ -1,10 +1,10 @@
-"""Counting what is said to the database."""
+"""What is said to the database: counting it, and seeing that it waits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from feedback_push.database import db
 
@@ -22,3 +22,10 @@ def heard() -> Iterator[list[str]]:
         yield statements
     finally:
         event.remove(db.engine, "before_cursor_execute", listen)
+
+
+def somebody_waits_for_a_lock() -> bool:
+    """Whether a statement on this PostgreSQL database waits for what another transaction holds."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with db.engine.connect() as connection:
+        return bool(connection.scalar(text(waiting)))

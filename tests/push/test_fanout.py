@@ -1,16 +1,20 @@
 """Fan-out: one entry becomes one delivery for each device, set by set, however often and by whomever it is done."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from flask import Flask
+from sqlalchemy import delete
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push import fanout, outbox
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
+from tests import servers
 from tests.conftest import KEYS
 from tests.push.devices import nowhere, owner
 from tests.push.notes import NOTE, fan_out, time_passes
-from tests.push.statements import heard
+from tests.push.statements import heard, somebody_waits_for_a_lock
 from tests.push.workers import side_by_side
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -200,3 +204,22 @@ def test_nobody_waits_for_a_worker_that_is_at_it(any_app: Flask, user: User, ent
         assert db.session.query(Delivery).count() == 0
     db.session.commit()
     assert db.session.query(Subscription).count() == db.session.query(Delivery).count() == 1
+
+
+@ON_POSTGRESQL
+def test_a_device_that_is_just_being_removed_keeps_no_other_from_its_delivery(
+    any_app: Flask, user: User, entry_id: int
+) -> None:
+    removed, *others = nowhere(user, 3)
+
+    def fan_out_meanwhile() -> bool:
+        with any_app.app_context():
+            return _next_set(entry_id)
+
+    with ThreadPoolExecutor(1) as worker:
+        db.session.execute(delete(Subscription).where(Subscription.id == removed))
+        fanning_out = worker.submit(fan_out_meanwhile)
+        servers.wait_until(somebody_waits_for_a_lock)
+        db.session.commit()
+        assert not fanning_out.result(10)
+    assert _reached() == others

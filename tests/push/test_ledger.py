@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 
 from feedback_push.auth import accounts
 from feedback_push.auth.models import User
@@ -29,7 +29,7 @@ from tests import servers
 from tests.push.devices import nowhere, owner
 from tests.push.log_lines import warnings
 from tests.push.notes import announce, claim, note, time_passes
-from tests.push.statements import heard
+from tests.push.statements import heard, somebody_waits_for_a_lock
 from tests.push.workers import side_by_side
 
 ORIGIN = "http://127.0.0.1:1"
@@ -335,7 +335,7 @@ def test_what_removes_deliveries_in_steps_and_a_worker_that_records_do_not_wait_
     with ThreadPoolExecutor(1) as other:
         db.session.execute(select(Subscription.id).with_for_update(key_share=True))  # as the ledger does first
         removing = other.submit(remove)
-        servers.wait_until(_somebody_waits_for_a_lock)
+        servers.wait_until(somebody_waits_for_a_lock)
         _record((claimed, None))
         removing.result(10)
     assert db.session.query(Delivery).count() == 0
@@ -356,14 +356,8 @@ def test_a_worker_that_records_and_an_administrator_who_removes_the_device_do_no
     with ThreadPoolExecutor(1) as worker:
         db.session.execute(select(Subscription.id).with_for_update())  # as its removal does first
         recording = worker.submit(record)
-        servers.wait_until(_somebody_waits_for_a_lock)
+        servers.wait_until(somebody_waits_for_a_lock)
         db.session.execute(delete(Subscription))  # its deliveries go with it
         db.session.commit()
         recording.result(10)
     assert db.session.query(Delivery).count() == 0
-
-
-def _somebody_waits_for_a_lock() -> bool:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    with db.engine.connect() as connection:
-        return bool(connection.scalar(text(waiting)))
