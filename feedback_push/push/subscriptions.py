@@ -104,7 +104,7 @@ def forget_gone(now: datetime) -> None:
         device = db.session.scalar(select(Subscription.id).where(*long_gone).limit(1))
         if device is None:
             return
-        if not _lighten(device):
+        if not _lighten(device, *long_gone):
             db.session.execute(delete(Subscription).where(Subscription.id == device, *long_gone))
         db.session.commit()
 
@@ -141,10 +141,12 @@ def _remove(which: ColumnElement[bool], user: User) -> None:
         audit.note(AuditEvent.DEVICE_REMOVED, user, device=name)
 
 
-def _lighten(device: int) -> bool:
-    """Remove some of the deliveries of a browser that is to go; whether there may be more."""
+def _lighten(device: int, *still: ColumnElement[bool]) -> bool:
+    """Remove some of the deliveries of a browser that is to go, if that still holds; whether there may be more."""
     # The device before its deliveries, in the order of the ledger, or its worker and this could wait for each other.
-    db.session.execute(select(Subscription.id).where(Subscription.id == device).with_for_update())
+    held = select(Subscription.id).where(Subscription.id == device, *still).with_for_update()
+    if db.session.scalar(held) is None:
+        return False
     some = select(Delivery.id).where(Delivery.subscription_id == device).limit(_DELIVERIES).scalar_subquery()
     removed = db.session.execute(delete(Delivery).where(Delivery.id.in_(some)))
     return cast("CursorResult[Any]", removed).rowcount == _DELIVERIES

@@ -13,11 +13,12 @@ from feedback_push.database import db, utcnow
 from feedback_push.push import subscriptions
 from feedback_push.push.browser_subscription import BrowserSubscription
 from feedback_push.push.models import Delivery, DeviceState, Subscription
+from tests import servers
 from tests.conftest import KEYS
 from tests.push.devices import nowhere, owner
 from tests.push.malformed import GOOD, POINT, SECRET
 from tests.push.notes import announce
-from tests.push.statements import heard
+from tests.push.statements import heard, somebody_waits_for_a_lock
 
 ENDPOINT: str = GOOD["endpoint"]
 BROWSER = BrowserSubscription(ENDPOINT, POINT, SECRET)
@@ -177,6 +178,26 @@ def test_a_gone_device_is_remembered_for_thirty_days(any_app: Flask) -> None:
     assert db.session.query(Subscription).count() == 2
     subscriptions.forget_gone(now + timedelta(days=31))
     assert [device.state for device in db.session.query(Subscription)] == [DeviceState.LIVE]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_gone_device_that_comes_back_in_that_moment_keeps_what_waits_for_it(any_app: Flask) -> None:
+    nowhere(owner(), 1)
+    announce()
+    db.session.execute(update(Subscription).values(state=DeviceState.GONE, gone_at=utcnow() - timedelta(days=31)))
+    db.session.commit()
+
+    def forget() -> None:
+        with any_app.app_context():
+            subscriptions.forget_gone(utcnow())
+
+    with ThreadPoolExecutor(1) as sweep:
+        db.session.execute(update(Subscription).values(state=DeviceState.LIVE, gone_at=None))
+        forgetting = sweep.submit(forget)
+        servers.wait_until(somebody_waits_for_a_lock)
+        db.session.commit()
+        forgetting.result(10)
+    assert db.session.query(Delivery).one().due_at
 
 
 @pytest.mark.usefixtures("any_app")
