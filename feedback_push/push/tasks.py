@@ -1,6 +1,7 @@
 """The tasks: doorbells for the modules beside them. Each may run twice, or at the same time as itself."""
 
 import logging
+from datetime import datetime
 
 from celery import shared_task
 
@@ -40,11 +41,19 @@ def sweep() -> None:
     now = utcnow()
     if keys.ring().live:
         for user_id in summaries.due(now):
-            summaries.make(user_id, now)
-            db.session.commit()
+            _tell(user_id, now)
         for entry_id in outbox.due(now):
             doorbell.ring("push.fan_out", entry_id)
         if claims.services_due(now):
             doorbell.ring("push.deliver")
     db.session.rollback()
     chores.do_all()
+
+
+def _tell(user_id: int, now: datetime) -> None:
+    try:
+        summaries.make(user_id, now)
+        db.session.commit()
+    except Exception:  # noqa: BLE001 - whatever went wrong, the others must be told, and retries be knocked for
+        db.session.rollback()
+        _log.exception("what is held for user %s could not be told, and is tried again with the next sweep", user_id)

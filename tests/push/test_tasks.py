@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from feedback_push import create_app
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db, utcnow
-from feedback_push.push import claims, delivery, fanout, outbox, tasks
+from feedback_push.push import claims, delivery, fanout, outbox, summaries, tasks
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
 from tests.conftest import KEYS
 from tests.doubles.push_service import PushService
@@ -149,6 +150,34 @@ def test_sweeping_tells_what_was_held_and_rings_for_it(user: User, knocks: Knock
     [summary] = knocks.all()
     assert summary[0] == "push.fan_out"
     assert db.session.get_one(OutboxEntry, summary[1][0]).counts == len(entries)
+
+
+def test_one_whose_summary_fails_keeps_no_other_from_theirs_and_no_retry_from_its_knock(
+    user: User, knocks: Knocks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = owner("other@example.org")
+    for administrator in (user, other):
+        nowhere(administrator, 1)
+        wants(administrator, quiet_hours=quiet_now())
+    announce()
+    nowhere(owner("awake@example.org"), 1)
+    announce()
+    for administrator in (user, other):
+        wants(administrator)
+    time_passes(3 * 3600)
+    user_id, make = user.id, summaries.make
+    db.session.rollback()
+
+    def fail_or_make(user_id_of_summary: int, now: datetime) -> None:
+        if user_id_of_summary == user_id:
+            db.session.execute(text("SELECT * FROM nowhere"))
+        make(user_id_of_summary, now)
+
+    monkeypatch.setattr(summaries, "make", fail_or_make)
+    tasks.sweep()
+    [told] = db.session.query(OutboxEntry).filter_by(user_id=other.id)
+    assert knocks.all() == [("push.fan_out", [told.id]), DELIVER]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 def test_sweeping_sends_a_single_message_that_was_held_as_itself(user: User, knocks: Knocks) -> None:
