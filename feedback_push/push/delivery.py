@@ -95,13 +95,13 @@ class _Run:
 
     def _claim(self, room: dict[int, int]) -> Counter[int]:
         """Send what has been due the longest; how many deliveries were claimed for which service."""
-        now = utcnow()
+        now, at = utcnow(), time.monotonic()
         self._keys = keys.ring_now()
         batch = claims.take(room, now)
         ledger.expire([claimed for claimed in batch if claimed.entry.expires_at <= now])
         sendable = _heed_holds([claimed for claimed in batch if claimed.entry.expires_at > now])
         db.session.commit()
-        self._under_way.send(sendable, self._keys.live.values())
+        self._under_way.send(sendable, self._keys.live.values(), at)
         return Counter(claimed.service for claimed in batch)
 
     def _fan_out(self) -> int:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections.abc import Iterable
 from functools import partial
 from queue import SimpleQueue
@@ -27,7 +28,10 @@ _AT_ONCE = 8  # pushes encrypted before what has been answered is looked at agai
 
 
 class Push(NamedTuple):
-    """One message for one browser: `payload` is the JSON text, `ttl` in seconds; the topic may be left out."""
+    """One message for one browser: `payload` is the JSON text, `ttl` in seconds; the topic may be left out.
+
+    It is not sent after `start_by`, by the monotonic clock.
+    """
 
     endpoint: str
     p256dh: str
@@ -37,6 +41,7 @@ class Push(NamedTuple):
     ttl: int
     urgency: str
     topic: str | None
+    start_by: float = math.inf
 
 
 class Result(NamedTuple, Generic[_Key]):
@@ -132,6 +137,8 @@ class Gateway:
                 self._transport.post(*request, partial(self._answered, lane, job))
 
     def _request(self, job: _Job) -> tuple[str, list[str], bytes] | PushError:
+        if time.monotonic() > job.push.start_by:
+            return Postponed(detail="its worker was held up")
         try:
             self._policy.check(job.push.endpoint)
             return job.push.endpoint, self._headers(job.push, job.origin), _encrypted(job.push)

@@ -17,6 +17,7 @@ from feedback_push.push.vapid import VapidKeys
 _GATHER = 0.1  # seconds in which further results are recorded together with the first
 _LONGEST_OUTAGE = 20.0  # seconds for which results wait for the database; with a run's time below a task's time limit
 _BETWEEN_TRIES = 0.5  # seconds
+_BEGIN_WITHIN = 0.5  # of a lease; the rest is for the answer and its record
 
 _log = logging.getLogger(__name__)
 
@@ -47,11 +48,13 @@ class UnderWay:
         """How many there are for each push service."""
         return Counter(sent.service for sent in self._sent.values())
 
-    def send(self, batch: list[Claimed], keys: Iterable[VapidKeys]) -> None:
-        """Give these to the gateway, which signs with these keys."""
+    def send(self, batch: list[Claimed], keys: Iterable[VapidKeys], claimed_at: float) -> None:
+        """Give these to the gateway, which signs with these keys; `claimed_at` is by the monotonic clock."""
         at, now = time.monotonic(), utcnow()
+        # A process that was stopped goes on with what others may have claimed since.
+        start_by = claimed_at + claims.LEASE.total_seconds() * _BEGIN_WITHIN
         self._sent |= {claimed.id: _Sent(claimed.service, at) for claimed in batch}
-        pushes = [(claimed, _push(claimed, self._receipt_key, now)) for claimed in batch]
+        pushes = [(claimed, _push(claimed, self._receipt_key, now, start_by)) for claimed in batch]
         gateway.current(keys).send(pushes, self._results)
 
     def record(self, *, patient: bool) -> None:
@@ -96,7 +99,7 @@ class UnderWay:
         self._sent = {id_: sent for id_, sent in self._sent.items() if sent.at > begun}
 
 
-def _push(claimed: Claimed, receipt_key: bytes, now: datetime) -> Push:
+def _push(claimed: Claimed, receipt_key: bytes, now: datetime, start_by: float) -> Push:
     entry = claimed.entry
     payload = payloads.of(entry, claimed.shows, claimed.language)
     if claimed.reduced:
@@ -110,4 +113,5 @@ def _push(claimed: Claimed, receipt_key: bytes, now: datetime) -> Push:
         ttl=max(1, int((entry.expires_at - now).total_seconds())),  # 0 would mean "only if online now"
         urgency=entry.urgency,
         topic=None if claimed.reduced else entry.topic,
+        start_by=start_by,
     )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
+from threading import Event, Lock
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from feedback_push import create_app
 from feedback_push.config import Settings
 from feedback_push.database import db
 from feedback_push.push import claims, delivery, fanout, lanes, ledger, outbox, under_way
+from feedback_push.push.gateway import Gateway
 from feedback_push.push.lanes import Lane
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Subscription
 from tests.conftest import KEYS
@@ -150,6 +152,34 @@ def test_results_do_not_wait_for_ever(app: Flask, service: PushService, monkeypa
     _fails(monkeypatch, ledger, "record", {1})
     with pytest.raises(OperationalError):
         delivery.run()
+
+
+def test_a_worker_that_was_stopped_until_another_took_its_claims_sends_nothing_again(
+    any_app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = _new_devices(service, 3)
+    announce()
+    monkeypatch.setattr(claims, "LEASE", timedelta(seconds=3))
+    send, stopped, goes_on = Gateway.send, Event(), Event()
+
+    def stop_and_send(*arguments: Any) -> None:
+        monkeypatch.setattr(Gateway, "send", send)
+        stopped.set()
+        goes_on.wait(20)
+        send(*arguments)
+
+    monkeypatch.setattr(Gateway, "send", stop_and_send)
+    with _running(any_app) as run:
+        stopped.wait(10)
+        time.sleep(3)
+        with monkeypatch.context() as patch:
+            patch.setattr(delivery, "_running", Lock())  # as another process has
+            assert not delivery.run()
+        assert [len(device.pushes) for device in devices] == [1] * 3
+        goes_on.set()
+        run.result(10)
+    assert [len(device.pushes) for device in devices] == [1] * 3
+    assert [(row.state, row.attempts) for row in db.session.query(Delivery)] == [(DeliveryState.ACCEPTED, 2)] * 3
 
 
 def test_a_gateway_that_fails_holds_up_no_run_for_longer_than_a_claim_lasts(

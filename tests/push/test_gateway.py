@@ -49,6 +49,14 @@ def test_nothing_of_this_server_is_told_but_what_is_needed(service: PushService)
     assert not {"Cookie", "Referer", "Origin", "Server"} & set(request.headers)
 
 
+def test_a_push_whose_time_to_begin_is_over_is_not_sent(service: PushService) -> None:
+    device, now = service.new_device(KEYS.public_key), time.monotonic()
+    late, in_time = send(new_gateway(), push_to(device, start_by=now - 1), push_to(device, start_by=now + 60))
+    assert isinstance(late.error, errors.Postponed)
+    assert in_time.error is None
+    assert len(service.requests) == 1
+
+
 def test_a_push_may_go_without_topic(service: PushService) -> None:
     device = service.new_device(KEYS.public_key)
     send(new_gateway(), push_to(device, topic=None))
