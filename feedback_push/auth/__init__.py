@@ -1,4 +1,4 @@
-"""Accounts and signing in."""
+"""Accounts, signing in, sessions, and the audit log."""
 
 from feedback_push.auth.views import blueprint
 
