@@ -7,16 +7,25 @@ import { asTrouble, post, serverKey, within } from "./server.js";
 
 const ANSWER_WITHIN = 10_000;
 const SUBSCRIBE_WITHIN = 30_000;
+const PATIENCE = 5_000;
 
 /**
- * Does what is to be done and tells how far it came.
- * @param {{anew?: boolean}} [how]  `anew` replaces the subscription that there is
+ * Does what is to be done and tells how far it came; tabs and the service worker (sw.js) take turns.
+ * Whose turn it is may be frozen, so nobody waits longer than their patience: two at once leave a dead device at worst.
+ * @param {{anew?: boolean, patience?: number}} [how]  `anew` replaces the subscription that there is
  * @returns {Promise<import("./opt-in.js").Facts>}
  */
-export async function agree(how = {}) {
+export function agree({ anew = false, patience = PATIENCE } = {}) {
+  const settle = () => agreeNow(anew);
+  if (!navigator.locks) return settle();
+  return navigator.locks.request("feedback-push", { signal: AbortSignal.timeout(patience) }, settle).catch(settle);
+}
+
+/** Never throws: what goes wrong is among the facts. */
+async function agreeNow(anew) {
   const facts = gather();
   try {
-    await (isOpen(facts) ? connect(facts, how) : forgetAllBut(null));
+    await (isOpen(facts) ? connect(facts, anew) : forgetAllBut(null));
   } catch (error) {
     facts.trouble = asTrouble(error);
   }
@@ -24,7 +33,7 @@ export async function agree(how = {}) {
 }
 
 /** Fills in the facts step by step, so that they are true as far as it came when a step throws. */
-async function connect(facts, { anew = false }) {
+async function connect(facts, anew) {
   const manager = await pushManager();
   const found = await manager.getSubscription();
   facts.subscribed = found !== null;

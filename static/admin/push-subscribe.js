@@ -12,6 +12,7 @@ import { page } from "/static/admin/page.js";
 import { within } from "/static/admin/server.js";
 
 const SIGN_OUT_WITHIN = 2_000;
+const PATIENCE_TO_SIGN_OUT = 1_000;
 
 let queue = Promise.resolve();
 let clicked = false;
@@ -76,7 +77,7 @@ function notNow() {
 async function leave(event) {
   event.preventDefault();
   choice.set("off");
-  await within(SIGN_OUT_WITHIN, visit()).catch(() => {});
+  await within(SIGN_OUT_WITHIN, visit({ patience: PATIENCE_TO_SIGN_OUT })).catch(() => {});
   event.target.submit();
 }
 

@@ -5,13 +5,14 @@
 
 const ICON = "/static/icons/icon-192.png";
 const ANSWER_WITHIN = 10_000;
+const PATIENCE = 5_000;
 const REPORT_WITHIN = 4_000; // iOS counts a push as shown only while it is handled in less than about 5 seconds
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener("push", (event) => event.waitUntil(announce(event.data)));
 self.addEventListener("notificationclick", (event) => event.waitUntil(answer(event)));
-self.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renew(event)));
+self.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renewInTurn(event)));
 
 // --- A push ---
 
@@ -108,10 +109,21 @@ async function report(token, event) {
 
 // --- A subscription that expires ---
 
-async function renew({ oldSubscription, newSubscription }) {
+/** Open tabs renew it, too, each in its turn; one that is frozen keeps nobody waiting for long (agreement.js). */
+function renewInTurn(event) {
+  const { locks } = self.navigator;
+  if (!locks) return renew(event);
+  let renewal;
+  const once = () => (renewal ??= renew(event));
+  return locks.request("feedback-push", { signal: AbortSignal.timeout(PATIENCE) }, once).catch(once);
+}
+
+// Not the event's newSubscription: a tab may have replaced it before this had its turn.
+async function renew({ oldSubscription }) {
   const { key, token } = await serverKey();
   const options = { userVisibleOnly: true, applicationServerKey: key };
-  const subscription = newSubscription ?? (await self.registration.pushManager.subscribe(options));
+  const { pushManager } = self.registration;
+  const subscription = (await pushManager.getSubscription()) ?? (await pushManager.subscribe(options));
   await post("/push/subscribe", { ...subscription.toJSON(), applicationServerKey: keyOf(subscription) }, token);
   if (oldSubscription) await post("/push/unsubscribe", { endpoint: oldSubscription.endpoint }, token);
 }

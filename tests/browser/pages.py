@@ -104,6 +104,13 @@ class Pages:
                 raise TimeoutError(f"{wanted} not within {timeout:g} s: {reason}; the page is {self.url}")
             time.sleep(_LOOK_AGAIN_SECONDS)
 
+    def open_tab(self, url: str) -> str:
+        """Open one more tab there, switch to it, and return its handle."""
+        handle = str(self._marionette.call("WebDriver:NewWindow", type="tab")["handle"])
+        self.switch_to_tab(handle)
+        self.open(url)
+        return handle
+
     def switch_to_tab(self, handle: str) -> None:
         """Send the commands that follow to this tab, and show it."""
         self._marionette.call("WebDriver:SwitchToWindow", handle=handle, focus=True)
