@@ -13,9 +13,12 @@ from feedback_push.database import db
 from feedback_push.feedback.models import Message, person_of
 from feedback_push.ids import among
 from feedback_push.push import outbox
-from feedback_push.push.models import Delivery, OutboxEntry, Subscription
+from feedback_push.push.models import Delivery, MutedKind, OutboxEntry, Preference, Subscription
 
 BATCH = 100
+_CHOSEN = ("shows", "quiet_from", "quiet_until", "burst_count", "burst_seconds")
+_OF_DEVICE = ("name", "state", "language")
+_TIMES_OF_DEVICE = ("added_at", "last_accepted_at", "last_shown_at", "paused_at", "gone_at")
 
 
 def messages(email: str) -> Iterator[dict[str, Any]]:
@@ -107,10 +110,16 @@ def _account(user: User) -> dict[str, Any]:
     sessions = db.session.scalars(select(Session).where(Session.user_id == user.id).order_by(Session.id))
     devices = db.session.scalars(select(Subscription).where(Subscription.user_id == user.id).order_by(Subscription.id))
     audit = db.session.scalars(select(AuditEntry).where(AuditEntry.user_id == user.id).order_by(AuditEntry.id))
+    muted = db.session.scalars(select(MutedKind.kind).where(MutedKind.user_id == user.id).order_by(MutedKind.kind))
+    preference = db.session.get(Preference, user.id)
     return {
         **_plain(user, ("email", "language", "time_zone"), ("created_at",)),
-        "sessions": [_plain(each, ("browser",), ("created_at", "last_seen_at", "expires_at")) for each in sessions],
-        "devices": [_plain(each, ("name", "state"), ("added_at", "last_accepted_at", "gone_at")) for each in devices],
+        "notifications": _plain(preference, _CHOSEN, ()) if preference else None,
+        "muted": list(muted),
+        "sessions": [
+            _plain(each, ("browser", "remembered"), ("created_at", "last_seen_at", "expires_at")) for each in sessions
+        ],
+        "devices": [_plain(each, _OF_DEVICE, _TIMES_OF_DEVICE) for each in devices],
         "audit": [_plain(each, ("event", "detail", "browser", "count"), ("at",)) for each in audit],
     }
 

@@ -1,6 +1,7 @@
 """feedback/commands.py: what is stored about one person, handed out to them or erased for good."""
 
 import json
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from feedback_push.auth.models import AuditEntry
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import persons
 from feedback_push.feedback.models import Message, MessageState, person_of
-from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry
+from feedback_push.notification_rules import NO_BURST, QuietHours
+from feedback_push.push import preferences
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Shows
 from tests.admin.rows import delivery, device
 from tests.conftest import PASSWORD, make_user
 from tests.feedback.messages import receive
@@ -115,6 +118,21 @@ def test_an_administrators_account_is_exported_without_what_opens_it(any_app: Fl
     hashes = list(db.session.scalars(text("SELECT token_hash FROM auth_session")))
     assert hashes
     assert not [secret for secret in (user.password_hash, mine.endpoint, mine.auth, *hashes) if secret in words]
+
+
+def test_what_an_administrator_has_chosen_is_exported(any_app: Flask) -> None:
+    user, other = make_user("staff@example.org"), make_user("other@example.org")
+    at_night = QuietHours(time(22), time(7))
+    preferences.save(user, shows=Shows.NAME, quiet_hours=at_night, burst=NO_BURST, muted={"feedback"})
+    device(user, language="lt", paused_at=utcnow())
+    db.session.commit()
+    account = exported(any_app, user.email)["account"]
+    night = {"quiet_from": "22:00", "quiet_until": "07:00"}
+    assert account["notifications"] == {"shows": "name", **night, "burst_count": 0, "burst_seconds": 60}
+    assert account["muted"] == ["feedback"]
+    assert [(each["language"], bool(each["paused_at"])) for each in account["devices"]] == [("lt", True)]
+    nothing_chosen = exported(any_app, other.email)["account"]
+    assert (nothing_chosen["notifications"], nothing_chosen["muted"]) == (None, [])
 
 
 def test_a_person_is_erased_with_all_that_repeats_them_and_nobody_else(any_app: Flask) -> None:
