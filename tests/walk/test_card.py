@@ -146,7 +146,7 @@ def test_nothing_moves_where_the_browser_remembers_nothing(
     card.wait_for(state="attached")
     walker.look(f"on-unremembered-{'devices' if address == 'devices' else 'inbox'}", [PHONE], part="#push")
     kept = card.evaluate("(card) => card.offsetHeight")
-    walker.view("on-unremembered-after-resizing", [(PHONE[0] + 10, "light")], part="#push")
+    walker.view("on-unremembered-after-resizing", [DESK], part="#push")
     given_back = card.evaluate("(card) => card.offsetHeight")
     context.close()
     assert walker.complaints == []

@@ -8,6 +8,14 @@ from playwright.sync_api import Browser, Page
 from tests.site import Site
 from tests.walk.walker import sign_in
 
+_LITTLE = 32
+# The pixels between the last that is seen in the card of a box and the card's end.
+_FOOT = """(id) => {
+  const card = document.getElementById(id).closest(".card");
+  const seen = [...card.querySelectorAll("input, select, .error")].filter((element) => element.checkVisibility());
+  return card.getBoundingClientRect().bottom - Math.max(...seen.map((it) => it.getBoundingClientRect().bottom));
+}"""
+
 
 @pytest.fixture
 def page(chromium: Browser, site: Site) -> Iterator[Page]:
@@ -47,5 +55,8 @@ def test_what_belongs_to_a_box_is_seen_while_it_is_checked(page: Page, box: str)
     details = page.locator(f".card:has(#{box}) .halves")
     page.uncheck(f"#{box}")
     assert not details.is_visible()
+    foot = page.evaluate(_FOOT, box)
     page.check(f"#{box}")
     assert details.is_visible()
+    assert foot < _LITTLE
+    assert page.evaluate(_FOOT, box) < _LITTLE
