@@ -76,13 +76,20 @@ def _messages(user_id: int) -> Sequence[Row[Any]]:
 
 def _tell(user_id: int, kind: Kind, messages: Sequence[Row[Any]], window: timedelta, now: datetime) -> None:
     theirs = _held_for(user_id) & among(Delivery.outbox_id, [message.id for message in messages])
-    if len(messages) == 1 and messages[0].expires_at > now:  # which says more than that there is one
+    if len(messages) == 1 and _has_time(messages[0], now):  # which says more than that there is one
         _update(theirs, state=DeliveryState.WAITING, held_until=None, due_at=now)
         return
     count = len(messages) + _told_before(user_id, kind, messages[0].created_at - window)
     entry = outbox.enqueue(_notification(kind, count), kind=kinds.summary_of(kind), user_id=user_id, counts=count)
     db.session.flush()
     _update(theirs, state=DeliveryState.SUMMARISED, held_until=None, summary_id=entry.id)
+
+
+def _has_time(message: Row[Any], now: datetime) -> bool:
+    """Whether enough of its time is left for a device that is offline, or a try that fails; a summary's is all new."""
+    time_to_live: timedelta = message.expires_at - message.created_at
+    left: timedelta = message.expires_at - now
+    return left >= time_to_live / 4
 
 
 def _told_before(user_id: int, kind: Kind, since: datetime) -> int:

@@ -126,10 +126,13 @@ def test_a_single_message_is_sent_as_itself(user: User) -> None:
         assert one.due_at <= utcnow()
 
 
-def test_a_message_whose_time_is_over_is_counted_all_the_same(user: User, any_app: Flask) -> None:
+@pytest.mark.parametrize("gone_by", [0.8, 1])
+def test_a_single_message_whose_time_is_over_or_almost_so_is_told_in_a_summary(
+    user: User, any_app: Flask, gone_by: float
+) -> None:
     [device] = nowhere(user, 1)
     held_in_quiet_hours(user, 1)
-    time_passes(any_app.extensions["settings"].push_ttl)
+    time_passes(any_app.extensions["settings"].push_ttl * gone_by)
     wants(user)
     [summary] = tell()
     assert summary.counts == 1
