@@ -145,6 +145,33 @@ def test_results_wait_for_a_database_that_is_away(
     assert {row.state for row in db.session.query(Delivery)} == {DeliveryState.ACCEPTED}
 
 
+def test_what_is_recorded_by_a_commit_that_seems_to_fail_is_not_sent_again(
+    any_app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = _new_devices(service, 3)
+    devices[0].answers([413])  # and then takes it smaller
+    devices[1].answers(410)
+    announce()
+    record, commit = ledger.record, db.session.commit
+
+    def commit_and_fail() -> None:
+        monkeypatch.setattr(db.session, "commit", commit)
+        commit()
+        raise OperationalError("", {}, ConnectionError("the connection broke before the answer"))
+
+    def record_and_fail(*arguments: Any) -> None:
+        monkeypatch.setattr(ledger, "record", record)
+        record(*arguments)
+        monkeypatch.setattr(db.session, "commit", commit_and_fail)
+
+    monkeypatch.setattr(ledger, "record", record_and_fail)
+    for _ in range(2):
+        assert not delivery.run()
+    assert len(service.requests) == 4
+    assert [len(device.pushes) for device in devices] == [1, 0, 1]
+    assert [delivery_to(device).state for device in devices] == ["accepted", "failed", "accepted"]
+
+
 def test_results_do_not_wait_for_ever(app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch) -> None:
     _new_devices(service, 1)
     announce()
