@@ -125,7 +125,8 @@ async function renew({ oldSubscription }) {
   const { pushManager } = self.registration;
   const subscription = (await pushManager.getSubscription()) ?? (await pushManager.subscribe(options));
   await post("/push/subscribe", { ...subscription.toJSON(), applicationServerKey: keyOf(subscription) }, token);
-  if (oldSubscription) await post("/push/unsubscribe", { endpoint: oldSubscription.endpoint }, token);
+  const old = oldSubscription?.endpoint;
+  if (old && old !== subscription.endpoint) await post("/push/unsubscribe", { endpoint: old }, token);
 }
 
 function keyOf({ options }) {
