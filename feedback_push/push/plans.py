@@ -69,7 +69,8 @@ def _newest(entry: OutboxEntry, most: int) -> Sequence[datetime]:
 def _plan(entry: OutboxEntry, wishes: Wishes, newest: Sequence[datetime], now: datetime) -> Plan:
     held_until = None
     if _in_burst(entry, wishes.burst, newest):
-        held_until = entry.created_at + timedelta(seconds=wishes.burst.seconds)
+        arrived = min(entry.created_at, now)  # what is later was written by a clock that ran ahead
+        held_until = arrived + timedelta(seconds=wishes.burst.seconds)
     return Plan(wishes.shows, wishes.quiet_until(held_until or now) or held_until)
 
 

@@ -99,6 +99,19 @@ def test_the_first_of_a_burst_come_one_by_one_and_the_rest_is_held_for_a_while(u
         assert held.held_until == entry.created_at + timedelta(seconds=60)
 
 
+def test_a_clock_that_ran_ahead_holds_no_burst_for_longer_than_its_window(user: User) -> None:
+    [mine] = nowhere(user, 1)
+    wants(user, burst=FIVE)
+    entries = [outbox.enqueue(NOTE) for _ in range(6)]
+    for entry in entries:
+        entry.created_at += timedelta(hours=1)
+    db.session.commit()
+    fan_out(entries[-1].id)
+    [held] = deliveries(mine)
+    assert held.held_until
+    assert held.held_until <= utcnow() + timedelta(seconds=60)
+
+
 def test_a_burst_is_over_when_fewer_come(user: User) -> None:
     [mine] = nowhere(user, 1)
     wants(user, burst=FIVE)
