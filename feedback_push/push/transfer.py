@@ -1,6 +1,7 @@
 """One request over HTTPS and what comes of it: an easy handle of libcurl's, its options, its errors in words."""
 
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -13,6 +14,7 @@ TIMEOUT = 10.0  # seconds for a request and its answer
 _CONNECT_TIMEOUT = 5.0  # seconds
 _LONGEST_BODY = 2048  # bytes of an answer; what follows is not read
 _CERTIFICATE_ERRORS = {pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT, pycurl.E_SSL_CACERT_BADFILE}
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] +([0-9]{3})\b")
 _OPTIONS: dict[int, Any] = {
     pycurl.POST: 1,
     pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
@@ -82,11 +84,16 @@ class Transfer:
 
     def outcome(self, error: int | None) -> Response | NoAnswer:
         """What came of it, by libcurl's error number, or None where it saw no error."""
-        status = self.curl.getinfo(pycurl.RESPONSE_CODE)
+        status = self._status()
         # What breaks or takes too long after the head of an answer does not unsay it.
-        if error is None or (status >= 200 and self._head and self._head[-1] == b"\r\n"):
+        if (error is None and status) or (status >= 200 and self._head and self._head[-1] == b"\r\n"):
             return Response(status, self._head, self._body)
-        return NoAnswer(self._words(error))
+        return NoAnswer("its answer cannot be read" if error is None else self._words(error))
+
+    def _status(self) -> int:
+        # In its own words: libcurl takes a status line of another version for 200, also where it refuses.
+        found = (_STATUS_LINE.match(line) for line in reversed(self._head))
+        return next((int(match[1]) for match in found if match), 0)
 
     def _words(self, error: int) -> str:
         if error == pycurl.E_OPERATION_TIMEDOUT:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +62,22 @@ def test_a_push_may_go_without_topic(service: PushService) -> None:
     device = service.new_device(KEYS.public_key)
     send(new_gateway(), push_to(device, topic=None))
     assert device.pushes[0].topic is None
+
+
+@pytest.mark.parametrize("line", ["HTTP/2 503", "http/1.1 410 Gone", "HTTP/1.1 2010 Created"])
+def test_an_answer_that_cannot_be_read_is_none(service: PushService, line: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as thread:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(f"{line}\r\nContent-Length: 0\r\n\r\n".encode())
+
+        thread.submit(answer)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        [result] = send(new_gateway(), push_to(service.new_device(KEYS.public_key), endpoint=address))
+    assert isinstance(result.error, errors.Unavailable)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
