@@ -113,7 +113,8 @@ def test_an_administrators_account_is_exported_without_what_opens_it(any_app: Fl
     words = succeeds(any_app, "person", "export", "Staff@example.org")
     account = json.loads(words)["account"]
     assert account["email"] == "staff@example.org"
-    assert len(account["sessions"]) == len(account["devices"]) == 1
+    assert [session["remembered"] for session in account["sessions"]] == [False]
+    assert len(account["devices"]) == 1
     assert "signed-in" in [entry["event"] for entry in account["audit"]]
     hashes = list(db.session.scalars(text("SELECT token_hash FROM auth_session")))
     assert hashes
@@ -124,13 +125,14 @@ def test_what_an_administrator_has_chosen_is_exported(any_app: Flask) -> None:
     user, other = make_user("staff@example.org"), make_user("other@example.org")
     at_night = QuietHours(time(22), time(7))
     preferences.save(user, shows=Shows.NAME, quiet_hours=at_night, burst=NO_BURST, muted={"feedback"})
-    device(user, language="lt", paused_at=utcnow())
+    device(user, language="lt", paused_at=utcnow(), last_shown_at=utcnow())
     db.session.commit()
     account = exported(any_app, user.email)["account"]
     night = {"quiet_from": "22:00", "quiet_until": "07:00"}
     assert account["notifications"] == {"shows": "name", **night, "burst_count": 0, "burst_seconds": 60}
     assert account["muted"] == ["feedback"]
-    assert [(each["language"], bool(each["paused_at"])) for each in account["devices"]] == [("lt", True)]
+    (known,) = account["devices"]
+    assert (known["language"], bool(known["paused_at"]), bool(known["last_shown_at"])) == ("lt", True, True)
     nothing_chosen = exported(any_app, other.email)["account"]
     assert (nothing_chosen["notifications"], nothing_chosen["muted"]) == (None, [])
 
