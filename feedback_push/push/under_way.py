@@ -11,6 +11,7 @@ from typing import NamedTuple
 from feedback_push.database import UNAVAILABLE, db, utcnow
 from feedback_push.push import claims, gateway, ledger, notification, payloads, receipts
 from feedback_push.push.claims import Claimed
+from feedback_push.push.errors import Unavailable
 from feedback_push.push.gateway import Push, Result
 from feedback_push.push.vapid import VapidKeys
 
@@ -54,7 +55,13 @@ class UnderWay:
         # A process that was stopped goes on with what others may have claimed since.
         start_by = claimed_at + claims.LEASE.total_seconds() * _BEGIN_WITHIN
         self._sent |= {claimed.id: _Sent(claimed.service, at) for claimed in batch}
-        pushes = [(claimed, _push(claimed, self._receipt_key, now, start_by)) for claimed in batch]
+        pushes = []
+        for claimed in batch:
+            try:
+                pushes.append((claimed, _push(claimed, self._receipt_key, now, start_by)))
+            except Exception as fault:  # noqa: BLE001 - of an entry that another release wrote; the others must go
+                _log.error("delivery %s cannot be made into a push: %s", claimed.id, type(fault).__name__)
+                self._results.put(Result(claimed, None, Unavailable(detail=type(fault).__name__)))
         gateway.current(keys).send(pushes, self._results)
 
     def record(self, *, patient: bool) -> None:

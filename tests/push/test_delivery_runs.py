@@ -22,7 +22,7 @@ from feedback_push.database import db
 from feedback_push.push import claims, delivery, fanout, lanes, ledger, outbox, under_way
 from feedback_push.push.gateway import Gateway
 from feedback_push.push.lanes import Lane
-from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Subscription
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Shows, Subscription
 from tests.conftest import KEYS
 from tests.doubles.push_answers import HANG, RESET, Answer
 from tests.doubles.push_device import Device
@@ -170,6 +170,21 @@ def test_what_is_recorded_by_a_commit_that_seems_to_fail_is_not_sent_again(
     assert len(service.requests) == 4
     assert [len(device.pushes) for device in devices] == [1, 0, 1]
     assert [delivery_to(device).state for device in devices] == ["accepted", "failed", "accepted"]
+
+
+def test_an_entry_that_no_push_can_be_made_of_keeps_no_other_from_being_sent(
+    any_app: Flask, service: PushService, caplog: pytest.LogCaptureFixture
+) -> None:
+    [device] = _new_devices(service, 1)
+    unknown, _ = announce(), announce(note(tag="m-2"))
+    db.session.query(OutboxEntry).filter_by(id=unknown).update({"kind": "of-tomorrow"})
+    db.session.query(Delivery).filter_by(outbox_id=unknown).update({"shows": Shows.NOTHING})
+    db.session.commit()
+    assert not delivery.run()
+    assert len(device.pushes) == 1
+    by_entry = {row.outbox_id == unknown: (row.state, row.error) for row in db.session.query(Delivery)}
+    assert by_entry == {True: ("waiting", "unavailable"), False: ("accepted", None)}
+    assert "cannot be made into a push: KeyError" in caplog.text
 
 
 def test_results_do_not_wait_for_ever(app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch) -> None:
