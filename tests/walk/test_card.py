@@ -137,7 +137,8 @@ def test_every_state_of_the_card_is_as_it_should_be(
 def test_nothing_moves_where_the_browser_remembers_nothing(
     chromium: Browser, site: Site, signed_in: tuple[StorageState, str], address: str
 ) -> None:
-    context = chromium.new_context(base_url=site.url, locale="en", storage_state={**signed_in[0], "origins": []})
+    nothing: StorageState = {**signed_in[0], "origins": []}
+    context = chromium.new_context(base_url=site.url, locale="en", reduced_motion="reduce", storage_state=nothing)
     context.add_init_script(f"({_MAKE_UP})({json.dumps({'subscribed': True, 'remembered': {}})})")
     walker = Walker(context, "en", "card")
     walker.start()
