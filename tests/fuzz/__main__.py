@@ -47,6 +47,9 @@ _ENDING = (
 )
 _ENDING_ROUNDS = 2  # each by somebody new, since it is soon over
 _PHASES = {"coverage": 0.3, "fuzzing": 0.7}  # of the time; the first would take all of it: it tries values one by one
+# Before Python 3.13 threads that read a source for the first time at once stumble over each other ("AST constructor
+# recursion depth mismatch"), which ends a phase that describes each value by the source of what made it.
+_AT_ONCE = {"coverage": "1", "fuzzing": "2"}
 _MANY = 25  # messages, devices and proofs
 _LONGEST_ANSWER = "20"  # seconds
 
@@ -174,12 +177,12 @@ def _play(site: Site, run: _Run, known: dict[str, list[str]], examples: dict[str
     command = [
         *(str(_TOOL), "run", str(file), "--url", site.url, *run.only, "--checks", "not_a_server_error"),
         *("--request-timeout", _LONGEST_ANSWER, "--continue-on-failure", "--suppress-health-check", "all"),
-        *("--warnings", "off", "--workers", "2", "--no-color", "--output-sanitize", "false"),
+        *("--warnings", "off", "--no-color", "--output-sanitize", "false"),
         *(part for name, value in headers.items() for part in ("--header", f"{name}:{value}")),
     ]
     for phase, share in _PHASES.items():
         seconds = str(max(1, round(_SECONDS * run.share * share)))
-        timed = [*command, "--phases", phase, "--max-time", seconds]
+        timed = [*command, "--phases", phase, "--max-time", seconds, "--workers", _AT_ONCE[phase]]
         if subprocess.run(timed, cwd=file.parent, check=False).returncode:
             yield f"see above: as {run.who}"
     if run.stays and run.visitor.get(site.dashboard).url != site.dashboard:
