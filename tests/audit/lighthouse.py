@@ -40,7 +40,10 @@ def _scores(url: str, cookies: str, folder: Path) -> dict[str, Any]:
         *(f"--chrome-flags=--headless=new {' '.join(FLAGS)}", f"--extra-headers={json.dumps({'Cookie': cookies})}"),
     ]
     environment = {**os.environ, "CHROME_PATH": executable() or ""}
-    subprocess.run([str(_TOOL), url, *options], check=True, env=environment, timeout=_LONGEST)
+    command = [str(_TOOL), url, *options]
+    for last in (False, False, True):  # it loses the beginning of a trace now and then, and asks to be run again
+        if subprocess.run(command, check=last, env=environment, timeout=_LONGEST).returncode == 0:
+            break
     told = json.loads(report.read_text())
     scores = {aim: round(100 * told["categories"][aim]["score"]) for aim in AIMS}
     return {**scores, "lacking": list(_lacking(told))}
