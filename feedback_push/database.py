@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeDecorator
 
 from feedback_push import sqlite
 
-SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}  # RFC 9110: whoever uses them asks for no change
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}  # RFC 9110: whoever uses them asks for no change
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -115,7 +115,7 @@ def overwrite_what_is_deleted() -> None:
 
 def _only_asks() -> bool:
     """Whether this is a request that may write something by the way, like a visit, but was not made for it."""
-    return has_request_context() and request.method in SAFE_METHODS
+    return has_request_context() and request.method in _SAFE_METHODS
 
 
 def _engine_options(url: str) -> dict[str, Any]:

@@ -28,8 +28,8 @@ def show_devices() -> ResponseReturnValue:
     words_of_test = words.trial(*tested, utcnow())[0] if tested else None
     entry = tested[0] if tested else None
     told = {"reasons": reasons, "tested": entry, "words_of_test": words_of_test, "moved": push_status.moved()}
-    devices_told = {"devices": devices, "failing": subscriptions.FAILING}
-    return page("admin/devices.html", quiet_until=preferences.quiet_until(current_user), **devices_told, **told)
+    quiet_until = preferences.quiet_until(current_user)
+    return page("admin/devices.html", devices=devices, failing=subscriptions.FAILING, quiet_until=quiet_until, **told)
 
 
 @blueprint.get(f"/devices/tests/<{ID}:entry_id>.json")
