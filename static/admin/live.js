@@ -20,8 +20,9 @@ function look() {
 
 async function ask() {
   waiting = false;
-  const response = await fetch(address(), { signal: AbortSignal.timeout(ANSWER_WITHIN) });
-  if (response.redirected) return clearInterval(timer); // to the sign-in page
+  // Not followed to the sign-in page, whose answer would bring a cookie that an open sign-in form knows nothing of.
+  const response = await fetch(address(), { redirect: "manual", signal: AbortSignal.timeout(ANSWER_WITHIN) });
+  if (response.type === "opaqueredirect") return clearInterval(timer);
   if (!response.ok) return;
   const told = await response.json();
   count(told);

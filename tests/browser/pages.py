@@ -101,7 +101,8 @@ class Pages:
             if result:
                 return result
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{wanted} not within {timeout:g} s: {reason}; the page is {self.url}")
+                text, _ = _try(lambda: self.text)
+                raise TimeoutError(f"{wanted} not within {timeout:g} s: {reason}; the page is {self.url}:\n{text}")
             time.sleep(_LOOK_AGAIN_SECONDS)
 
     def open_tab(self, url: str) -> str:

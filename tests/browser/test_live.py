@@ -7,10 +7,11 @@ _PRESS = """
 const target = document.activeElement ?? document.body;
 target.dispatchEvent(new KeyboardEvent("keydown", {key: arguments[0], bubbles: true, cancelable: true}));
 """
-_WAKE = """
-const asked = () => performance.getEntriesByType("resource").filter(({name}) => name.includes("/news")).length;
+_ASKED = "performance.getEntriesByType('resource').filter(({name}) => name.includes('/news')).length"
+_WAKE = f"""
+const asked = () => {_ASKED};
 const before = asked();
-for (let times = 0; times < 50; times++) document.dispatchEvent(new Event("visibilitychange")); // a push does the same
+for (let times = 0; times < 50; times++) document.dispatchEvent(new Event("visibilitychange")); // a push does it too
 await new Promise(done => setTimeout(done, 3000));
 return asked() - before;
 """
@@ -74,3 +75,13 @@ def test_a_page_that_wakes_up_asks_once_for_all_that_was_pushed_meanwhile(dashbo
     browser = dashboard.browser
     dashboard.sign_in()
     assert 1 <= browser.async_script(_WAKE) <= 2
+
+
+def test_a_page_whose_session_has_ended_takes_no_cookie_from_a_sign_in_form(dashboard: Dashboard) -> None:
+    browser = dashboard.browser
+    dashboard.sign_in()
+    dashboard.lose_cookies()
+    before = browser.script(f"return {_ASKED}")
+    browser.script("document.dispatchEvent(new Event('visibilitychange'))")
+    browser.wait_for(lambda: browser.script(f"return {_ASKED}") > before)
+    assert browser.chrome("return Services.cookies.cookies.map(cookie => cookie.name)") == []
