@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -136,12 +136,13 @@ class Gateway:
             else:
                 self._transport.post(*request, partial(self._answered, lane, job))
 
-    def _request(self, job: _Job) -> tuple[str, list[str], bytes] | PushError:
+    def _request(self, job: _Job) -> tuple[str, tuple[str, ...], bytes] | PushError:
         if time.monotonic() > job.push.start_by:
             return Postponed(detail="its worker was held up")
         try:
             self._policy.check(job.push.endpoint)
-            return job.push.endpoint, self._headers(job.push, job.origin), _encrypted(job.push)
+            push, authorization = job.push, self._authorization(job)
+            return push.endpoint, _headers(authorization, push.ttl, push.urgency, push.topic), _encrypted(push)
         except EndpointRefused as refusal:
             return Rejected(detail=str(refusal))
         except PushError as error:
@@ -166,19 +167,11 @@ class Gateway:
             for other in lane.clear():  # they would be refused too
                 other.put(Postponed(detail="the push service refuses what this site sends"))
 
-    def _headers(self, push: Push, origin: str) -> list[str]:
-        signer = self._signers.get(push.vapid_public_key)
+    def _authorization(self, job: _Job) -> str:
+        signer = self._signers.get(job.push.vapid_public_key)
         if signer is None:
             raise KeyMismatch(detail="made with a key that this site no longer has")
-        topic = [f"Topic: {push.topic}"] if push.topic else []
-        return [
-            f"Authorization: {signer.authorization(origin)}",
-            "Content-Encoding: aes128gcm",
-            "Content-Type: application/octet-stream",
-            f"TTL: {push.ttl}",
-            f"Urgency: {push.urgency}",
-            *topic,
-        ]
+        return signer.authorization(job.origin)
 
     def _refusal(self, job: _Job, response: Response) -> PushError:
         error = answers.refusal(response.status, response.headers(), response.body)
@@ -188,10 +181,29 @@ class Gateway:
         return error
 
 
+@lru_cache
+def _headers(authorization: str, ttl: int, urgency: str, topic: str | None) -> tuple[str, ...]:
+    return (
+        f"Authorization: {authorization}",
+        "Content-Encoding: aes128gcm",
+        "Content-Type: application/octet-stream",
+        f"TTL: {ttl}",
+        f"Urgency: {urgency}",
+        *([f"Topic: {topic}"] if topic else []),
+    )
+
+
+class _ForOne(dict[str, Any]):
+    """What WebPusher is given; it copies it for itself, which for what is nobody else's is time lost."""
+
+    def __deepcopy__(self, _memo: object) -> "_ForOne":
+        return self
+
+
 def _encrypted(push: Push) -> bytes:
-    keys = {"p256dh": push.p256dh, "auth": push.auth}
+    device = _ForOne(endpoint=push.endpoint, keys={"p256dh": push.p256dh, "auth": push.auth})
     try:
-        body: bytes = WebPusher({"endpoint": push.endpoint, "keys": keys}).encode(push.payload.encode())["body"]
+        body: bytes = WebPusher(device).encode(push.payload.encode())["body"]
     except ValueError:
         raise Rejected(detail="the device's keys are unusable") from None
     return body

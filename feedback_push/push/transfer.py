@@ -37,7 +37,7 @@ class NoAnswer(NamedTuple):
 
 
 class Response(NamedTuple):
-    """An answer: its status, the lines of its head, and the beginning of its body."""
+    """An answer: its status, the lines of its head, the status line first, and the beginning of its body."""
 
     status: int
     head: list[bytes]
@@ -45,8 +45,7 @@ class Response(NamedTuple):
 
     def headers(self) -> dict[str, str]:
         """By name in lower case."""
-        last = max(number for number, line in enumerate(self.head) if line.startswith(b"HTTP/"))
-        fields = (line.decode("latin-1").partition(":") for line in self.head[last + 1 :])
+        fields = (line.decode("latin-1").partition(":") for line in self.head[1:])
         return {name.strip().lower(): value.strip() for name, colon, value in fields if colon}
 
 
@@ -60,6 +59,7 @@ class Transfer:
 
     def __init__(self, open_socket: OpenSocket) -> None:
         self._open_socket = open_socket
+        self._headers: tuple[str, ...] = ()
         self._head: list[bytes] = []
         self._body = b""
         self._forbidden = ""
@@ -71,16 +71,17 @@ class Transfer:
         self.curl.setopt(pycurl.HEADERFUNCTION, self._take_head)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
 
-    def prepare(self, url: str, headers: list[str], body: bytes, done: Done) -> None:
+    def prepare(self, url: str, headers: tuple[str, ...], body: bytes, done: Done) -> None:
         """Forget the last request, and be about to post this body with these header lines."""
         self.done = done
         self._head = []
         self._body = b""
         self._forbidden = ""
         self.curl.setopt(pycurl.URL, url)
-        self.curl.setopt(pycurl.HTTPHEADER, headers)
-        self.curl.setopt(pycurl.POSTFIELDSIZE, len(body))
-        self.curl.setopt(pycurl.POSTFIELDS, body)
+        if headers is not self._headers:
+            self.curl.setopt(pycurl.HTTPHEADER, headers)
+            self._headers = headers
+        self.curl.setopt(pycurl.POSTFIELDS, body)  # which sets their length too
 
     def outcome(self, error: int | None) -> Response | NoAnswer:
         """What came of it, by libcurl's error number, or None where it saw no error."""
@@ -92,8 +93,8 @@ class Transfer:
 
     def _status(self) -> int:
         # In its own words: libcurl takes a status line of another version for 200, also where it refuses.
-        found = (_STATUS_LINE.match(line) for line in reversed(self._head))
-        return next((int(match[1]) for match in found if match), 0)
+        found = _STATUS_LINE.match(self._head[0]) if self._head else None
+        return int(found[1]) if found else 0
 
     def _words(self, error: int) -> str:
         if error == pycurl.E_OPERATION_TIMEDOUT:
@@ -117,6 +118,8 @@ class Transfer:
             return pycurl.SOCKET_BAD
 
     def _take_head(self, line: bytes) -> None:
+        if line.startswith(b"HTTP/"):
+            self._head = []  # of several heads the last is the answer: others only announce it
         self._head.append(line)
 
     def _take_body(self, part: bytes) -> int | None:

@@ -30,7 +30,7 @@ class Transport:
         self._bell.setblocking(False)
         self._selector.register(self._rung, selectors.EVENT_READ)
 
-    def post(self, url: str, headers: list[str], body: bytes, done: Done) -> None:
+    def post(self, url: str, headers: tuple[str, ...], body: bytes, done: Done) -> None:
         """Post the body with these header lines; `step` will call `done` once, at the latest after TIMEOUT."""
         transfer = self._idle.pop() if self._idle else Transfer(self._open_socket)
         transfer.prepare(url, headers, body, done)

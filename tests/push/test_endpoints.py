@@ -307,7 +307,7 @@ def _post(listener: socket.socket, policy: EndpointPolicy) -> str:
     """Why there was no answer."""
     outcomes: list[Response | NoAnswer] = []
     with closing(Transport(policy.open_socket)) as client:
-        client.post(f"http://localhost:{listener.getsockname()[1]}/", [], b"", outcomes.append)
+        client.post(f"http://localhost:{listener.getsockname()[1]}/", (), b"", outcomes.append)
         while not outcomes:
             client.step(5)
     [outcome] = outcomes
