@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 
 from feedback_push.push import errors, gateway, lanes, signer, vapid
+from feedback_push.push.gateway import Result
 from feedback_push.push.lanes import Lane
 from tests import servers
 from tests.conftest import KEYS
@@ -66,18 +67,32 @@ def test_a_push_may_go_without_topic(service: PushService) -> None:
 
 @pytest.mark.parametrize("line", ["HTTP/2 503", "http/1.1 410 Gone", "HTTP/1.1 2010 Created"])
 def test_an_answer_that_cannot_be_read_is_none(service: PushService, line: str) -> None:
+    result = _answered(service, f"{line}\r\nContent-Length: 0\r\n\r\n")
+    assert isinstance(result.error, errors.Unavailable)
+
+
+def test_what_only_announces_an_answer_is_none(service: PushService) -> None:
+    early = "HTTP/1.1 103 Early Hints\r\nRetry-After: 77\r\n\r\n"
+    result = _answered(service, f"{early}HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
+    assert result.status == 429
+    assert isinstance(result.error, errors.Throttled)
+    assert result.error.retry_after is None
+
+
+def _answered(service: PushService, head: str) -> Result[int]:
+    """What comes of a push to a service that answers with just this."""
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as thread:
 
         def answer() -> None:
             connection, _ = server.accept()
             with connection:
                 connection.recv(65536)
-                connection.sendall(f"{line}\r\nContent-Length: 0\r\n\r\n".encode())
+                connection.sendall(head.encode())
 
         thread.submit(answer)
         address = f"http://127.0.0.1:{server.getsockname()[1]}/"
         [result] = send(new_gateway(), push_to(service.new_device(KEYS.public_key), endpoint=address))
-    assert isinstance(result.error, errors.Unavailable)
+    return result
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
