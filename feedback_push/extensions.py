@@ -38,5 +38,6 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["current_user"] = current_user
     login_manager.login_view = "auth.login"
     login_manager.login_message = None
-    # "strong" would sign a phone out whenever its address changes.
-    login_manager.session_protection = "basic"
+    # It binds a session to an address, which a phone changes. Even "basic", which has no effect on ours, writes to the
+    # session of whoever is not signed in: an answer that arrives just after that of a sign-in would undo it.
+    login_manager.session_protection = None

@@ -3,7 +3,7 @@
 from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_login import current_user, login_user, logout_user
+from flask_login import current_user, decode_cookie, login_user, logout_user
 
 from feedback_push import browser_name, security
 from feedback_push.auth import accounts, audit, known_browser, sessions, throttle
@@ -24,6 +24,7 @@ def _load_user(token: str) -> User | None:
     if found is None:
         if alone:
             db.session.rollback()  # or others would wait for the transaction of a stranger who has an old cookie
+        _forget_remembered(token)
         return None
     user = found.user  # held on to, because the commit lets go of it, and nothing else knows its token
     if alone and sessions.note_visit(found):
@@ -77,6 +78,15 @@ def begin_session(user: User, *, remembered: bool) -> None:
     db.session.commit()
     session.clear()
     login_user(user, remember=remembered)
+
+
+def _forget_remembered(token: str) -> None:
+    # Else Flask-Login puts it into the session at every request, and an answer that arrives just after that of a
+    # sign-in would take the new session away.
+    cookie = request.cookies.get(current_app.config["REMEMBER_COOKIE_NAME"], "")
+    if decode_cookie(cookie) == token:
+        session.pop("_user_id", None)
+        session["_remember"] = "clear"
 
 
 def _form(form: LoginForm, code: int, headers: dict[str, str] | None = None) -> ResponseReturnValue:

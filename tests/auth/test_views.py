@@ -186,6 +186,28 @@ def test_a_session_that_is_over_on_the_server_is_over_whatever_the_cookies_say(c
     assert not client.signed_in()
 
 
+@pytest.mark.parametrize(
+    "page", ["/login", "/admin/", "/admin/sw.js", "/admin/subscribe.js", "/push/key", "/feedback/"]
+)
+def test_no_answer_to_somebody_who_has_yet_to_sign_in_takes_the_session_along(client: Visitor, page: str) -> None:
+    # A browser asks for several things at once, and the answer that comes last decides what its cookie holds.
+    client.get("/login")
+    assert client.get(page).headers.getlist("Set-Cookie") == []
+
+
+@pytest.mark.parametrize("lost", [["session"], []])
+def test_a_remembered_session_that_has_ended_is_forgotten_once(client: Visitor, staff: User, lost: list[str]) -> None:
+    client.sign_in(staff.email, PASSWORD, remember="y")
+    db.session.execute(update(Session).values(expires_at=utcnow()))
+    db.session.commit()
+    for name in lost:
+        client.delete_cookie(name, domain="127.0.0.1")
+    assert "01 Jan 1970" in client.cookie_line(client.get("/login"), "remember_token")
+    assert client.get("/admin/sw.js").headers.getlist("Set-Cookie") == []
+    client.sign_in(staff.email, PASSWORD)
+    assert client.signed_in()
+
+
 @pytest.mark.parametrize(("remember", "lasts"), [({"remember": "y"}, 14 * 24), ({}, 12)])
 def test_every_visit_lets_a_session_last_on_in_the_table_and_in_the_cookie(
     any_app: Flask, remember: dict[str, str], lasts: int
