@@ -20,10 +20,11 @@ STAFF = "staff@example.org"
 _SETTLED = "#push:not([data-state=checking])"
 _SUBSCRIPTION = "navigator.serviceWorker.ready.then(({ pushManager }) => pushManager.getSubscription())"
 _ASKED = "return PopupNotifications.getNotification('web-notifications', gBrowser.selectedBrowser) !== null"
+# The alerts come last: whoever may no longer show any adds none.
 _FORGET = """
-for (const alert of Services.wm.getEnumerator("alert:alert")) alert.close();
 await new Promise(done => Services.clearData.deleteDataFromHost(
   arguments[0], true, Ci.nsIClearDataService.CLEAR_ALL, {onDataDeleted: done}));
+for (const alert of Services.wm.getEnumerator("alert:alert")) alert.close();
 """
 
 

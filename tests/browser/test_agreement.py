@@ -77,8 +77,9 @@ def test_other_keys_on_the_server_make_the_browser_subscribe_anew(dashboard: Das
     assert new.vapid_public_key == pair.public_key
     assert not old.registered
     assert dashboard.devices == [new.endpoint]
-    site.visitor().write("Hello")
+    site.visitor().write("Hello", name="Ada")
     assert dashboard.service.wait_ack(new).code == 100
+    assert dashboard.browser.alert("Ada:").body == "Hello"
 
 
 def test_a_subscription_that_its_push_service_has_forgotten_is_replaced_at_the_next_visit(dashboard: Dashboard) -> None:
@@ -123,8 +124,9 @@ def test_after_a_rotation_a_device_goes_on_with_its_key_and_moves_at_the_next_vi
     old = dashboard.turn_on()
     rotated = rotate()
     dashboard.browser.open("about:blank")
-    dashboard.site.visitor().write("before the visit")
+    dashboard.site.visitor().write("before the visit", name="Ada")
     assert dashboard.service.wait_ack(old).code == 100
+    assert dashboard.browser.alert("Ada:").body == "before the visit"
 
     def moved() -> bool:  # every process has the new key within seconds
         dashboard.visit()
@@ -134,8 +136,9 @@ def test_after_a_rotation_a_device_goes_on_with_its_key_and_moves_at_the_next_vi
     new = dashboard.service.devices[-1]
     dashboard.wait_for_devices(new)
     assert not old.registered
-    dashboard.site.visitor().write("after the visit")
+    dashboard.site.visitor().write("after the visit", name="Ben")
     assert dashboard.service.wait_ack(new).code == 100
+    assert dashboard.browser.alert("Ben:").body == "after the visit"
 
 
 def test_a_push_service_that_lost_the_browser_gets_a_new_subscription_without_a_visit(dashboard: Dashboard) -> None:

@@ -29,11 +29,18 @@ def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def browser(dashboard: Dashboard) -> Firefox:
-    """The browser of somebody who wants to know of messages, and is about to write one."""
-    dashboard.sign_in()
-    dashboard.turn_on()
+    """The browser of somebody who is about to write a message."""
     dashboard.browser.open(f"{dashboard.site.url}/feedback/")
     return dashboard.browser
+
+
+@pytest.fixture
+def subscribed_browser(dashboard: Dashboard, browser: Firefox) -> Firefox:
+    """The same, of somebody who also wants to know of messages: whoever uses it waits for what they caused."""
+    dashboard.sign_in()
+    dashboard.turn_on()
+    browser.open(f"{dashboard.site.url}/feedback/")
+    return browser
 
 
 @contextmanager
@@ -63,7 +70,10 @@ def states(site: Site) -> list[tuple[MessageState, str | None]]:
         return [(row.state, row.spam_reason) for row in db.session.scalars(select(Message).order_by(Message.id))]
 
 
-def test_whoever_types_and_sends_is_thanked_and_the_notification_arrives(browser: Firefox, site: Site) -> None:
+def test_whoever_types_and_sends_is_thanked_and_the_notification_arrives(
+    subscribed_browser: Firefox, site: Site
+) -> None:
+    browser = subscribed_browser
     write(browser)
     browser.wait_for(lambda: browser.script(PROOF))  # while they typed
     assert browser.script(COUNT_CHALLENGES) == 1
@@ -123,7 +133,10 @@ def test_a_form_that_comes_back_has_its_proof_before_it_is_sent_again(browser: F
     assert states(site) == [(MessageState.NEW, None)]
 
 
-def test_without_javascript_one_more_step_leads_to_the_same_notification(browser: Firefox, site: Site) -> None:
+def test_without_javascript_one_more_step_leads_to_the_same_notification(
+    subscribed_browser: Firefox, site: Site
+) -> None:
+    browser = subscribed_browser
     with preference(browser, "javascript.enabled", False):
         browser.open(f"{site.url}/feedback/")
         write(browser)

@@ -28,6 +28,7 @@ def test_a_pushed_message_appears_in_the_open_list_at_once(dashboard: Dashboard)
     assert browser.script("return document.getElementById('news').textContent") == "1 new message"
     assert browser.find("#unread").text == "1 unread"
     assert str(browser.script("return document.title")).startswith("(1) Inbox")
+    assert browser.alert("Ada:").body == "Hello <b>there</b>"
 
 
 def test_the_inbox_is_used_with_keys_alone(dashboard: Dashboard) -> None:

@@ -81,6 +81,7 @@ def test_an_open_page_is_told_of_a_push(dashboard: Dashboard) -> None:
     """)
     dashboard.site.visitor().write("Hello", name="Ada")
     assert browser.wait_for(lambda: browser.script("return window.told")) == [{"type": "push"}]
+    browser.alert("Ada:")
 
 
 @pytest.mark.usefixtures("device")
