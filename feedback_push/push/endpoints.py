@@ -21,9 +21,6 @@ KNOWN_HOSTS = (
     "*.push.apple.com",
     "*.notify.windows.com",  # Edge on Windows
 )
-_PLAIN = re.compile(
-    r"[!-\[\]-~]*"
-)  # what may stand in an address as it is; no backslash, which some parsers turn around
 # Nothing that two URL parsers could read differently: labels between single dots, or an IPv6 address in brackets.
 _AUTHORITY = re.compile(r"([a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?", re.IGNORECASE)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -49,9 +46,9 @@ class EndpointPolicy:
 
     def check(self, endpoint: str) -> None:
         """Raise EndpointRefused unless a subscription with this endpoint may be stored and sent to."""
-        if len(endpoint) > LONGEST_ENDPOINT or not _PLAIN.fullmatch(endpoint):
+        if len(endpoint) > LONGEST_ENDPOINT or not _is_plain(endpoint):
             raise EndpointRefused("The endpoint is not a push address.")
-        if reason := _why_refused(self, _beginning(endpoint)):
+        if reason := _why_refused(self.hosts, _beginning(endpoint), private_allowed=self.private_allowed):
             raise EndpointRefused(reason)
 
     def open_socket(self, family: int, kind: int, protocol: int, host: str) -> socket.socket:
@@ -95,23 +92,28 @@ def _number(beginning: str) -> int:
     return zlib.crc32(_origin(beginning).encode(errors="replace")) & 0x7FFFFFFF  # fits a column
 
 
+def _is_plain(endpoint: str) -> bool:
+    """Whether all of it may stand in an address as it is; no backslash, which some parsers turn around."""
+    return endpoint.isascii() and endpoint.isprintable() and " " not in endpoint and "\\" not in endpoint
+
+
 @lru_cache
-def _why_refused(policy: EndpointPolicy, beginning: str) -> str:
+def _why_refused(hosts: tuple[str, ...], beginning: str, *, private_allowed: bool) -> str:
     """Why nothing with this scheme and authority is sent to; empty where it may be."""
     try:
         parts = urlsplit(beginning)
         port = parts.port
     except ValueError:
         return "The endpoint is not a push address."
-    if parts.scheme != "https" and not (parts.scheme == "http" and policy.private_allowed):
+    if parts.scheme != "https" and not (parts.scheme == "http" and private_allowed):
         return "The endpoint is not https."
     if "@" in parts.netloc:
         return "The endpoint contains user information."
     if not _AUTHORITY.fullmatch(parts.netloc):
         return "The endpoint is not a push address."
-    if port not in (None, 443) and not policy.private_allowed:
+    if port not in (None, 443) and not private_allowed:
         return "The endpoint is on an unusual port."
-    if not _host_allowed(parts.hostname or "", policy.hosts):
+    if not _host_allowed(parts.hostname or "", hosts):
         return "The endpoint is not on a push service that this site knows (PUSH_ALLOWED_HOSTS)."
     return ""
 

@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import certifi
@@ -15,6 +16,7 @@ _CONNECT_TIMEOUT = 5.0  # seconds
 _LONGEST_BODY = 2048  # bytes of an answer; what follows is not read
 _CERTIFICATE_ERRORS = {pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT, pycurl.E_SSL_CACERT_BADFILE}
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] +([0-9]{3})\b")
+_END_OF_HEAD = b"\r\n"
 _OPTIONS: dict[int, Any] = {
     pycurl.POST: 1,
     pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
@@ -60,7 +62,7 @@ class Transfer:
     def __init__(self, open_socket: OpenSocket) -> None:
         self._open_socket = open_socket
         self._headers: tuple[str, ...] = ()
-        self._head: list[bytes] = []
+        self._heads: list[bytes] = []
         self._body = b""
         self._forbidden = ""
         self.curl = pycurl.Curl()
@@ -68,13 +70,13 @@ class Transfer:
             self.curl.setopt(option, value)
         self.curl.setopt(pycurl.TIMEOUT_MS, int(TIMEOUT * 1000))
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
-        self.curl.setopt(pycurl.HEADERFUNCTION, self._take_head)
+        self.curl.setopt(pycurl.HEADERFUNCTION, self._heads.append)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
 
     def prepare(self, url: str, headers: tuple[str, ...], body: bytes, done: Done) -> None:
         """Forget the last request, and be about to post this body with these header lines."""
         self.done = done
-        self._head = []
+        self._heads.clear()
         self._body = b""
         self._forbidden = ""
         self.curl.setopt(pycurl.URL, url)
@@ -85,16 +87,19 @@ class Transfer:
 
     def outcome(self, error: int | None) -> Response | NoAnswer:
         """What came of it, by libcurl's error number, or None where it saw no error."""
-        status = self._status()
+        head = self._head()
+        status = _status(head[0]) if head else 0
         # What breaks or takes too long after the head of an answer does not unsay it.
-        if (error is None and status) or (status >= 200 and self._head and self._head[-1] == b"\r\n"):
-            return Response(status, self._head, self._body)
+        if (error is None and status) or (status >= 200 and head[-1] == _END_OF_HEAD):
+            return Response(status, head, self._body)
         return NoAnswer("its answer cannot be read" if error is None else self._words(error))
 
-    def _status(self) -> int:
-        # In its own words: libcurl takes a status line of another version for 200, also where it refuses.
-        found = _STATUS_LINE.match(self._head[0]) if self._head else None
-        return int(found[1]) if found else 0
+    def _head(self) -> list[bytes]:
+        """Of several heads the last: the others only announce the answer."""
+        begins = 0
+        if _END_OF_HEAD in self._heads[:-1]:
+            begins = max(n for n, line in enumerate(self._heads) if line.startswith(b"HTTP/"))
+        return self._heads[begins:]
 
     def _words(self, error: int) -> str:
         if error == pycurl.E_OPERATION_TIMEDOUT:
@@ -117,14 +122,16 @@ class Transfer:
             self._forbidden = str(error.strerror)
             return pycurl.SOCKET_BAD
 
-    def _take_head(self, line: bytes) -> None:
-        if line.startswith(b"HTTP/"):
-            self._head = []  # of several heads the last is the answer: others only announce it
-        self._head.append(line)
-
     def _take_body(self, part: bytes) -> int | None:
         self._body = (self._body + part)[:_LONGEST_BODY]
         return None if len(self._body) < _LONGEST_BODY else 0  # which ends the transfer
+
+
+@lru_cache
+def _status(line: bytes) -> int:
+    # In its own words: libcurl takes a status line of another version for 200, also where it refuses.
+    found = _STATUS_LINE.match(line)
+    return int(found[1]) if found else 0
 
 
 def _trust() -> dict[int, str]:

@@ -1,13 +1,13 @@
 """HTTPS over kept-alive connections, many requests at once: libcurl's multi interface, driven by one thread."""
 
 import math
-import selectors
 import socket
 import time
 from contextlib import suppress
 
 import pycurl
 
+from feedback_push.push.interest import InterestList
 from feedback_push.push.transfer import Done, OpenSocket, Transfer
 
 _IDLE_CONNECTIONS = 1000
@@ -18,7 +18,7 @@ class Transport:
 
     def __init__(self, open_socket: OpenSocket) -> None:
         self._open_socket = open_socket
-        self._selector = selectors.DefaultSelector()
+        self._interest = InterestList()
         self._due = math.inf  # when libcurl wants to look at its own timeouts
         self._idle: list[Transfer] = []
         self._under_way: dict[pycurl.Curl, Transfer] = {}
@@ -28,7 +28,7 @@ class Transport:
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
         self._bell, self._rung = socket.socketpair()
         self._bell.setblocking(False)
-        self._selector.register(self._rung, selectors.EVENT_READ)
+        self._interest.set(self._rung.fileno(), pycurl.POLL_IN)
 
     def post(self, url: str, headers: tuple[str, ...], body: bytes, done: Done) -> None:
         """Post the body with these header lines; `step` will call `done` once, at the latest after TIMEOUT."""
@@ -40,11 +40,11 @@ class Transport:
     def step(self, longest: float) -> None:
         """Do what there is to do, waiting for it at most so many seconds; math.inf is without end."""
         wait = min(longest, self._due - time.monotonic())
-        for key, events in self._selector.select(None if wait == math.inf else wait):
-            if key.fileobj is self._rung:
+        for descriptor, events in self._interest.ready(None if wait == math.inf else wait):
+            if descriptor == self._rung.fileno():
                 self._rung.recv(4096)
             else:
-                self._multi.socket_action(key.fd, events)  # the selectors' events are libcurl's too
+                self._multi.socket_action(descriptor, events)
         if self._due <= time.monotonic():
             self._due = math.inf
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
@@ -60,7 +60,7 @@ class Transport:
         for transfer in self._under_way.values():
             self._multi.remove_handle(transfer.curl)
         self._multi.close()
-        self._selector.close()
+        self._interest.close()
         self._bell.close()
         self._rung.close()
 
@@ -75,14 +75,7 @@ class Transport:
                 transfer.done(transfer.outcome(error))
 
     def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
-        known = descriptor in self._selector.get_map()
-        if what in (pycurl.POLL_NONE, pycurl.POLL_REMOVE):
-            if known:
-                self._selector.unregister(descriptor)
-        elif known:
-            self._selector.modify(descriptor, what)
-        else:
-            self._selector.register(descriptor, what)
+        self._interest.set(descriptor, 0 if what == pycurl.POLL_REMOVE else what)
 
     def _set_timer(self, milliseconds: int) -> None:
         self._due = math.inf if milliseconds < 0 else time.monotonic() + milliseconds / 1000
