@@ -81,11 +81,10 @@ def begin_session(user: User, *, remembered: bool) -> None:
 
 
 def _forget_remembered(token: str) -> None:
-    # Else Flask-Login puts it into the session at every request, and an answer that arrives just after that of a
+    # Else Flask-Login puts its token into the session at every request, and an answer that arrives just after that of a
     # sign-in would take the new session away.
     cookie = request.cookies.get(current_app.config["REMEMBER_COOKIE_NAME"], "")
     if decode_cookie(cookie) == token:
-        session.pop("_user_id", None)
         session["_remember"] = "clear"
 
 
