@@ -17,11 +17,13 @@ const PATIENCE_TO_SIGN_OUT = 1_000;
 let queue = Promise.resolve();
 let clicked = false;
 let asking = false;
+let permission = null; // as the latest visit found it
 let stands = null; // whether the card is there, once the page is read: a guest that came or went would move it
 let current = { state: "checking", facts: gather() };
 
 /** Visits run one after the other, because each reads what the one before has written. */
 function visit(how) {
+  permission = gather().permission;
   queue = queue.then(() => refresh(how));
   return queue;
 }
@@ -92,8 +94,15 @@ function onClick(id, action) {
 
 async function watchPermission() {
   const status = await navigator.permissions?.query({ name: "notifications" });
-  // While our own question is open, its answer comes back to turnOn.
-  status?.addEventListener("change", () => asking || visit());
+  // The answer to our own question comes back to turnOn; this may be told of it before or after.
+  status?.addEventListener("change", () => {
+    if (!asking && named(status.state) !== permission) visit();
+  });
+}
+
+/** A state of the Permissions API in the words of Notification.permission. */
+function named(state) {
+  return state === "prompt" ? "default" : state;
 }
 
 function start() {

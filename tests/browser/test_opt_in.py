@@ -2,6 +2,17 @@
 
 from tests.browser.dashboard import Dashboard
 
+_HEAR_OF_PERMISSION = """
+const status = await navigator.permissions.query({ name: "notifications" });
+window.told = new Promise(resolve => (status.onchange = resolve));
+"""
+# The browser tells those who asked it in their order, and visits take turns by this lock.
+_COUNT_VISITS = """
+await window.told;
+await navigator.locks.request("feedback-push", () => {});
+return performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("/push/subscribe")).length;
+"""
+
 
 def test_nobody_is_asked_before_a_click(dashboard: Dashboard) -> None:
     dashboard.sign_in()
@@ -18,6 +29,13 @@ def test_a_click_and_the_permission_turn_notifications_on(dashboard: Dashboard) 
     assert device.vapid_public_key == dashboard.site.settings.vapid_public_key
     assert dashboard.devices == [device.endpoint]
     assert "On. This device tells you when somebody writes." in dashboard.wait_for_card("on")
+
+
+def test_the_browser_telling_of_the_answer_after_the_click_did_is_no_second_visit(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    dashboard.browser.async_script(_HEAR_OF_PERMISSION)
+    dashboard.turn_on()
+    assert dashboard.browser.async_script(_COUNT_VISITS) == 1
 
 
 def test_the_devices_page_lists_the_browser_at_once_and_marks_it(dashboard: Dashboard) -> None:
