@@ -1,6 +1,8 @@
 """Browser names: what a person would call the browser and the system of a User-Agent."""
 
 import pytest
+from flask import Flask
+from flask_babel import force_locale
 
 from feedback_push import browser_name
 
@@ -36,3 +38,26 @@ _ANDROID = "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, 
 )
 def test_a_browser_gets_the_name_people_know_it_by(user_agent: str, name: str) -> None:
     assert browser_name.guess(user_agent) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "german", "lithuanian"),
+    [
+        ("Firefox on Linux", "Firefox auf Linux", "Firefox (Linux)"),
+        ("Browser on iPhone", "Browser auf iPhone", "Naršyklė (iPhone)"),
+        ("Browser", "Browser", "Naršyklė"),
+        ("Samsung Internet", "Samsung Internet", "Samsung Internet"),
+        ("The laptop on Linux", "The laptop on Linux", "The laptop on Linux"),
+        ("Firefox on the desk", "Firefox on the desk", "Firefox on the desk"),
+        ("%(browser)s on %", "%(browser)s on %", "%(browser)s on %"),
+        ("", "", ""),
+    ],
+)
+def test_a_guess_is_read_in_ones_own_language_and_a_chosen_name_as_it_was_chosen(
+    app: Flask, name: str, german: str, lithuanian: str
+) -> None:
+    read = {}
+    for language in ("en", "de", "lt"):
+        with app.app_context(), force_locale(language):
+            read[language] = browser_name.in_words(name)
+    assert read == {"en": name, "de": german, "lt": lithuanian}

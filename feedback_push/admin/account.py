@@ -6,6 +6,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user
 
+from feedback_push import browser_name
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import accounts, audit, sessions, throttle
 from feedback_push.auth.accounts import AccountError
@@ -58,7 +59,7 @@ def end_session(session_id: int) -> ResponseReturnValue:
     browser = sessions.end(session_id, user=current_user)
     if browser is not None:
         audit.note(AuditEvent.SESSION_ENDED, current_user, browser=browser)
-        flash(_("The session of %(browser)s has ended.", browser=browser))
+        flash(_("The session of %(browser)s has ended.", browser=browser_name.in_words(browser)))
     db.session.commit()
     return redirect(url_for("admin.account"), 303)
 

@@ -6,7 +6,7 @@ from flask import abort, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from feedback_push import typed_text
+from feedback_push import browser_name, typed_text
 from feedback_push.admin import push_status, words
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import audit
@@ -53,11 +53,11 @@ def test_device(device_id: int) -> ResponseReturnValue:
 
 @blueprint.post(f"/devices/<{ID}:device_id>/rename")
 def rename_device(device_id: int) -> ResponseReturnValue:
-    """Give one of the caller's browsers another name; without a name it keeps the one it has."""
+    """Give one of the caller's browsers another name; without a new name it keeps the one it has."""
     device = _own(device_id)
-    name = " ".join((typed_text.storable(request.form["name"]) or "").split())
-    before, device.name = device.name, name[:LONGEST_NAME] or device.name
-    if device.name != before:
+    name = " ".join((typed_text.storable(request.form["name"]) or "").split())[:LONGEST_NAME]
+    if name not in ("", device.name, browser_name.in_words(device.name)):
+        before, device.name = device.name, name
         audit.note(AuditEvent.DEVICE_RENAMED, current_user, before=before, device=device.name)
     db.session.commit()
     return _back(device_id)

@@ -90,7 +90,9 @@ def remove_older(before: datetime, most: int) -> int:
 def words(entry: AuditEntry) -> str:
     """The event in the reader's language."""
     text = _WORDS.get(AuditEvent(entry.event)) if entry.event in set(AuditEvent) else None
-    return str(text) % _Detail(entry.detail) if text else entry.event
+    if text is None:
+        return entry.event
+    return str(text) % _Detail({name: browser_name.in_words(str(value)) for name, value in entry.detail.items()})
 
 
 class _Detail(dict[str, Any]):

@@ -149,3 +149,16 @@ def test_another_name_is_in_the_log_and_the_same_name_is_not(dashboard: Visitor,
         press(dashboard, phone, "rename", name=name)
     renamed = [entry.detail for entry in audit.page().entries if entry.event == AuditEvent.DEVICE_RENAMED]
     assert [detail["device"] for detail in renamed] == ["My phone"]
+
+
+def test_a_guessed_name_is_in_the_readers_language_and_stays_a_guess_until_it_is_changed(
+    dashboard: Visitor, staff: User
+) -> None:
+    guessed = device(staff, name="Firefox on Linux")
+    staff.language = "de"
+    db.session.commit()
+    assert dashboard.read("/admin/devices").one(id=f"device-{guessed.id}").words == "Firefox auf Linux"
+    press(dashboard, guessed, "rename", name="Firefox auf Linux")
+    assert guessed.name == "Firefox on Linux"
+    press(dashboard, guessed, "rename", name="Laptop")
+    assert "Gerät „Firefox auf Linux“ in „Laptop“ umbenannt" in dashboard.read("/admin/audit").one("main").words
