@@ -1,6 +1,7 @@
 """What every test can ask for: databases, settings, the application, and somebody who is signed in."""
 
 import base64
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -45,9 +46,11 @@ def cheap_passwords() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def watched_logs() -> None:
+def watched_logs() -> Iterator[None]:
     """Every record is looked through for secrets."""
     leaks.watch()
+    yield
+    logging.disable()  # a thread of a test without a broker may outlive standard error, and would complain of that
 
 
 @pytest.fixture(autouse=True)
