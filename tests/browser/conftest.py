@@ -21,14 +21,14 @@ from tests.servers import CHECKOUT
 from tests.site import Site
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def service() -> Iterator[PushService]:
     """The push service that Firefox is connected to."""
     with PushService() as running:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def firefox(service: PushService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
     """The browser, headless but real."""
     if not executable():
@@ -37,7 +37,7 @@ def firefox(service: PushService, tmp_path_factory: pytest.TempPathFactory) -> I
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site with its web server and a worker."""
     with working_site(migrated_sqlite, tmp_path_factory.mktemp("site")) as running:
@@ -65,7 +65,7 @@ def dashboard(firefox: Firefox, site: Site, service: PushService) -> Iterator[Da
     assert site.failures == earlier
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def bare_site() -> Iterator[str]:
     """The scripts on a site of their own: the pages of ours let nobody but themselves load any."""
     handler = partial(_Quiet, directory=str(CHECKOUT))
