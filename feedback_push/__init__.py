@@ -13,22 +13,7 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
     # Here and not above, so that a program that needs one part does not load them all.
     from flask import Flask
 
-    from feedback_push import (
-        admin,
-        auth,
-        branding,
-        celery,
-        cli,
-        database,
-        errors,
-        extensions,
-        feedback,
-        health,
-        language,
-        logs,
-        push,
-        security,
-    )
+    from feedback_push import branding, celery, cli, database, errors, extensions, language, logs, security
 
     if settings is None and cli.needs_no_settings():
         app = Flask(__name__)
@@ -45,11 +30,17 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
     errors.init_app(app)
     language.init_app(app)
     branding.init_app(app)
+    _register_blueprints(app, settings)
+    cli.init_app(app)
+    return app
+
+
+def _register_blueprints(app: "Flask", settings: config.Settings) -> None:
+    from feedback_push import admin, auth, branding, feedback, health, push
+
     app.register_blueprint(health.blueprint)
     app.register_blueprint(branding.blueprint)
     app.register_blueprint(auth.blueprint)
     app.register_blueprint(push.blueprint)
     app.register_blueprint(feedback.blueprint)
     app.register_blueprint(admin.blueprint, url_prefix=settings.admin_url.rstrip("/"))
-    cli.init_app(app)
-    return app
