@@ -96,13 +96,8 @@ async function watchPermission() {
   const status = await navigator.permissions?.query({ name: "notifications" });
   // The answer to our own question comes back to turnOn; this may be told of it before or after.
   status?.addEventListener("change", () => {
-    if (!asking && named(status.state) !== permission) visit();
+    if (!asking && status.state !== permission) visit();
   });
-}
-
-/** A state of the Permissions API in the words of Notification.permission. */
-function named(state) {
-  return state === "prompt" ? "default" : state;
 }
 
 function start() {

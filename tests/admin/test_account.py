@@ -160,6 +160,22 @@ def test_one_session_can_be_ended(any_app: Flask) -> None:
     assert here.post(action, data={"csrf_token": page.fields["csrf_token"]}).status_code == 303
 
 
+def test_browsers_are_named_in_the_readers_language(app: Flask, staff: User) -> None:
+    staff.language = "de"
+    db.session.commit()
+    browser(app, staff, IPHONE)
+    here = browser(app, staff)
+    page = here.read("/admin/account")
+    [action] = ends(page)
+    assert [name.words for name in page.all("bdi")][1:3] == ["Firefox auf Linux", "Safari auf iPhone"]
+    labels = [button.attributes.get("aria-label") for button in page.all("button")]
+    assert "Sitzung von Safari auf iPhone beenden" in labels
+    assert any("Firefox auf Linux · " in detail.words for detail in page.all("p", class_="detail"))
+    page = press(here, action)
+    assert page.one(role="status").words == "Die Sitzung von Safari auf iPhone ist beendet."
+    assert "Sitzung von Safari auf iPhone beendet" in [entry.words for entry in page.all("bdi")]
+
+
 def test_ending_the_others_as_the_first_request_for_minutes_keeps_the_own_session(app: Flask, staff: User) -> None:
     other, here = browser(app, staff, IPHONE), browser(app, staff)
     token = here.read("/admin/account").fields["csrf_token"]

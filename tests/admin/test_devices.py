@@ -157,8 +157,9 @@ def test_a_guessed_name_is_in_the_readers_language_and_stays_a_guess_until_it_is
     guessed = device(staff, name="Firefox on Linux")
     staff.language = "de"
     db.session.commit()
-    assert dashboard.read("/admin/devices").one(id=f"device-{guessed.id}").words == "Firefox auf Linux"
-    press(dashboard, guessed, "rename", name="Firefox auf Linux")
+    page = dashboard.read("/admin/devices")
+    assert page.one(id=f"device-{guessed.id}").words == page.fields["name"] == "Firefox auf Linux"
+    press(dashboard, guessed, "rename", name=page.fields["name"])
     assert guessed.name == "Firefox on Linux"
     press(dashboard, guessed, "rename", name="Laptop")
     assert "Gerät „Firefox auf Linux“ in „Laptop“ umbenannt" in dashboard.read("/admin/audit").one("main").words

@@ -165,3 +165,14 @@ def test_when_nothing_is_under_way_there_is_nothing_to_look_for(
     delivery(message, device(staff), state=DeliveryState.EXPIRED)
     assert "data-moving" not in ledger(dashboard, message).one(id="ledger").attributes
     assert dashboard.get("/admin/messages/4711/ledger").status_code == 404
+
+
+def test_a_guessed_name_is_in_the_readers_language_whether_it_was_sent_to_or_not(
+    dashboard: Visitor, staff: User, message: Message
+) -> None:
+    delivery(message, device(staff, name="Firefox on Linux"), state=DeliveryState.ACCEPTED, accepted_at=NOON)
+    device(staff, name="Safari on iPhone", paused_at=NOON)
+    staff.language = "de"
+    db.session.commit()
+    names = [name.words for name in ledger(dashboard, message).all("bdi")]
+    assert names == ["Firefox auf Linux", "Safari auf iPhone"]
