@@ -8,6 +8,8 @@ from feedback_push import email_address, typed_text
 from feedback_push.typed_text import TypedForm
 
 LONGEST_CONTENT = 200_000
+LONGEST_NAME = 200
+LONGEST_EMAIL = 320
 _TOO_LONG = _("Please use at most %(max)d characters.")
 
 
@@ -26,11 +28,20 @@ class FeedbackForm(TypedForm):
     )
     submitter_name = StringField(
         _("Your name"),
-        [DataRequired(_("Please give your name.")), Length(max=200, message=_TOO_LONG)],
+        [DataRequired(_("Please give your name.")), Length(max=LONGEST_NAME, message=_TOO_LONG)],
         filters=[typed_text.storable],
     )
     submitter_email = EmailField(
         _("Your e-mail address"),
-        [Optional(), Length(max=320, message=_TOO_LONG), _email],
+        [Optional(), Length(max=LONGEST_EMAIL, message=_TOO_LONG), _email],
         filters=[typed_text.storable],
     )
+
+    def shorten(self) -> None:
+        """Cut what was typed to the lengths that are accepted, for a page that shows it unchecked."""
+        for field, longest in (
+            (self.content, LONGEST_CONTENT),
+            (self.submitter_name, LONGEST_NAME),
+            (self.submitter_email, LONGEST_EMAIL),
+        ):
+            field.data = (field.data or "")[:longest]

@@ -9,9 +9,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_limiter import RateLimitExceeded
 from flask_login import current_user
-from flask_wtf.csrf import CSRFError
 
-from feedback_push import security
+from feedback_push import csrf, security
 from feedback_push.database import UNAVAILABLE, db
 from feedback_push.extensions import limiter
 from feedback_push.feedback import confirmation, defence, inbox, proof_of_work
@@ -95,13 +94,15 @@ def complete() -> ResponseReturnValue:
     return render_template("feedback/complete.html")
 
 
-@blueprint.errorhandler(CSRFError)
-def _page_too_old(_error: CSRFError) -> ResponseReturnValue:
+@blueprint.errorhandler(csrf.Refused)
+def _refused(error: csrf.Refused) -> ResponseReturnValue:
     if request.endpoint == "feedback.confirm":
-        return _confirmation_page(400, _("Please press the button once more."))
-    return _page(
-        FeedbackForm(), 400, _("This page had been open for too long. Nothing is lost: please send it once more.")
-    )
+        if error.cause == csrf.Cause.OTHER_SITE:  # the browser brings its cookie to the page itself
+            return redirect(url_for("feedback.confirm"), 303)
+        return _confirmation_page(400, f"{error.sentence} {_('Please press the button once more.')}")
+    feedback = FeedbackForm(meta=error.form_meta)
+    feedback.shorten()
+    return _page(feedback, 400, f"{error.sentence} {_('Nothing is lost: please send it once more.')}")
 
 
 @blueprint.errorhandler(RateLimitExceeded)
