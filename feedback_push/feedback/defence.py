@@ -44,13 +44,15 @@ def judge(sent: Mapping[str, str]) -> Suspicion | None:
     """Why a message should be set aside, if it should."""
     if not is_on():
         return None
-    if sent.get(HONEYPOT):
-        return Suspicion.HONEYPOT
+    is_filled = bool(sent.get(HONEYPOT))
     open_for = age(sent.get("opened", ""))
     # Opened in the future means that the clock was put back: only we sign times.
     if open_for is None or 0 <= open_for < _SECONDS_TO_TYPE:
-        return Suspicion.TOO_FAST
-    return _SUSPICIOUS.get(proof_of_work.check(sent.get("proof", "")))
+        return Suspicion.HONEYPOT if is_filled else Suspicion.TOO_FAST
+    doubt = _SUSPICIOUS.get(proof_of_work.check(sent.get("proof", "")))
+    if is_filled:  # by a robot, or by a password manager of somebody whose browser has worked for it
+        return Suspicion.HONEYPOT if doubt else Suspicion.AUTOFILL
+    return doubt
 
 
 def _signer() -> URLSafeSerializer:

@@ -6,7 +6,7 @@ import pytest
 
 from feedback_push.feedback.suspicion import CONFIRMABLE, WORDS, Suspicion
 from tests.feedback.proofs import solved
-from tests.feedback.trapped_form import ARRIVED, THANKED, TYPED, Pass, opened, send, set_aside, stored
+from tests.feedback.trapped_form import ARRIVED, ASKED, THANKED, TYPED, Pass, opened, press, send, set_aside, stored
 from tests.visits import Page, Visit, Visitor
 
 
@@ -25,9 +25,20 @@ def test_somebody_who_types_and_whose_browser_computes_gets_through(visitor: Vis
 
 def test_what_fills_in_the_hidden_field_is_set_aside_and_thanked(visitor: Visitor, let_pass: Pass) -> None:
     form = opened(visitor)
-    let_pass(60)
     assert send(visitor, form, proof=solved(visitor), website="https://spam.example") == THANKED
-    assert stored(visitor) == [set_aside(Suspicion.HONEYPOT)]
+    let_pass(60)
+    assert send(visitor, form, website="https://spam.example") == THANKED
+    assert stored(visitor) == [set_aside(Suspicion.HONEYPOT)] * 2
+
+
+def test_a_person_whose_password_manager_fills_it_in_is_asked_to_confirm(visitor: Visitor, let_pass: Pass) -> None:
+    form = opened(visitor)
+    let_pass(60)
+    assert send(visitor, form, proof=solved(visitor), website="https://ada.example") == ASKED
+    assert stored(visitor) == [set_aside(Suspicion.AUTOFILL)]
+    let_pass(1.1)
+    press(visitor)
+    assert stored(visitor) == [ARRIVED]
 
 
 def test_no_person_comes_to_the_hidden_field(visitor: Visitor) -> None:
@@ -36,6 +47,9 @@ def test_no_person_comes_to_the_hidden_field(visitor: Visitor) -> None:
     assert trap.attributes.keys() >= {"aria-hidden", "inert"}
     field = page.one("input", name="website")
     assert (field.attributes["tabindex"], field.attributes["autocomplete"]) == ("-1", "off")
+    # 1Password, Bitwarden, LastPass, Dashlane and Proton Pass leave it alone.
+    told = {"data-1p-ignore": "", "data-bwignore": "", "data-lpignore": "true", "data-form-type": "other"}
+    assert field.attributes.items() >= {**told, "data-protonpass-ignore": "true"}.items()
     assert "empty" in page.one("label", for_="website").words
     assert ".trap { display: none; }" in visitor.get("/static/site.css").text
 
