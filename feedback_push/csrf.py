@@ -69,7 +69,7 @@ class Protection(CSRFProtect):  # type: ignore[misc]
         exempt = apply_exemptions and (not request.endpoint or self._is_exempt())
         if exempt or request.method not in current_app.config["WTF_CSRF_METHODS"]:
             return
-        if not _from_this_site():
+        if not is_from_this_site():
             raise Refused(Cause.OTHER_SITE)
         try:
             super().protect()
@@ -77,9 +77,10 @@ class Protection(CSRFProtect):  # type: ignore[misc]
             raise Refused(_CAUSES.get(error.description) or _cause_without_session_token()) from None
 
 
-def _from_this_site() -> bool:
-    """Follow Go's net/http.CrossOriginProtection, but compare the scheme of Origin, too.
+def is_from_this_site() -> bool:
+    """Return whether a page of this site, or the reader's own hand, sent the request.
 
+    Follow Go's net/http.CrossOriginProtection, but compare the scheme of Origin, too.
     Origin is "null" where a privacy tool or an in-app browser hides it: then, as without both, the token decides.
     """
     fetch_site = request.headers.get("Sec-Fetch-Site")

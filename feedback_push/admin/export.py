@@ -8,14 +8,14 @@ from itertools import chain
 from typing import Any
 
 import regex
-from flask import request, stream_with_context
+from flask import redirect, request, stream_with_context
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
 from flask_login import current_user
 from sqlalchemy import Row
 from werkzeug.wsgi import wrap_file
 
-from feedback_push import language
+from feedback_push import csrf, language
 from feedback_push.admin import shown, xlsx
 from feedback_push.admin.pages import blueprint
 from feedback_push.auth import audit
@@ -25,6 +25,7 @@ from feedback_push.feedback import lists
 from feedback_push.feedback.lists import Filter
 
 _COLUMNS = ("id", "created_at", "state", "submitter_name", "submitter_email", "content")
+_EXPORTS = {"admin.export_csv", "admin.export_xlsx", "admin.export_json"}
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # Where a spreadsheet may begin a cell, whatever this file separates them by: that depends on the reader's country.
 _SEPARATORS = r";,\t\n\v\f\r\x85\p{Zl}\p{Zp}"
@@ -35,6 +36,14 @@ _FORMULA = regex.compile(
     rf"(?V1)\A(?=[\t\n\r])|(?:\A|(?<=[{_SEPARATORS}]))(?=[[\s\p{{Cc}}\p{{Cf}}\"]--[{_SEPARATORS}]]*+[{_SIGNS}])"
 )
 _BYTE_ORDER_MARK = "\ufeff"  # without which Excel takes UTF-8 for something else
+
+
+@blueprint.before_request
+def _only_from_this_site() -> ResponseReturnValue | None:
+    # A link on another site shall not make the server write a million messages into somebody's downloads.
+    if request.endpoint in _EXPORTS and not csrf.is_from_this_site():
+        return redirect(shown.asked_for().at())
+    return None
 
 
 @blueprint.get("/messages.csv")

@@ -260,6 +260,15 @@ def stream(visitor: Visitor, address: str, read: Callable[[Iterator[bytes]], Non
     Context().run(run)
 
 
+def test_a_link_on_another_site_leads_to_the_list_instead(dashboard: Visitor) -> None:
+    for extension in ("csv", "xlsx", "json"):
+        address = f"/admin/messages.{extension}?q=x"
+        for site, status in {"cross-site": 302, "same-site": 302, "same-origin": 200, "none": 200}.items():
+            answer = dashboard.get(address, headers={"Sec-Fetch-Site": site})
+            assert answer.status_code == status, (extension, site)
+        assert dashboard.get(address, headers={"Sec-Fetch-Site": "cross-site"}).location == "/admin/?q=x"
+
+
 def test_who_exports_messages_is_in_the_log(visitor: Visitor) -> None:
     for extension in ("csv", "xlsx", "json"):
         visitor.get(f"/admin/messages.{extension}")
