@@ -44,10 +44,9 @@ class Refused(CSRFError):  # type: ignore[misc]
         super().__init__()
         self.cause = cause
 
-    @property
-    def sentence(self) -> str:
-        """Return the cause in the reader's language; what to do next depends on the page."""
-        return str(_SENTENCES[self.cause])
+    def words(self, next_step: str) -> str:
+        """Return the cause and what to do next, in the reader's language; the latter depends on the page."""
+        return f"{_SENTENCES[self.cause]} {next_step}"
 
     @property
     def form_meta(self) -> dict[str, bool]:

@@ -49,7 +49,7 @@ def init_app(app: Flask) -> None:
 
 def csrf_refused(error: csrf.Refused) -> ResponseReturnValue:
     """Say why a request was refused, and what to do; for pages that cannot show what was typed."""
-    text = f"{error.sentence} {gettext('Open the page again and try once more.')}"
+    text = error.words(gettext("Open the page again and try once more."))
     return _answer(400, _NOT_UNDERSTOOD, text, [])
 
 

@@ -78,7 +78,7 @@ def _refused(error: csrf.Refused) -> ResponseReturnValue:
         return errors.csrf_refused(error)
     form = LoginForm(meta=error.form_meta)
     form.email.data = (form.email.data or "")[:LONGEST_EMAIL]
-    form.form_errors.append(f"{error.sentence} {_('Please give your password once more.')}")
+    form.form_errors.append(error.words(_("Please give your password once more.")))
     return _form(form, 400)
 
 

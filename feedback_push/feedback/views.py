@@ -99,10 +99,10 @@ def _refused(error: csrf.Refused) -> ResponseReturnValue:
     if request.endpoint == "feedback.confirm":
         if error.cause == csrf.Cause.OTHER_SITE:  # the browser brings its cookie to the page itself
             return redirect(url_for("feedback.confirm"), 303)
-        return _confirmation_page(400, f"{error.sentence} {_('Please press the button once more.')}")
+        return _confirmation_page(400, error.words(_("Please press the button once more.")))
     feedback = FeedbackForm(meta=error.form_meta)
     feedback.shorten()
-    return _page(feedback, 400, f"{error.sentence} {_('Nothing is lost: please send it once more.')}")
+    return _page(feedback, 400, error.words(_("Nothing is lost: please send it once more.")))
 
 
 @blueprint.errorhandler(RateLimitExceeded)
