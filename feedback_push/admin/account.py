@@ -12,7 +12,7 @@ from feedback_push.auth import accounts, audit, sessions, throttle
 from feedback_push.auth.accounts import AccountError
 from feedback_push.auth.forms import PasswordForm
 from feedback_push.auth.models import AuditEvent, User
-from feedback_push.auth.views import begin_session
+from feedback_push.auth.views import continue_session
 from feedback_push.database import db
 
 _LATEST = 10  # entries of the log
@@ -26,7 +26,7 @@ def show_account() -> ResponseReturnValue:
 
 @blueprint.post("/account/password")
 def change_password() -> ResponseReturnValue:
-    """Change the password, which ends all sessions, and go on here in a new one."""
+    """Change the password, which ends all other sessions, and go on here with another token."""
     user: User = current_user._get_current_object()  # noqa: SLF001 - Werkzeug's name for it
     form = PasswordForm()
     if not form.validate():
@@ -42,13 +42,12 @@ def change_password() -> ResponseReturnValue:
         form.current.errors = [_("This is not your current password.")]
         return _page(form), 422
     tries.succeed()
-    remembered = sessions.is_remembered(user)
     try:
-        accounts.set_password(user, form.new.data)
+        accounts.set_password(user, form.new.data, keep_current=True)
     except AccountError as error:
         form.new.errors = [str(error)]
         return _page(form), 422
-    begin_session(user, remembered=remembered)
+    continue_session(user)
     flash(_("Your password is changed. All other sessions have ended."))
     return redirect(url_for("admin.account"), 303)
 

@@ -43,6 +43,7 @@ _OF_DEVICE = (
     _device.c.auth,
     _device.c.vapid_public_key,
     _device.c.language,
+    _device.c.suspended_at,
 )
 
 
@@ -73,6 +74,7 @@ class Claimed(NamedTuple):
     auth: str
     vapid_public_key: str
     language: str
+    suspended_at: datetime | None
     origin: str
 
 

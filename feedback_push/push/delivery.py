@@ -99,7 +99,9 @@ class _Run:
         self._keys = keys.ring_now()
         batch = claims.take(room, now)
         ledger.expire([claimed for claimed in batch if claimed.entry.expires_at <= now])
-        sendable = _heed_holds([claimed for claimed in batch if claimed.entry.expires_at > now])
+        in_time = [claimed for claimed in batch if claimed.entry.expires_at > now]
+        ledger.cancel([claimed for claimed in in_time if claimed.suspended_at])
+        sendable = _heed_holds([claimed for claimed in in_time if not claimed.suspended_at])
         db.session.commit()
         self._under_way.send(sendable, self._keys.live.values(), at)
         return Counter(claimed.service for claimed in batch)
