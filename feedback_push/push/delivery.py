@@ -49,6 +49,12 @@ class _Run:
 
     def pump(self) -> bool:
         """Whether it ended for want of time and not for want of work."""
+        try:
+            return self._pump()
+        finally:
+            self._under_way.close()
+
+    def _pump(self) -> bool:
         while self._more or self._under_way:
             if _rung.is_set():  # for what became due while an old push keeps this run from ending
                 _rung.clear()
