@@ -113,6 +113,8 @@ def _why_refused(hosts: tuple[str, ...], beginning: str, *, private_allowed: boo
         return "The endpoint is not a push address."
     if port not in (None, 443) and not private_allowed:
         return "The endpoint is on an unusual port."
+    if (parts.hostname or "").endswith(".invalid"):  # RFC 6761; Chromium's mark for a subscription that is lost
+        return "The browser has lost this subscription for good. It must subscribe again."
     if not _host_allowed(parts.hostname or "", hosts):
         return "The endpoint is not on a push service that this site knows (PUSH_ALLOWED_HOSTS)."
     return ""
