@@ -9,7 +9,9 @@ from sqlalchemy import delete, update
 from feedback_push.auth import accounts, audit, sessions
 from feedback_push.auth.models import AuditEntry, AuditEvent, Session, User
 from feedback_push.database import db, utcnow
+from feedback_push.push.models import Subscription
 from tests.conftest import PASSWORD, make_user
+from tests.push.malformed import GOOD
 from tests.visits import Page, Visit, Visitor
 
 NEW = "battery staple"
@@ -68,6 +70,21 @@ def test_a_changed_password_is_the_only_one_and_ends_every_other_session(any_app
     assert before
     thief.set_cookie("session", before.value, domain="127.0.0.1")
     assert not thief.signed_in()
+
+
+def test_the_browser_that_changes_the_password_keeps_its_notifications_and_the_others_lose_theirs(
+    any_app: Flask,
+) -> None:
+    user = make_user("staff@example.org")
+    here, there = browser(any_app, user), browser(any_app, user, IPHONE)
+    for visitor, name in ((here, "here"), (there, "there")):
+        headers = {"X-CSRFToken": visitor.get("/push/key").headers["X-CSRFToken"], "Referer": visitor.site}
+        body = {**GOOD, "endpoint": f"{GOOD['endpoint']}{name}"}
+        assert visitor.post("/push/subscribe", json=body, headers=headers).status_code == 200
+    change(here)
+    devices = db.session.query(Subscription).order_by(Subscription.id).all()
+    assert [bool(device.suspended_at) for device in devices] == [False, True]
+    assert [device.session_id for device in devices] == [sessions.of(user)[0].id, None]
 
 
 @pytest.mark.parametrize("remember", [{}, {"remember": "y"}])

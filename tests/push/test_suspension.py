@@ -276,3 +276,19 @@ def test_a_message_that_is_planned_meanwhile_is_not_sent(user: User, any_app: Fl
     delivery.run()
     assert device.pushes == []
     assert why(device) == "The session of this device was ended."
+
+
+def test_nothing_is_sent_to_the_devices_of_an_account_that_was_deleted_meanwhile(
+    user: User, service: PushService
+) -> None:
+    device, _ = device_in_new_session(user, service)
+    announce()
+    batch = claim()
+    accounts.delete(user)
+    db.session.commit()
+    flight = UnderWay(receipts.signing_key("x"))
+    flight.send(batch, keys.ring().live.values(), time.monotonic())
+    while flight:
+        flight.record(patient=True)
+    flight.close()
+    assert (device.pushes, service.requests) == ([], [])
