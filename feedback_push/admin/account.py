@@ -1,6 +1,6 @@
 """The account of the signed-in administrator: the password, where they are signed in, and what has happened to it."""
 
-from flask import flash, redirect, url_for
+from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -14,6 +14,7 @@ from feedback_push.auth.forms import PasswordForm
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.auth.views import continue_session
 from feedback_push.database import db
+from feedback_push.push import endpoints, suspension
 
 _LATEST = 10  # entries of the log
 
@@ -47,6 +48,9 @@ def change_password() -> ResponseReturnValue:
     except AccountError as error:
         form.new.errors = [str(error)]
         return _page(form), 422
+    if (endpoint := request.form.get("endpoint")) is not None:
+        # The script names the device of this very browser. Another one in its session came with a copied cookie.
+        suspension.suspend_others(user, endpoint if endpoints.is_plain(endpoint) else "")
     continue_session(user)
     flash(_("Your password is changed. All other sessions have ended."))
     return redirect(url_for("admin.account"), 303)

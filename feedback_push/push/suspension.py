@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 
 from feedback_push.auth import audit, sessions
-from feedback_push.auth.models import AuditEvent
+from feedback_push.auth.models import AuditEvent, User
 from feedback_push.auth.sessions import Ending
 from feedback_push.database import db, utcnow
 from feedback_push.ids import among
@@ -23,21 +23,29 @@ def suspend(ending: Ending) -> None:
 
     One session takes only its own devices with it. The caller commits.
     """
-    theirs = [
-        Subscription.user_id == ending.user.id,
-        Subscription.state != DeviceState.GONE,
-        Subscription.suspended_at.is_(None),
-    ]
     if ending.session_id is not None:
-        theirs.append(Subscription.session_id == ending.session_id)
+        _suspend(ending.user, Subscription.session_id == ending.session_id)
     elif ending.kept is not None:
-        theirs.append(Subscription.session_id.is_distinct_from(ending.kept))
+        _suspend(ending.user, Subscription.session_id.is_distinct_from(ending.kept))
+    else:
+        _suspend(ending.user)
+
+
+def suspend_others(user: User, endpoint: str) -> None:
+    """Suspend all devices of the user but the one with this endpoint. The caller commits."""
+    _suspend(user, Subscription.endpoint != endpoint)
+
+
+def _suspend(user: User, *which: ColumnElement[bool]) -> None:
+    on = (Subscription.state != DeviceState.GONE, Subscription.suspended_at.is_(None))
+    theirs = (Subscription.user_id == user.id, *on, *which)
+    summaries.lock_devices(user.id)
     rows = select(Subscription.id, Subscription.name).where(*theirs).order_by(Subscription.id)
-    devices = {row.id: row.name for row in db.session.execute(rows.with_for_update(key_share=True))}
+    devices = {row.id: row.name for row in db.session.execute(rows)}
     _execute(update(Subscription).where(among(Subscription.id, devices)).values(suspended_at=utcnow()))
     _cancel(devices)
     for name in devices.values():
-        audit.note(AuditEvent.DEVICE_SUSPENDED, ending.user, device=name)
+        audit.note(AuditEvent.DEVICE_SUSPENDED, user, device=name)
 
 
 def _cancel(devices: Collection[int]) -> None:

@@ -27,9 +27,9 @@ def browser(app: Flask, user: User, agent: str = FIREFOX, **more: str) -> Visito
     return visitor
 
 
-def change(visitor: Visitor, current: str = PASSWORD, new: str = NEW, again: str | None = None) -> Page:
+def change(visitor: Visitor, current: str = PASSWORD, new: str = NEW, again: str | None = None, **more: str) -> Page:
     """Send the form, and the page that is seen then."""
-    form = {"current": current, "new": new, "again": new if again is None else again}
+    form = {"current": current, "new": new, "again": new if again is None else again, **more}
     token = visitor.read("/admin/account").fields["csrf_token"]
     answer = visitor.post("/admin/account/password", data={**form, "csrf_token": token})
     return visitor.read("/admin/account") if answer.status_code == 303 else Page(answer)
@@ -85,6 +85,18 @@ def test_the_browser_that_changes_the_password_keeps_its_notifications_and_the_o
     devices = db.session.query(Subscription).order_by(Subscription.id).all()
     assert [bool(device.suspended_at) for device in devices] == [False, True]
     assert [device.session_id for device in devices] == [sessions.of(user)[0].id, None]
+    # Where the script names the device of this browser, one that a copied cookie has added is none of it.
+    headers = {"X-CSRFToken": here.get("/push/key").headers["X-CSRFToken"], "Referer": here.site}
+    thiefs = {**GOOD, "endpoint": f"{GOOD['endpoint']}thief"}
+    assert here.post("/push/subscribe", json=thiefs, headers=headers).status_code == 200
+    change(here, current=NEW, new="a third password", endpoint=f"{GOOD['endpoint']}here")
+    db.session.rollback()
+    last = db.session.query(Subscription).order_by(Subscription.id).all()
+    assert [bool(device.suspended_at) for device in last] == [False, True, True]
+    for nothing in ("", "\0", "x" * 5000):
+        change(here, current="a third password", new="a third password", endpoint=nothing)
+    db.session.rollback()
+    assert all(device.suspended_at for device in last)
 
 
 @pytest.mark.parametrize("remember", [{}, {"remember": "y"}])

@@ -206,3 +206,22 @@ def test_a_device_whose_session_was_ended_is_back_after_signing_in_without_a_que
     assert dashboard.service.wait_ack(device).code == 100
     assert dashboard.browser.alert("Ben:").body == "for its owner"
     assert (dashboard.devices, len(dashboard.service.devices)) == ([device.endpoint], made)
+
+
+def test_a_new_password_keeps_this_device_and_no_other_in_its_session(dashboard: Dashboard) -> None:
+    dashboard.sign_in(page="devices")
+    device = dashboard.turn_on()
+    with dashboard.site.database():
+        ours = db.session.query(Subscription).one()
+        copied = {"user_id": ours.user_id, "session_id": ours.session_id, "vapid_public_key": ours.vapid_public_key}
+        keys_ = {"p256dh": ours.p256dh, "auth": ours.auth, "name": "by a copied cookie"}
+        db.session.add(Subscription(endpoint=f"{ours.endpoint}-other", **copied, **keys_))
+        db.session.commit()
+    dashboard.browser.open(f"{dashboard.site.dashboard}account")
+    for field in ("current", "new", "again"):
+        dashboard.browser.find(f"#{field}").type(PASSWORD)
+    dashboard.browser.find("#password button").click()
+    dashboard.browser.wait_for(".done")
+    with dashboard.site.database():
+        rows = {row.endpoint: bool(row.suspended_at) for row in db.session.query(Subscription)}
+    assert rows == {device.endpoint: False, f"{device.endpoint}-other": True}
