@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from flask import Flask, has_request_context, request
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, DateTime, Dialect, Index, Integer, MetaData, text
+from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Index, Integer, MetaData, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import DBAPIError
@@ -88,6 +88,13 @@ def upgrade(app: Flask) -> None:
     enable_migrations(app)
     with app.app_context():
         import_module("flask_migrate").upgrade()
+
+
+def reader(engine: Engine) -> Connection:
+    """Open a connection to read without waiting for a writer; the caller ends each read with `rollback`."""
+    if engine.dialect.name == "sqlite":
+        return engine.connect().execution_options(**{sqlite.READS_FIRST: True})
+    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")  # one round trip for a statement
 
 
 def enable_migrations(app: Flask) -> None:

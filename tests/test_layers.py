@@ -19,6 +19,7 @@ LAYERS = [
     {
         "browser_name",
         "accent",
+        "bidi",
         "branding",
         "email_address",
         "typed_text",

@@ -14,10 +14,10 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from feedback_push.admin import notices
 from feedback_push.auth import accounts, sessions
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
+from feedback_push.feedback import undo
 from feedback_push.push import receipts, trial
 from feedback_push.push.models import DeliveryState
 from tests.admin.rows import delivery, device
@@ -178,8 +178,9 @@ def place(app: Flask, staff: User) -> Place:
         "receipt": receipt,
         "session": session.id,
         "test": test.id,
-        "undo": notices.undo_of([("read", None, [message.id])]),
+        "undo": undo.keep([("read", None, [message.id])], session.id),
     }
+    db.session.commit()
     return Place(app, staff, {name: str(value) for name, value in ids.items()})
 
 
@@ -190,7 +191,11 @@ def stranger(app: Flask) -> Caller:
 
 @pytest.fixture
 def owner(app: Flask, place: Place) -> Caller:
-    return signed_in(app, place.staff.email)
+    caller = signed_in(app, place.staff.email)
+    newest, *_ = sessions.of(place.staff)
+    place.ids["undo"] = str(undo.keep([("read", None, [int(place.ids["message"])])], newest.id))
+    db.session.commit()
+    return caller
 
 
 @pytest.fixture

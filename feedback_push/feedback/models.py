@@ -1,13 +1,13 @@
-"""A Message: what a visitor wrote."""
+"""A Message (what a visitor wrote) and an Undo (what messages were before a move)."""
 
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from feedback_push.auth.models import User
+from feedback_push.auth.models import Session, User
 from feedback_push.database import NO_ID_TWICE, Base, Id, partial_index, utcnow
 from feedback_push.push.models import OutboxEntry
 
@@ -75,3 +75,15 @@ class Message(Base):
         partial_index("ix_feedback_message_person", "person", "id", where="person IS NOT NULL"),
         NO_ID_TWICE,
     )
+
+
+class Undo(Base):
+    """The earlier states of messages that one session has moved; the row goes when it is used."""
+
+    __tablename__ = "feedback_undo"
+    __table_args__ = NO_ID_TWICE
+
+    id: Mapped[Id]
+    session_id: Mapped[int] = mapped_column(ForeignKey(Session.id, ondelete="CASCADE"), index=True)
+    before: Mapped[list[Any]] = mapped_column(JSON)
+    expires_at: Mapped[datetime] = mapped_column(index=True)

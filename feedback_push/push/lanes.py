@@ -3,6 +3,7 @@
 import math
 import time
 from collections import deque
+from itertools import islice
 from typing import Generic, TypeVar
 
 from feedback_push.push.errors import PushError, Throttled, Unavailable
@@ -56,6 +57,10 @@ class Lane(Generic[_Job]):
         number = max(0, min(most, self._limit - self._under_way, len(self._waiting)))
         self._under_way += number
         return [self._waiting.popleft()[1] for _ in range(number)]
+
+    def next(self, most: int) -> list[_Job]:
+        """The jobs whose turn comes next, which stay."""
+        return [job for _, job in islice(self._waiting, most)]
 
     def leave(self, error: PushError | None) -> None:
         """Give a turn back, with what came of it."""

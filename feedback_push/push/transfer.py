@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import pycurl
 
 TIMEOUT = 10.0  # seconds for a request and its answer
 _CONNECT_TIMEOUT = 5.0  # seconds
+_ASK_AGAIN_AFTER = 0.05  # seconds that a request has waited for its connection
 _LONGEST_BODY = 2048  # bytes of an answer; what follows is not read
 _CERTIFICATE_ERRORS = {pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT, pycurl.E_SSL_CACERT_BADFILE}
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] +([0-9]{3})\b")
@@ -51,7 +53,14 @@ class Response(NamedTuple):
         return {name.strip().lower(): value.strip() for name, colon, value in fields if colon}
 
 
-Done = Callable[[Response | NoAnswer], None]
+class Stopped(NamedTuple):
+    """It was not sent, for a reason that came up while it was connecting."""
+
+    reason: Any
+
+
+Done = Callable[[Response | NoAnswer | Stopped], None]
+Objection = Callable[[], Any]  # asked once connected: a reason not to send, or None
 
 
 class Transfer:
@@ -65,17 +74,24 @@ class Transfer:
         self._heads: list[bytes] = []
         self._body = b""
         self._forbidden = ""
+        self._objection: Objection | None = None
+        self._stopped: Stopped | None = None
+        self._posted_at = 0.0
         self.curl = pycurl.Curl()
         for option, value in _OPTIONS.items() | _trust().items():
             self.curl.setopt(option, value)
         self.curl.setopt(pycurl.TIMEOUT_MS, int(TIMEOUT * 1000))
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
+        self.curl.setopt(pycurl.PREREQFUNCTION, self._before_request)
         self.curl.setopt(pycurl.HEADERFUNCTION, self._heads.append)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
 
-    def prepare(self, url: str, headers: tuple[str, ...], body: bytes, done: Done) -> None:
+    def prepare(self, url: str, headers: tuple[str, ...], body: bytes, done: Done, objection: Objection | None) -> None:
         """Forget the last request, and be about to post this body with these header lines."""
         self.done = done
+        self._objection = objection
+        self._stopped = None
+        self._posted_at = time.monotonic()
         self._heads.clear()
         self._body = b""
         self._forbidden = ""
@@ -85,8 +101,10 @@ class Transfer:
             self._headers = headers
         self.curl.setopt(pycurl.POSTFIELDS, body)  # which sets their length too
 
-    def outcome(self, error: int | None) -> Response | NoAnswer:
+    def outcome(self, error: int | None) -> Response | NoAnswer | Stopped:
         """What came of it, by libcurl's error number, or None where it saw no error."""
+        if self._stopped:
+            return self._stopped
         head = self._head()
         status = _status(head[0]) if head else 0
         # What breaks or takes too long after the head of an answer does not unsay it.
@@ -113,6 +131,13 @@ class Transfer:
         if error == pycurl.E_COULDNT_CONNECT:
             return f"cannot connect: {self._forbidden or os.strerror(self.curl.getinfo(pycurl.OS_ERRNO))}"
         return "the connection broke before an answer"
+
+    def _before_request(self, *_addresses: object) -> int:
+        """Ask once more where connecting took a while, before libcurl sends anything of the request."""
+        if self._objection and time.monotonic() - self._posted_at > _ASK_AGAIN_AFTER and (reason := self._objection()):
+            self._stopped = Stopped(reason)
+            return pycurl.PREREQFUNC_ABORT
+        return pycurl.PREREQFUNC_OK
 
     def _open(self, _purpose: int, address: "pycurl.CurlSockAddr") -> int:
         family, kind, protocol, target = address

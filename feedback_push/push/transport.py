@@ -8,7 +8,7 @@ from contextlib import suppress
 import pycurl
 
 from feedback_push.push.interest import InterestList
-from feedback_push.push.transfer import Done, OpenSocket, Transfer
+from feedback_push.push.transfer import Done, Objection, OpenSocket, Transfer
 
 _IDLE_CONNECTIONS = 1000
 
@@ -30,10 +30,15 @@ class Transport:
         self._bell.setblocking(False)
         self._interest.set(self._rung.fileno(), pycurl.POLL_IN)
 
-    def post(self, url: str, headers: tuple[str, ...], body: bytes, done: Done) -> None:
-        """Post the body with these header lines; `step` will call `done` once, at the latest after TIMEOUT."""
+    def post(
+        self, url: str, headers: tuple[str, ...], body: bytes, done: Done, objection: Objection | None = None
+    ) -> None:
+        """Post the body with these header lines; `step` will call `done` once, at the latest after TIMEOUT.
+
+        Where it takes a while to connect, `objection` is asked before anything is sent; what it returns stops the post.
+        """
         transfer = self._idle.pop() if self._idle else Transfer(self._open_socket)
-        transfer.prepare(url, headers, body, done)
+        transfer.prepare(url, headers, body, done, objection)
         self._under_way[transfer.curl] = transfer
         self._multi.add_handle(transfer.curl)
 
