@@ -10,7 +10,15 @@ from urllib.parse import quote, urlsplit
 
 from environs import Env, EnvValidationError, validate
 
-from feedback_push import branding_rules, notification_rules, secret_files, setting_rules, vapid_rules
+from feedback_push import (
+    branding_rules,
+    notification_rules,
+    redis_spelling,
+    secret_files,
+    setting_rules,
+    url_rules,
+    vapid_rules,
+)
 from feedback_push.notification_rules import USUAL_BURST, Burst, QuietHours
 
 __all__ = ["ROOT", "ConfigError", "Settings", "instance_dir", "load", "source"]
@@ -76,8 +84,7 @@ class Settings:
     @property
     def site_host(self) -> str:
         """The host in SITE_URL as a browser sends it: without the port, in ASCII and lower case."""
-        host = urlsplit(self.site_url).hostname or ""
-        return host if host.isascii() else host.encode("idna").decode()
+        return urlsplit(self.site_url).hostname or ""
 
     @property
     def push_enabled(self) -> bool:
@@ -96,12 +103,12 @@ class Settings:
     @property
     def broker_url(self) -> str:
         """The broker as Celery spells it."""
-        return self.redis_url or f"redis+socket://{quote(str(self.socket_path))}?virtual_host=0"
+        return redis_spelling.for_celery(self._redis_url)
 
     @property
     def redis_client_url(self) -> str:
         """The same server as redis-py spells it."""
-        return self.redis_url or f"unix://{quote(str(self.socket_path))}?db=0"
+        return redis_spelling.for_client(self._redis_url)
 
     @property
     def redis_prefix(self) -> str:
@@ -111,7 +118,11 @@ class Settings:
     @property
     def ratelimit_storage_url(self) -> str:
         """The same server as Flask-Limiter's storage spells it; its keys have a prefix of their own."""
-        return self.redis_url or f"redis+unix://{quote(str(self.socket_path))}?db=0"
+        return redis_spelling.for_limits(self._redis_url)
+
+    @property
+    def _redis_url(self) -> str:
+        return self.redis_url or f"unix://{quote(str(self.socket_path))}?db=0"
 
 
 def source() -> Env:
@@ -119,10 +130,10 @@ def source() -> Env:
     env = Env(eager=False)
     for parse in (
         setting_rules.secret_key,
-        setting_rules.site_url,
+        url_rules.site_url,
         setting_rules.admin_url,
-        setting_rules.database_url,
-        setting_rules.redis_url,
+        url_rules.database_url,
+        url_rules.redis_url,
         setting_rules.host_list,
         vapid_rules.vapid_private_key,
         vapid_rules.vapid_public_key,
@@ -171,7 +182,7 @@ def _read(env: Env) -> Settings:
     return Settings(
         site_url=site_url,
         secret_key=env.secret_key("SECRET_KEY", ""),
-        database_url=env.database_url("DATABASE_URL", f"sqlite:///{instance / 'feedback_push.sqlite'}"),
+        database_url=env.database_url("DATABASE_URL", f"sqlite:///{quote(str(instance))}/feedback_push.sqlite"),
         redis_url=env.redis_url("REDIS_URL", ""),
         vapid_private_key=private_key,
         vapid_public_key=env.vapid_public_key("VAPID_PUBLIC_KEY", "", private_key=private_key),

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote
 
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")  # SQLite gives each the mode that the database has at that moment
 _GROUP, _OTHERS = 0o070, 0o007
@@ -24,7 +25,7 @@ def problems(instance: Path, database_url: str) -> Iterator[str]:
 def sqlite_file(url: str) -> Path | None:
     """The file that a SQLite address names with its whole path; None for any other database."""
     scheme, _, rest = url.partition(":///")
-    path = rest.partition("?")[0]
+    path = unquote(rest.partition("?")[0])
     return Path(path) if scheme == "sqlite" and path.startswith("/") else None
 
 

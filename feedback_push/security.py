@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import Flask, Request, current_app, request
 from flask.typing import ResponseReturnValue
@@ -13,11 +13,13 @@ from flask_talisman import Talisman
 from werkzeug.exceptions import SecurityError
 from werkzeug.formparser import FormDataParser
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.utils import cached_property
 
 from feedback_push.config import Settings
 from feedback_push.setting_rules import is_loopback
 
 _LARGEST_BODY = 64 * 1024  # of a request to a view that does not say otherwise
+_KEPT_IN_URLS = "!$&'()*+,/:;=?@%"  # by quote; what is percent-encoded stays so
 _YEAR = 365 * 86400
 # Nothing at all, and then what our pages need. Scripts need the nonce of their page, wherever they come from.
 _CONTENT_SECURITY_POLICY = {
@@ -62,7 +64,26 @@ class _NamedFields(FormDataParser):
 
 
 class _Request(Request):
+    """Spells its own address in ASCII: Werkzeug would decode the host by IDNA 2003, which fails on newer names."""
+
     form_data_parser_class = _NamedFields
+
+    @cached_property
+    def url(self) -> str:
+        query = quote(self.query_string, safe=_KEPT_IN_URLS)
+        return f"{self.base_url}?{query}" if query else self.base_url
+
+    @cached_property
+    def base_url(self) -> str:
+        return self.root_url + quote(self.path.lstrip("/"), safe=_KEPT_IN_URLS)
+
+    @cached_property
+    def root_url(self) -> str:
+        return self.host_url + quote(f"{self.root_path.strip('/')}/".lstrip("/"), safe=_KEPT_IN_URLS)
+
+    @cached_property
+    def host_url(self) -> str:
+        return f"{self.scheme}://{self.host}/"
 
 
 def init_app(app: Flask) -> None:

@@ -11,8 +11,8 @@ from tests.servers import CHECKOUT
 
 PACKAGE = "feedback_push"
 LAYERS = [
-    {"setting_rules", "secret_files"},
-    {"branding_rules", "notification_rules", "vapid_rules"},
+    {"setting_rules", "secret_files", "redis_spelling"},
+    {"branding_rules", "notification_rules", "url_rules", "vapid_rules"},
     {"config"},
     {"sqlite", "ids"},
     {"database"},
