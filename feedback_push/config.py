@@ -21,7 +21,7 @@ from feedback_push import (
 )
 from feedback_push.notification_rules import USUAL_BURST, Burst, QuietHours
 
-__all__ = ["ROOT", "ConfigError", "Settings", "instance_dir", "load", "source"]
+__all__ = ["ROOT", "ConfigError", "Settings", "instance_dir", "listens_at", "load", "source"]
 
 _PACKAGE = Path(__file__).resolve().parent
 # A checkout keeps templates/ and static/ beside the package, an installed wheel inside it.
@@ -157,6 +157,11 @@ def instance_dir(env: Env) -> Path:
     return Path(env.str("INSTANCE_DIR", "instance")).absolute()
 
 
+def listens_at(env: Env) -> tuple[str, int | None]:
+    """Return host and port of `make run`; no port where it is unusable, which `load` then reports."""
+    return env.str("HOST", "127.0.0.1"), env.int("PORT", 8000, validate=validate.Range(1, 65535))
+
+
 def load() -> Settings:
     """Read the settings; ConfigError names everything that is wrong with them."""
     env = source()
@@ -173,7 +178,7 @@ def load() -> Settings:
 
 def _read(env: Env) -> Settings:
     instance = instance_dir(env)
-    host, port = env.str("HOST", "127.0.0.1"), env.int("PORT", 8000, validate=validate.Range(1, 65535))
+    host, port = listens_at(env)
     own_host = "127.0.0.1" if host in _EVERYWHERE else host
     own_url = f"http://{f'[{own_host}]' if ':' in own_host else own_host}:{port or 8000}"
     site_url = env.site_url("SITE_URL", own_url)
@@ -214,7 +219,7 @@ def _read(env: Env) -> Settings:
         form_intro=env.form_text("FORM_INTRO", ""),
         form_thanks=env.form_text("FORM_THANKS", ""),
         host=host,
-        port=port,
+        port=port or 0,
     )
 
 
