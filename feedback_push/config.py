@@ -73,6 +73,8 @@ class Settings:
     form_title: str = ""  # empty, like the next two: our own words, which are translated
     form_intro: str = ""
     form_thanks: str = ""
+    security_contact: tuple[str, ...] = ()  # empty: there is no security.txt
+    security_policy: str = ""
     host: str = "127.0.0.1"
     port: int = 8000
 
@@ -134,6 +136,8 @@ def source() -> Env:
         setting_rules.admin_url,
         url_rules.database_url,
         url_rules.redis_url,
+        url_rules.security_contact,
+        url_rules.security_policy,
         setting_rules.host_list,
         vapid_rules.vapid_private_key,
         vapid_rules.vapid_public_key,
@@ -218,6 +222,8 @@ def _read(env: Env) -> Settings:
         form_title=env.form_text("FORM_TITLE", ""),
         form_intro=env.form_text("FORM_INTRO", ""),
         form_thanks=env.form_text("FORM_THANKS", ""),
+        security_contact=env.security_contact("SECURITY_CONTACT", ""),
+        security_policy=env.security_policy("SECURITY_POLICY", ""),
         host=host,
         port=port or 0,
     )

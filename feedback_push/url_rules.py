@@ -20,6 +20,9 @@ _CREDENTIALS = re.compile(rf"{_WORD}(:{_WORD})?", re.ASCII)
 _PLACE = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]*)(:(?P<port>[0-9]{1,5}))?(?P<path>/[^?#\s]*)?(\?(?P<query>[^#\s]*))?"
 )
+# RFC 9116 wants URIs, whose characters are all ASCII.
+_PAGE = re.compile(r"https://[A-Za-z0-9\[][!-~]*")
+_CONTACT = re.compile(rf"{_PAGE.pattern}|mailto:[!-?A-~]+@[!-?A-~]+|tel:[0-9+().-]+")
 _ENCODE = (
     "the user name or the password holds a character that has a meaning in addresses. Percent-encode it: @ is %40, "
     ": is %3A, / is %2F, ? is %3F, # is %23, % is %25, a blank is %20, and so is any letter outside ASCII."
@@ -74,6 +77,21 @@ def redis_url(value: str) -> str:
         _check_socket(place, options)
     else:
         _check_redis_server(place["path"], options, encrypted=scheme == "rediss")
+    return value
+
+
+def security_contact(value: str) -> tuple[str, ...]:
+    """Return the addresses, between commas or blanks, for reports of vulnerabilities: `mailto:`, `https:` or `tel:`."""
+    contacts = tuple(re.split(r"[,\s]+", value.strip(", \t\n"))) if value.strip(", \t\n") else ()
+    if not all(_CONTACT.fullmatch(contact) for contact in contacts):
+        raise ValidationError("not addresses like mailto:security@example.org or https://example.org/report.")
+    return contacts
+
+
+def security_policy(value: str) -> str:
+    """Return the https address of a page about reporting vulnerabilities, or nothing."""
+    if value and not _PAGE.fullmatch(value):
+        raise ValidationError("not an address like https://example.org/security.")
     return value
 
 

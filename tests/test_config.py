@@ -53,6 +53,8 @@ EVERYTHING = {
     "NOTIFICATION_SHOWS": "name",
     "NOTIFICATION_BURST": "5/30",
     "QUIET_HOURS": "21:30-06:15",
+    "SECURITY_CONTACT": "mailto:security@example.org, https://example.org/report",
+    "SECURITY_POLICY": "https://example.org/policy",
     "HOST": "192.0.2.7",
     "PORT": "8080",
 }
@@ -86,6 +88,8 @@ READ = Settings(
     notification_shows="name",
     notification_burst=Burst(5, 30),
     quiet_hours=QuietHours(time(21, 30), time(6, 15)),
+    security_contact=("mailto:security@example.org", "https://example.org/report"),
+    security_policy="https://example.org/policy",
     host="192.0.2.7",
     port=8080,
 )
@@ -116,6 +120,8 @@ UNUSABLE = {
     "NOTIFICATION_SHOWS": "bad-much",
     "NOTIFICATION_BURST": "bad-burst",
     "QUIET_HOURS": "bad-hours",
+    "SECURITY_CONTACT": "bad-contact@example.org",
+    "SECURITY_POLICY": "http://bad-policy",
     "PORT": "bad-port",
 }
 

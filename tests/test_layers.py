@@ -25,6 +25,7 @@ LAYERS = [
         "extensions",
         "celery",
         "security",
+        "security_txt",
         "errors",
         "health",
         "language",

@@ -214,6 +214,16 @@ def test_a_password_in_the_options_would_be_shown_with_them() -> None:
         assert "before the host" in is_refused(rules.database_url, f"postgresql://host/name?{name}=w0rd")
 
 
+def test_a_contact_for_reports_is_an_address_that_a_program_can_open() -> None:
+    usable = ("mailto:security@example.org", "https://example.org/report?to=us", "tel:+49-30-1234")
+    assert rules.security_contact(" , ".join(usable)) == usable
+    assert rules.security_contact(" ") == ()
+    for value in ("security@example.org", "http://example.org", "mailto:ada", "https://", "mailto:a@b\u2028c", "tel:x"):
+        is_refused(rules.security_contact, f"mailto:security@example.org {value}")
+        is_refused(rules.security_policy, value)
+    assert rules.security_policy("https://example.org/a,b") == "https://example.org/a,b"
+
+
 _CHARACTERS = st.characters(exclude_categories=["Cs"]) | st.sampled_from("@:/?#%&=+[] ")
 
 
