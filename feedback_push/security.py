@@ -20,6 +20,8 @@ from feedback_push.setting_rules import is_loopback
 
 _LARGEST_BODY = 64 * 1024  # of a request to a view that does not say otherwise
 _KEPT_IN_URLS = "!$&'()*+,/:;=?@%"  # by quote; what is percent-encoded stays so
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_USUAL_PORTS = {"http": 8000, "https": 443}  # over plain http that of `make run`
 _YEAR = 365 * 86400
 # Nothing at all, and then what our pages need. Scripts need the nonce of their page, wherever they come from.
 _CONTENT_SECURITY_POLICY = {
@@ -125,8 +127,15 @@ def init_app(app: Flask) -> None:
 
 
 def cookie_name(settings: Settings, name: str) -> str:
-    """The name under which a browser takes the cookie from this very host over https only, where the site has https."""
-    return f"__Host-{name}" if settings.https else name
+    """Return the name of one of this site's cookies.
+
+    `__Host-` lets a browser take it only from this very host, over https. Browsers keep one jar for all ports of a
+    host, so the port is part of the name, unless it is the usual one of its scheme.
+    """
+    address = urlsplit(settings.site_url)
+    port = address.port or _DEFAULT_PORTS[address.scheme]
+    tag = "" if port == _USUAL_PORTS[address.scheme] else f"_{port}"
+    return f"{'__Host-' if settings.https else ''}{name}{tag}"
 
 
 def takes_up_to(size: int) -> Callable[[View], View]:

@@ -127,7 +127,12 @@ def test_only_an_https_site_insists_on_https(site: Visit, site_url: str, sent: b
 
 @pytest.mark.parametrize(
     ("site_url", "name", "flag"),
-    [(HTTPS, "__Host-session", True), ("http://feedback.example.org", "session", False)],
+    [
+        (HTTPS, "__Host-session", True),
+        (f"{HTTPS}:8443", "__Host-session_8443", True),
+        ("http://feedback.example.org:8000", "session", False),
+        ("http://feedback.example.org", "session_80", False),
+    ],
 )
 def test_the_session_cookie_keeps_to_the_site(site: Visit, site_url: str, name: str, flag: bool) -> None:
     visitor = site(site_url=site_url)
