@@ -22,6 +22,11 @@ def problems(instance: Path, database_url: str) -> Iterator[str]:
     yield from (f"{path}: others can read it. Run: chmod 600 {shlex.quote(str(path))}" for path in opened)
 
 
+def is_open_to_others(path: Path) -> bool:
+    """Return whether others on the machine can reach this file of ours, through all the folders on its way."""
+    return _is_open(path, path.parents)
+
+
 def sqlite_file(url: str) -> Path | None:
     """The file that a SQLite address names with its whole path; None for any other database."""
     scheme, _, rest = url.partition(":///")

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from environs import ValidationError
 
+from feedback_push import vapid_formats
 from feedback_push.setting_rules import ascii_host, is_address, is_loopback
 
 # Apple answers 403 BadJwtToken to a contact under one of these.
@@ -15,13 +16,12 @@ _UNREAL_TLDS = {"local", "localhost", "invalid", "example", "test", "internal", 
 
 
 def vapid_private_key(value: str, given_public: str) -> str:
-    """The private key as `vapid generate` prints it: 32 bytes, base64url; nothing turns push off."""
+    """Return the private key as 32 bytes in base64url, whatever form it is given in; nothing turns push off."""
     if not value:
         if given_public:
             raise ValidationError("missing while VAPID_PUBLIC_KEY is set.")
         return ""
-    public_key_of(value)
-    return value
+    return vapid_formats.private_key(value)
 
 
 def vapid_public_key(value: str, private_key: str | None) -> str:
@@ -29,7 +29,7 @@ def vapid_public_key(value: str, private_key: str | None) -> str:
     if not private_key:
         return ""
     public_key = public_key_of(private_key)
-    if value and value.rstrip("=") != public_key:
+    if value and vapid_formats.public_key(value) != public_key:
         raise ValidationError("does not belong to VAPID_PRIVATE_KEY. `flask --app wsgi vapid generate` makes a pair.")
     return public_key
 

@@ -12,6 +12,7 @@ from tests.servers import CHECKOUT
 PACKAGE = "feedback_push"
 LAYERS = [
     {"setting_rules", "secret_files", "redis_spelling"},
+    {"vapid_formats"},
     {"branding_rules", "notification_rules", "url_rules", "vapid_rules"},
     {"config"},
     {"sqlite", "ids"},

@@ -8,7 +8,7 @@ from environs import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback_push import notification_rules, url_rules, vapid_rules
+from feedback_push import notification_rules, url_rules, vapid_formats, vapid_rules
 from feedback_push import setting_rules as rules
 from tests.refusals import is_refused
 
@@ -101,6 +101,7 @@ _ADDRESSES = st.lists(st.sampled_from(_PIECES) | st.text(max_size=6) | st.intege
 _RULES: list[Callable[[str], object]] = [
     *(url_rules.site_url, rules.admin_url, url_rules.database_url, url_rules.redis_url, rules.host_list),
     *(notification_rules.burst, notification_rules.quiet_hours, vapid_rules.public_key_of),
+    *(vapid_formats.private_key, vapid_formats.public_key, url_rules.security_contact, url_rules.push_proxy),
     lambda value: vapid_rules.vapid_subject(value, value, push_enabled=True),
 ]
 
