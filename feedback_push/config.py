@@ -54,6 +54,7 @@ class Settings:
     push_allowed_hosts: tuple[str, ...] = ()
     push_allow_private_addresses: bool = False
     push_concurrency: int = 256
+    push_proxy: str = field(default="", repr=False)  # empty: pushes go straight to the push services
     admin_url: str = "/admin/"
     trusted_proxies: int = 0
     instance_dir: Path = Path("instance")
@@ -136,6 +137,7 @@ def source() -> Env:
         setting_rules.admin_url,
         url_rules.database_url,
         url_rules.redis_url,
+        url_rules.push_proxy,
         url_rules.security_contact,
         url_rules.security_policy,
         setting_rules.host_list,
@@ -202,6 +204,7 @@ def _read(env: Env) -> Settings:
         push_allowed_hosts=env.host_list("PUSH_ALLOWED_HOSTS", ""),
         push_allow_private_addresses=env.bool("PUSH_ALLOW_PRIVATE_ADDRESSES", False),
         push_concurrency=env.int("PUSH_CONCURRENCY", 256, validate=validate.Range(1, 5000)),
+        push_proxy=env.push_proxy("PUSH_PROXY", ""),
         admin_url=env.admin_url("ADMIN_URL", "/admin/"),
         trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0, 10)),
         instance_dir=instance,

@@ -1,4 +1,4 @@
-"""Addresses of the site, the database and Redis: each rule returns a usable address or says what is wrong.
+"""Addresses of the site, the database, Redis and a proxy: each rule returns a usable address or says what is wrong.
 
 No message repeats any part of a value, because a part of a mistyped address can be a part of its password.
 """
@@ -19,6 +19,10 @@ _WORD = r"(?:[\w!$&'()*+,;=.~^`{|}-]|%[0-9A-Fa-f]{2})*"
 _CREDENTIALS = re.compile(rf"{_WORD}(:{_WORD})?", re.ASCII)
 _PLACE = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]*)(:(?P<port>[0-9]{1,5}))?(?P<path>/[^?#\s]*)?(\?(?P<query>[^#\s]*))?"
+)
+_PROXY = (
+    "not an address like http://proxy.example.org:3128 or http://user:password@host:3128 (percent-encode what is "
+    "special in the password; the port is needed, no path)."
 )
 # RFC 9116 wants URIs, whose characters are all ASCII.
 _PAGE = re.compile(r"https://[A-Za-z0-9\[][!-~]*")
@@ -78,6 +82,17 @@ def redis_url(value: str) -> str:
     else:
         _check_redis_server(place["path"], options, encrypted=scheme == "rediss")
     return value
+
+
+def push_proxy(value: str) -> str:
+    """Return the address of an http proxy for pushes, or nothing where there is none."""
+    if not value:
+        return ""
+    scheme, _, rest = value.partition("://")
+    place = _place(rest, _PROXY) if scheme == "http" else {}
+    if not (place.get("host") and place["port"]) or place["query"] or place["path"] not in ("", "/"):
+        raise ValidationError(_PROXY)
+    return value.removesuffix("/")
 
 
 def security_contact(value: str) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ EVERYTHING = {
     "PUSH_ALLOWED_HOSTS": "push.example.org, *.push.example.org",
     "PUSH_ALLOW_PRIVATE_ADDRESSES": "true",
     "PUSH_CONCURRENCY": "7",
+    "PUSH_PROXY": "http://ada:l0vel%40ce@proxy.example.org:3128/",
     "ADMIN_URL": "/inbox/",
     "TRUSTED_PROXIES": "2",
     "INSTANCE_DIR": "/srv/feedback",
@@ -70,6 +71,7 @@ READ = Settings(
     push_allowed_hosts=("push.example.org", "*.push.example.org"),
     push_allow_private_addresses=True,
     push_concurrency=7,
+    push_proxy="http://ada:l0vel%40ce@proxy.example.org:3128",
     admin_url="/inbox/",
     trusted_proxies=2,
     instance_dir=Path("/srv/feedback"),
@@ -103,6 +105,7 @@ UNUSABLE = {
     "PUSH_ALLOWED_HOSTS": "https://bad-host",
     "PUSH_ALLOW_PRIVATE_ADDRESSES": "bad-boolean",
     "PUSH_CONCURRENCY": "bad-number",
+    "PUSH_PROXY": "http://bad-proxy",
     "ADMIN_URL": "bad-path",
     "TRUSTED_PROXIES": "bad-count",
     "RATELIMIT_ENABLED": "bad-choice",
@@ -229,7 +232,7 @@ def test_without_the_forms_defence_there_is_no_burst_unless_it_is_set() -> None:
 
 def test_nothing_secret_is_shown_when_the_settings_are() -> None:
     shown = repr(READ)
-    for secret in (SECRET, "lovelace", "analytical", KEYS.private_key):
+    for secret in (SECRET, "lovelace", "analytical", "l0vel", KEYS.private_key):
         assert secret not in shown
         assert secret not in str(READ)
     assert KEYS.public_key in shown

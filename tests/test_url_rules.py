@@ -202,6 +202,7 @@ def test_what_is_special_in_a_password_has_to_be_percent_encoded(raw: str) -> No
         (rules.redis_url, "redis://:{}@127.0.0.1:6379/0"),
         (rules.redis_url, "rediss://ada:{}@127.0.0.1"),
         (rules.redis_url, "unix://:{}@/run/redis.sock"),
+        (rules.push_proxy, "http://ada:{}@127.0.0.1:3128"),
     ]:
         words = is_refused(rule, address.format(raw))
         assert "ercent-encode" in words
@@ -212,6 +213,15 @@ def test_what_is_special_in_a_password_has_to_be_percent_encoded(raw: str) -> No
 def test_a_password_in_the_options_would_be_shown_with_them() -> None:
     for name in ("password", "PassWord", "sslpassword", "oauth_client_secret"):
         assert "before the host" in is_refused(rules.database_url, f"postgresql://host/name?{name}=w0rd")
+
+
+def test_a_proxy_for_pushes_speaks_http_at_a_port_that_is_named() -> None:
+    for value in ("", "http://proxy:3128", "http://ada:l0velace@[::1]:3128"):
+        assert rules.push_proxy(value) == value
+        assert rules.push_proxy(f"{value}/" if value else "") == value
+    for value in ("proxy:3128", "http://proxy", "https://proxy:3128", "socks5://proxy:1080", "http://:3128", "http://",
+                  "http://proxy:0", "http://proxy:3128/x", "http://proxy:3128?x=y", "http://proxy:3128#x"):  # fmt: skip
+        assert "http://proxy.example.org:3128" in is_refused(rules.push_proxy, value)
 
 
 def test_a_contact_for_reports_is_an_address_that_a_program_can_open() -> None:

@@ -36,6 +36,7 @@ _REASONS = {
     errors.Rejected.code: lazy_gettext("The push service refused the message."),
     errors.Throttled.code: lazy_gettext("The push service asks us to wait."),
     errors.Unavailable.code: lazy_gettext("The push service could not be reached."),
+    errors.ProxyFailed.code: lazy_gettext("The proxy did not connect to the push service."),
     errors.Postponed.code: lazy_gettext("The push service answers slowly."),
 }
 _TOO_LATE = lazy_gettext("Its time ran out.")
