@@ -21,8 +21,8 @@ _PLACE = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]*)(:(?P<port>[0-9]{1,5}))?(?P<path>/[^?#\s]*)?(\?(?P<query>[^#\s]*))?"
 )
 _PROXY = (
-    "not an address like http://proxy.example.org:3128 or http://user:password@host:3128 (percent-encode what is "
-    "special in the password; the port is needed, no path)."
+    "not an address like http://proxy.example.org:3128 or http://user:password@host:3128 (percent-encode special "
+    "characters in the password; the port is needed, no path)."
 )
 # RFC 9116 wants URIs, whose characters are all ASCII.
 _PAGE = re.compile(r"https://[A-Za-z0-9\[][!-~]*")
@@ -32,12 +32,12 @@ _ENCODE = (
     ": is %3A, / is %2F, ? is %3F, # is %23, % is %25, a blank is %20, and so is any letter outside ASCII."
 )
 _DATABASE = (
-    "not an address like postgresql://user:password@host/name (percent-encode what is special in the password) or "
+    "not an address like postgresql://user:password@host/name (percent-encode special characters in the password) or "
     "sqlite:////path."
 )
 _REDIS = (
-    "not an address like redis://:password@host:6379/0, rediss://:password@host:6379/0 (percent-encode what is special "
-    "in the password) or unix:///path/redis.sock."
+    "not an address like redis://:password@host:6379/0, rediss://:password@host:6379/0 (percent-encode special "
+    "characters in the password) or unix:///path/redis.sock."
 )
 
 
