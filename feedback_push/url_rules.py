@@ -29,7 +29,7 @@ _PAGE = re.compile(r"https://[A-Za-z0-9\[][!-~]*")
 _CONTACT = re.compile(rf"{_PAGE.pattern}|mailto:[!-?A-~]+@[!-?A-~]+|tel:[0-9+().-]+")
 _ENCODE = (
     "the user name or the password holds a character that has a meaning in addresses. Percent-encode it: @ is %40, "
-    ": is %3A, / is %2F, ? is %3F, # is %23, % is %25, a blank is %20, and so is any letter outside ASCII."
+    ": is %3A, ; is %3B, / is %2F, ? is %3F, # is %23, % is %25, a blank is %20, and any letter outside ASCII too."
 )
 _DATABASE = (
     "not an address like postgresql://user:password@host/name (percent-encode special characters in the password) or "
@@ -73,6 +73,8 @@ def redis_url(value: str) -> str:
         raise ValidationError("Redis Sentinel is not supported: name one server, like redis://host:6379/0.")
     if not found or scheme not in ("redis", "rediss", "unix"):
         raise ValidationError(_REDIS)
+    if ";" in rest:  # for kombu it stands between two servers
+        raise ValidationError(_ENCODE)
     place = _place(rest, _REDIS)
     if "@" in rest and ":" not in rest.rpartition("@")[0]:
         raise ValidationError("a password without a user name follows a colon: redis://:password@host:6379/0.")

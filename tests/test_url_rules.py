@@ -175,6 +175,7 @@ def test_a_sqlite_database_is_a_file_by_its_whole_path(value: str, words: str) -
         ("redis://host/foo", "not a number"),
         ("redis://host/0/1", "not a number"),
         ("redis://w0rd@host", "follows a colon"),
+        ("redis://:a;w0rd@host", "; is %3B"),
         ("redis://host?db=1", "takes no options"),
         ("redis://host?ssl_ca_certs=/ca.pem", "takes no options"),
         ("rediss://host?ssl_cert_reqs=none", "always verified"),

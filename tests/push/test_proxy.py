@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from feedback_push import url_rules
 from feedback_push.admin import words
 from feedback_push.push import delivery, errors
 from feedback_push.push.models import DeliveryState
@@ -21,6 +22,7 @@ from tests.push.notes import announce, time_passes
 from tests.push.outcomes import assert_final, assert_unchanged, banner
 from tests.push.sending import impatient, new_gateway, push_to, send
 
+_UNRESERVED = "!$&'()*+,;=.~^`{|}_-"  # which the rule for PUSH_PROXY lets stand as they are
 NAME = "push.example.org"  # resolved by nobody but the proxy
 REFUSAL = "HTTP/1.1 {} x\r\nRetry-After: 7777\r\nContent-Length: 4\r\n\r\ngone"
 
@@ -47,9 +49,9 @@ def test_a_push_goes_through_the_proxy_that_resolves_and_connects(
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     target = ("127.0.0.1", int(tls_service.url.rpartition(":")[2]))
     tls_service.url = f"https://{NAME}"
-    with ConnectProxy(credentials="ada:p@ss/word", target=target) as proxy:
+    with ConnectProxy(credentials=f"ada:p@ss/word{_UNRESERVED}", target=target) as proxy:
         device = tls_service.new_device(KEYS.public_key)
-        address = proxy.url.replace("//", "//ada:p%40ss%2Fword@")
+        address = url_rules.push_proxy(proxy.url.replace("//", f"//ada:p%40ss%2Fword{_UNRESERVED}@"))
         door = new_gateway(push_proxy=address, push_allowed_hosts=(NAME,), push_allow_private_addresses=False)
         for _ in range(2):
             [result] = send(door, push_to(device))
