@@ -63,6 +63,7 @@ LINES = {
     "GET health.readyz": Line("/readyz", For.EVERYBODY, works={503}),  # there is no worker here
     "GET branding.theme": Line("/theme.css", For.EVERYBODY),
     "GET branding.logo": Line("/logo", For.EVERYBODY),
+    "GET security_txt.show": Line("/.well-known/security.txt", For.EVERYBODY, works={404}),  # no contact is set here
     "GET feedback.home": Line("/", For.EVERYBODY),
     "GET feedback.form": Line("/feedback/", For.EVERYBODY),
     "POST feedback.form": Line("/feedback/", For.EVERYBODY, form={"content": "Hello", "submitter_name": "Ada"}),

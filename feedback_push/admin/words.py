@@ -37,6 +37,7 @@ _REASONS = {
     errors.Throttled.code: lazy_gettext("The push service asks us to wait."),
     errors.Unavailable.code: lazy_gettext("The push service could not be reached."),
     errors.SessionEnded.code: lazy_gettext("The session of this device was ended."),
+    errors.ProxyFailed.code: lazy_gettext("The proxy did not connect to the push service."),
     errors.Postponed.code: lazy_gettext("The push service answers slowly."),
 }
 _TOO_LATE = lazy_gettext("Its time ran out.")

@@ -8,6 +8,7 @@ PushError
 ├── Throttled      too fast: not before `retry_after`, and slower from now on
 ├── Unavailable    the push service or the way to it failed: later
 ├── SessionEnded   never sent, because the session of its device has ended: give up
+├── ProxyFailed    our proxy did not connect to it: later, and blame no device
 └── Postponed      never sent, because its origin answers too slowly: later, and not an attempt
 """
 
@@ -69,6 +70,13 @@ class SessionEnded(PushError):
     """Somebody ended the session of the device, or withdrew the delivery, before it was sent."""
 
     code = "session-ended"
+    conclusive = False
+
+
+class ProxyFailed(PushError):
+    """The proxy in PUSH_PROXY is down, hangs, or refused to connect; the push service was not asked."""
+
+    code = "proxy"
     conclusive = False
 
 

@@ -16,7 +16,15 @@ from pywebpush import WebPusher
 from feedback_push.config import Settings
 from feedback_push.push import answers, endpoints
 from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
-from feedback_push.push.errors import KeyMismatch, Misconfigured, Postponed, PushError, Rejected, Unavailable
+from feedback_push.push.errors import (
+    KeyMismatch,
+    Misconfigured,
+    Postponed,
+    ProxyFailed,
+    PushError,
+    Rejected,
+    Unavailable,
+)
 from feedback_push.push.lanes import Lane
 from feedback_push.push.signer import Signer
 from feedback_push.push.transfer import NoAnswer, Response, Stopped
@@ -97,7 +105,7 @@ class Gateway:
             self.sign_with([VapidKeys(settings.vapid_private_key, settings.vapid_public_key)])
         self._lanes: dict[str, Lane[_Job]] = {}
         self._new: SimpleQueue[list[_Job]] = SimpleQueue()
-        self._transport = Transport(self._policy.open_socket)
+        self._transport = Transport(self._policy.open_socket, settings.push_proxy)
         self._thread = Thread(target=self._run, name="gateway", daemon=True)
         self._thread.start()
 
@@ -177,7 +185,8 @@ class Gateway:
         if isinstance(answer, Stopped):
             self._end(lane, job, answer.reason)
         elif isinstance(answer, NoAnswer):
-            self._end(lane, job, Unavailable(detail=answer.words))
+            kind = ProxyFailed if answer.from_proxy else Unavailable
+            self._end(lane, job, kind(detail=answer.words))
         elif answer.status in answers.ACCEPTED:
             lane.leave(None)
             job.results.put(Result(job.key, answer.status, None))

@@ -6,7 +6,7 @@ from collections import deque
 from itertools import islice
 from typing import Generic, TypeVar
 
-from feedback_push.push.errors import PushError, Throttled, Unavailable
+from feedback_push.push.errors import ProxyFailed, PushError, Throttled, Unavailable
 
 _Job = TypeVar("_Job")
 
@@ -67,7 +67,7 @@ class Lane(Generic[_Job]):
         self._under_way -= 1
         if error is None or error.status:
             self._last_answer = time.monotonic()
-        if isinstance(error, Throttled | Unavailable):
+        if isinstance(error, Throttled | Unavailable | ProxyFailed):
             self._slow_down()
         elif error is None:
             self._limit = min(self._most, self._limit + 1)

@@ -19,6 +19,7 @@ _LONGEST_BODY = 2048  # bytes of an answer; what follows is not read
 _CERTIFICATE_ERRORS = {pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT, pycurl.E_SSL_CACERT_BADFILE}
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] +([0-9]{3})\b")
 _END_OF_HEAD = b"\r\n"
+_SUPPRESS_CONNECT_HEADERS = 265  # an option of libcurl's that pycurl has no name for
 _OPTIONS: dict[int, Any] = {
     pycurl.POST: 1,
     pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
@@ -30,14 +31,18 @@ _OPTIONS: dict[int, Any] = {
     pycurl.CONNECTTIMEOUT_MS: int(_CONNECT_TIMEOUT * 1000),
 }
 
+# A tunnel for http too: only so are a proxy's refusals told apart from a push service's.
+_TUNNEL = {pycurl.NOPROXY: "", pycurl.HTTPPROXYTUNNEL: 1, _SUPPRESS_CONNECT_HEADERS: 1}
+
 # Makes the socket for one resolved address (family, type, protocol and host); OSError where it may not be connected to.
 OpenSocket = Callable[[int, int, int, str], socket.socket]
 
 
 class NoAnswer(NamedTuple):
-    """There was none; `words` say why and name no secret."""
+    """There was none; `words` say why and name no secret. `from_proxy`: the push service was not even asked."""
 
     words: str
+    from_proxy: bool = False
 
 
 class Response(NamedTuple):
@@ -68,8 +73,9 @@ class Transfer:
 
     done: Done
 
-    def __init__(self, open_socket: OpenSocket) -> None:
+    def __init__(self, open_socket: OpenSocket, proxy: str) -> None:
         self._open_socket = open_socket
+        self._proxy = proxy
         self._headers: tuple[str, ...] = ()
         self._heads: list[bytes] = []
         self._body = b""
@@ -77,12 +83,16 @@ class Transfer:
         self._objection: Objection | None = None
         self._stopped: Stopped | None = None
         self._posted_at = 0.0
+        self._opened = False
         self.curl = pycurl.Curl()
         for option, value in _OPTIONS.items() | _trust().items():
             self.curl.setopt(option, value)
         self.curl.setopt(pycurl.TIMEOUT_MS, int(TIMEOUT * 1000))
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
         self.curl.setopt(pycurl.PREREQFUNCTION, self._before_request)
+        if proxy:
+            for option, value in {pycurl.PROXY: proxy, **_TUNNEL}.items():
+                self.curl.setopt(option, value)
         self.curl.setopt(pycurl.HEADERFUNCTION, self._heads.append)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
 
@@ -95,6 +105,7 @@ class Transfer:
         self._heads.clear()
         self._body = b""
         self._forbidden = ""
+        self._opened = False
         self.curl.setopt(pycurl.URL, url)
         if headers is not self._headers:
             self.curl.setopt(pycurl.HTTPHEADER, headers)
@@ -110,6 +121,8 @@ class Transfer:
         # What breaks or takes too long after the head of an answer does not unsay it.
         if (error is None and status) or (status >= 200 and head[-1] == _END_OF_HEAD):
             return Response(status, head, self._body)
+        if words := self._words_about_proxy(error):
+            return NoAnswer(words, from_proxy=True)
         return NoAnswer("its answer cannot be read" if error is None else self._words(error))
 
     def _head(self) -> list[bytes]:
@@ -118,6 +131,24 @@ class Transfer:
         if _END_OF_HEAD in self._heads[:-1]:
             begins = max(n for n, line in enumerate(self._heads) if line.startswith(b"HTTP/"))
         return self._heads[begins:]
+
+    def _words_about_proxy(self, error: int | None) -> str:
+        """Say what the proxy did instead of connecting; nothing where it connected, or there is none."""
+        if error == pycurl.E_COULDNT_RESOLVE_PROXY:
+            return "the name of the proxy cannot be resolved"
+        answer = self.curl.getinfo(pycurl.HTTP_CONNECTCODE)
+        # A connection of an earlier transfer is one that the proxy has made.
+        if not (self._proxy and self._opened) or 200 <= answer < 300:
+            return ""
+        if answer == 407:
+            return "the proxy wants another user name or password (407)"
+        if answer:
+            return f"the proxy does not connect to it ({answer})"
+        if error == pycurl.E_OPERATION_TIMEDOUT:
+            return "the proxy does not answer in time"
+        if error == pycurl.E_COULDNT_CONNECT:
+            return f"cannot connect to the proxy: {os.strerror(self.curl.getinfo(pycurl.OS_ERRNO))}"
+        return "the proxy ends the connection"
 
     def _words(self, error: int) -> str:
         if error == pycurl.E_OPERATION_TIMEDOUT:
@@ -141,7 +172,10 @@ class Transfer:
 
     def _open(self, _purpose: int, address: "pycurl.CurlSockAddr") -> int:
         family, kind, protocol, target = address
+        self._opened = True
         try:
+            if self._proxy:  # it may be at a private address; the push service's address is its business
+                return socket.socket(family, kind, protocol).detach()
             return self._open_socket(family, kind, protocol, str(target[0])).detach()
         except OSError as error:
             self._forbidden = str(error.strerror)

@@ -14,10 +14,14 @@ _IDLE_CONNECTIONS = 1000
 
 
 class Transport:
-    """Posts to many hosts, following no redirect, with neither proxy nor cookie. All but `wake` is for one thread."""
+    """Posts to many hosts, following no redirect and without cookies. All but `wake` is for one thread.
 
-    def __init__(self, open_socket: OpenSocket) -> None:
+    It connects through the http proxy at this address, if there is one, else by the sockets that `open_socket` makes.
+    """
+
+    def __init__(self, open_socket: OpenSocket, proxy: str = "") -> None:
         self._open_socket = open_socket
+        self._proxy = proxy
         self._interest = InterestList()
         self._due = math.inf  # when libcurl wants to look at its own timeouts
         self._idle: list[Transfer] = []
@@ -37,7 +41,7 @@ class Transport:
 
         Where it takes a while to connect, `objection` is asked before anything is sent; what it returns stops the post.
         """
-        transfer = self._idle.pop() if self._idle else Transfer(self._open_socket)
+        transfer = self._idle.pop() if self._idle else Transfer(self._open_socket, self._proxy)
         transfer.prepare(url, headers, body, done, objection)
         self._under_way[transfer.curl] = transfer
         self._multi.add_handle(transfer.curl)
