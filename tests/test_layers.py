@@ -22,6 +22,8 @@ LAYERS = [
         "branding",
         "email_address",
         "typed_text",
+        "search_text",
+        "header_limits",
         "extensions",
         "celery",
         "security",
