@@ -14,6 +14,8 @@ from feedback_push.feedback import moving
 from feedback_push.feedback.moving import Move
 from feedback_push.push import outbox
 
+_MOST_MOVED = 1_000  # messages; a page has 50
+_LONGEST_UNDO = 4_096  # characters; it comes from a cookie, which has no more
 # What ends with messages removed for good, tomorrow or in a month, and what keeps them from that.
 _NOTED = {
     Move.DELETE: AuditEvent.MESSAGES_DELETED,
@@ -26,7 +28,7 @@ _NOTED = {
 def move_messages() -> ResponseReturnValue:
     """Do with the messages `id` what `move` says, and go on to `next`, or back to the list."""
     how = request.form.get("move", type=Move) or abort(400)
-    moved = moving.move(how, request.form.getlist("id", type=shown.message_id))
+    moved = moving.move(how, request.form.getlist("id", type=shown.message_id)[:_MOST_MOVED])
     if how in _NOTED:
         _note({_NOTED[how]: moved.count})
     db.session.commit()
@@ -40,7 +42,7 @@ def move_messages() -> ResponseReturnValue:
 @blueprint.post("/messages/undo")
 def undo() -> ResponseReturnValue:
     """Put messages back to what they were before a move."""
-    before = notices.before(request.form.get("undo", ""))
+    before = notices.before(request.form.get("undo", "")[:_LONGEST_UNDO])
     if before is None:
         abort(400)
     taken_back = moving.take_back(before)
