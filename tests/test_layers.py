@@ -25,6 +25,8 @@ LAYERS = [
         "email_address",
         "typed_text",
         "csrf",
+        "search_text",
+        "header_limits",
         "extensions",
         "celery",
         "security",

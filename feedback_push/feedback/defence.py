@@ -13,6 +13,7 @@ from feedback_push.feedback.suspicion import Suspicion
 HONEYPOT = "website"  # attractive to a robot, and nothing that browsers fill in by themselves
 PROOF_LIFETIME = int(proof_of_work.LIFETIME.total_seconds())
 _SECONDS_TO_TYPE = 2.0
+_LONGEST_STAMP = 200
 _SUSPICIOUS = {Proof.MISSING: Suspicion.NO_PROOF, Proof.REPLAYED: Suspicion.REPLAYED_PROOF}
 
 
@@ -34,6 +35,8 @@ def stamp_now() -> str:
 
 def age(stamp: str) -> float | None:
     """How many seconds ago it was made; None for what we have not signed."""
+    if len(stamp) > _LONGEST_STAMP:
+        return None
     try:
         return utcnow().timestamp() - float(_signer().loads(stamp))
     except BadSignature:

@@ -1,0 +1,1 @@
+"""Attacks on a real site, each with what visitors notice of it."""
