@@ -1,7 +1,7 @@
 """devices belong to sessions and are suspended with them; an undo works once and in its own session.
 
 Revision ID: 0011
-Revises: 0008
+Revises: 0009
 """
 
 import sqlalchemy as sa
