@@ -6,7 +6,7 @@ from flask_login import LoginManager, current_user
 from flask_wtf import CSRFProtect
 from limits.storage import RedisStorage
 
-from feedback_push import network_address
+from feedback_push import counters, network_address
 
 csrf = CSRFProtect()
 login_manager = LoginManager()
@@ -33,6 +33,7 @@ def init_app(app: Flask) -> None:
     )
     csrf.init_app(app)
     limiter.init_app(app)
+    counters.init_app(app)
     # Not through its context processor, which asks the database on every page, error pages included.
     login_manager.init_app(app, add_context_processor=False)
     app.jinja_env.globals["current_user"] = current_user

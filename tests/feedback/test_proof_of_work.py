@@ -1,4 +1,4 @@
-"""feedback/proof_of_work.py and used_proofs.py: a proof is good once, for a while, and cannot be made up."""
+"""feedback/proof_of_work.py: a proof is good once, for a while, and cannot be made up."""
 
 import base64
 import json
