@@ -23,6 +23,7 @@ LAYERS = [
         "email_address",
         "typed_text",
         "counters",
+        "disk",
         "extensions",
         "celery",
         "security",
