@@ -282,7 +282,9 @@ def test_without_defence_a_flood_from_many_addresses_is_stopped_as_well(limited:
         visitor.environ_base["REMOTE_ADDR"] = own_address()
         return visitor.post("/feedback/", data=form).status_code
 
-    assert Counter(send() for _ in range(302)) == {303: 300, 429: 2}
+    answers = [send() for _ in range(340)]
+    assert answers[:300] == [303] * 300
+    assert Counter(answers[300:])[429] > 5  # not all: the window slides meanwhile
 
 
 def test_a_limit_keeps_nobodys_address(limited: Visit, redis_url: str) -> None:
@@ -307,7 +309,8 @@ def test_all_processes_count_together(limited: Visit) -> None:
 @pytest.mark.parametrize("broker", ["gone", "silent"])
 def test_without_redis_each_process_counts_for_itself(limited: Visit, silent_redis_url: str, broker: str) -> None:
     visitor = limited(redis_url=silent_redis_url if broker == "silent" else f"redis://{nobody()}/0")
-    assert send_often(visitor, 21) == [303] * 20 + [429]
+    answers = send_often(visitor, 25)
+    assert (answers[:20], answers[-1]) == ([303] * 20, 429)  # in between the window may slide
     keeps(visitor.send("/feedback/", **TYPED), TYPED)
 
 
