@@ -1,0 +1,1 @@
+"""Attacks as bounded programs on loopback, each printing what a visitor experienced."""
