@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from flask import Flask, current_app
@@ -48,7 +49,8 @@ class _BoundedMemory(MemoryStorage):
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         if key not in self.storage and len(self.storage) >= self.MOST:
-            self.clear(next(iter(self.storage)))
+            with suppress(RuntimeError):  # where another thread counts at the same time
+                self.clear(next(iter(self.storage)))
         return super().incr(key, expiry, amount)
 
 

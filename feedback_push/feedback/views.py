@@ -71,7 +71,7 @@ def form() -> ResponseReturnValue:
     size = len((feedback.content.data or "").encode())
     verdict = quotas.verdict(size, proven=suspicion is None)
     if verdict != Verdict.TAKEN:
-        return _refused(feedback, verdict, suspicion)
+        return _not_taken(feedback, verdict, suspicion)
     return _stored(feedback, suspicion)
 
 
@@ -146,7 +146,7 @@ def _rejected(feedback: FeedbackForm, status: int, notice: str | None = None) ->
     return *_page(feedback, 429, notice), _LATER
 
 
-def _refused(feedback: FeedbackForm, verdict: Verdict, suspicion: Suspicion | None) -> ResponseReturnValue:
+def _not_taken(feedback: FeedbackForm, verdict: Verdict, suspicion: Suspicion | None) -> ResponseReturnValue:
     status, notice = _REFUSALS[verdict]
     if verdict == Verdict.FULL and suspicion in CONFIRMABLE:
         notice = _WITHOUT_SCRIPT
