@@ -81,7 +81,8 @@ REJECTED = Quota("rejected", 120, 0, RateLimitItemPerMinute, 10)
 CONFIRMABLE = Quota("confirmable", 10, 300)
 _PROVEN = _Room(
     Quota("proven-large", 16 * _MB_IN_KB, 96 * _MB_IN_KB),
-    Quota("proven", 24 * _MB_IN_KB, 144 * _MB_IN_KB),
+    # More short messages than anybody can prove, or this site could take, in an hour: the end of all ends.
+    Quota("proven", 256 * _MB_IN_KB, 1024 * _MB_IN_KB),
 )
 _UNPROVEN = _Room(
     Quota("unproven-large", 1 * _MB_IN_KB, 32 * _MB_IN_KB),

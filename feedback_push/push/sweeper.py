@@ -14,7 +14,7 @@ from feedback_push.push import delivery, tasks
 
 _log = logging.getLogger(__name__)
 INTERVAL = 5.0  # seconds
-_SECONDS_TO_STOP = 5.0
+_SECONDS_TO_STOP = 2.0
 _TIMEOUTS = {"socket_connect_timeout": 1, "socket_timeout": 2}
 
 
