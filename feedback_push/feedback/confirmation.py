@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from flask import session
-from sqlalchemy import select
+from sqlalchemy import Select, select, text
 
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import inbox
-from feedback_push.feedback.models import Message
+from feedback_push.feedback.models import LISTS, Message
 from feedback_push.feedback.suspicion import CONFIRMABLE
 
 LIFETIME = timedelta(days=1)
@@ -31,15 +31,24 @@ def is_too_soon(message_id: int) -> bool:
     return any(utcnow().timestamp() - since < _SECONDS_TO_READ for kept, since in _kept() if kept == message_id)
 
 
+def is_set_aside(message_id: int) -> bool:
+    """Return whether a message is still where a confirmation lifts it out."""
+    return db.session.scalar(_set_aside(message_id)) is not None
+
+
 def confirm(message_id: int, *, notify: bool) -> list[int]:
     """Put one of this browser's messages into the inbox; return the ids of its outbox entries, one or none."""
-    still_waiting = select(Message.id).where(Message.id == message_id, Message.spam_reason.in_(CONFIRMABLE))
-    return inbox.release(list(db.session.scalars(still_waiting)), notify=notify)
+    return inbox.release(list(db.session.scalars(_set_aside(message_id))), notify=notify)
 
 
 def forget(message_id: int) -> None:
     """Ask for it no more; called once the message is in the inbox for sure."""
     session[_KEPT_IN] = [kept for kept in _kept() if kept[0] != message_id]
+
+
+def _set_aside(message_id: int) -> Select[int]:
+    reasons = text(LISTS["spam"]), Message.spam_reason.in_(CONFIRMABLE)
+    return select(Message.id).where(Message.id == message_id, *reasons)
 
 
 def _kept() -> list[tuple[int, float]]:

@@ -94,7 +94,10 @@ def confirm() -> ResponseReturnValue:
         return redirect(url_for("feedback.complete"), 303)
     if confirmation.is_too_soon(asked):
         return _confirmation_page(422, _("That was quick. Please press the button once more."))
-    entry_ids = confirmation.confirm(asked, notify=quotas.may_notify())
+    is_new = confirmation.is_set_aside(asked)
+    db.session.rollback()  # no transaction waits for Redis
+    # A press that is repeated must not use up what the network of others, too, may cause in a day.
+    entry_ids = confirmation.confirm(asked, notify=is_new and quotas.may_notify())
     db.session.commit()
     confirmation.forget(asked)
     for entry_id in entry_ids:

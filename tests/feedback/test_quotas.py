@@ -152,6 +152,20 @@ def test_beyond_a_days_notifications_messages_still_arrive_in_the_inbox(
         assert daily_counts.recent() == {Count.NOT_NOTIFIED: 2}
 
 
+def test_a_repeated_confirmation_uses_up_no_notification(visit: Visit, let_pass: Pass, here: str) -> None:
+    visitor = at(visit(form_defence=True, ratelimit_enabled=True, notification_daily_limit=2), f"{here}:1::1")
+    form = prepared(visitor, let_pass)
+    assert send(visitor, form) == ASKED
+    let_pass(1.1)
+    cookie = visitor.get_cookie("session", domain="127.0.0.1")
+    assert cookie
+    for _ in range(3):
+        visitor.set_cookie("session", cookie.value, domain="127.0.0.1")
+        assert visitor.send("/feedback/confirm/").status_code == 303
+    assert send(visitor, form, proof=solved(visitor)) == THANKED
+    assert states(visitor) == {(MessageState.NEW, True): 2}
+
+
 def test_the_work_grows_with_the_challenges_a_network_asks_for(visitor: Visitor, here: str) -> None:
     levels = Counter(level(visitor) for _ in range(125))
     assert levels == {0: 30, 1: 30, 2: 60, 3: 5}
