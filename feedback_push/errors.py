@@ -4,12 +4,14 @@ import logging
 
 from flask import Flask, jsonify, render_template
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, SecurityError, ServiceUnavailable
 
+from feedback_push import csrf
 from feedback_push.database import UNAVAILABLE, db
 from feedback_push.security import wants_json
 
@@ -38,10 +40,17 @@ def init_app(app: Flask) -> None:
     """Answer every error in the form its caller expects."""
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SecurityError, _wrong_host)
+    app.register_error_handler(csrf.Refused, csrf_refused)
     for kind in UNAVAILABLE:
         app.register_error_handler(kind, _database_error)
     app.register_error_handler(StaleDataError, _gone_meanwhile)
     app.register_error_handler(ObjectDeletedError, _gone_meanwhile)
+
+
+def csrf_refused(error: csrf.Refused) -> ResponseReturnValue:
+    """Say why a request was refused, and what to do; for pages that cannot show what was typed."""
+    text = error.words(gettext("Open the page again and try once more."))
+    return _answer(400, _NOT_UNDERSTOOD, text, [])
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:
@@ -49,9 +58,13 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
         return error.response
     code = error.code or 500
     title, text = _WORDS.get(code, _OURS if code >= 500 else _THEIRS)
+    return _answer(code, title, text, _kept_headers(error))
+
+
+def _answer(code: int, title: str, text: str, headers: list[tuple[str, str]]) -> ResponseReturnValue:
     if wants_json():
-        return jsonify(error=str(text)), code, _kept_headers(error)
-    return render_template("errors/error.html", code=code, title=title, text=text), code, _kept_headers(error)
+        return jsonify(error=str(text)), code, headers
+    return render_template("errors/error.html", code=code, title=title, text=text), code, headers
 
 
 def _wrong_host(_error: SecurityError) -> ResponseReturnValue:

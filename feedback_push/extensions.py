@@ -3,12 +3,12 @@
 from flask import Flask
 from flask_limiter import Limiter
 from flask_login import LoginManager, current_user
-from flask_wtf import CSRFProtect
 from limits.storage import RedisStorage
 
 from feedback_push import counters, network_address
+from feedback_push.csrf import Protection
 
-csrf = CSRFProtect()
+csrf = Protection()
 login_manager = LoginManager()
 limiter = Limiter(key_func=network_address.of_request)
 # Else it loads Valkey's client too where that is installed, which comes with the embedded broker and is never used.
@@ -20,6 +20,7 @@ def init_app(app: Flask) -> None:
     settings = app.extensions["settings"]
     app.config.update(
         WTF_CSRF_TIME_LIMIT=None,  # a form may be filled in for longer than any limit; the session bounds the token
+        WTF_CSRF_SSL_STRICT=False,  # a check of Referer, which not every browser sends; Protection looks at the origin
         RATELIMIT_ENABLED=settings.ratelimit_enabled,
         RATELIMIT_STORAGE_URI=settings.ratelimit_storage_url,
         RATELIMIT_STORAGE_OPTIONS={

@@ -96,7 +96,7 @@ def init_app(app: Flask) -> None:
         session_cookie_samesite="Lax",
         frame_options="DENY",
         permissions_policy=_PERMISSIONS_POLICY,
-        referrer_policy="same-origin",  # no-referrer would fail CSRF's own check of where a form was sent from
+        referrer_policy="same-origin",  # no-referrer would hide the origin of our own forms, too
     )
     app.after_request(_isolate)
     if hops := settings.trusted_proxies:

@@ -80,14 +80,6 @@ def test_a_wrong_method_is_told_the_right_ones(client: Visitor) -> None:
     assert "POST" in answer.headers["Allow"]
 
 
-def test_a_form_without_its_token_is_refused_in_words(client: Visitor, staff: User) -> None:
-    for address in ("/login", "/logout", "/admin/devices/1/remove"):
-        answer = client.post(address, data={"email": staff.email, "password": PASSWORD})
-        assert answer.status_code == 400
-        assert "too old or incomplete" in answer.text
-    assert not client.signed_in()
-
-
 def test_without_the_database_people_are_asked_to_come_back(without_database: Visitor) -> None:
     answer = without_database.send("/login", email="staff@example.org", password=PASSWORD)
     assert answer.status_code == 503

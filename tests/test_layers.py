@@ -22,6 +22,7 @@ LAYERS = [
         "branding",
         "email_address",
         "typed_text",
+        "csrf",
         "counters",
         "disk",
         "extensions",

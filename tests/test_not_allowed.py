@@ -90,6 +90,7 @@ LINES = {
     "GET admin.inbox": Line("/admin/", For.DASHBOARD),
     "GET admin.news": Line("/admin/news?after=0", For.DASHBOARD),
     "GET admin.export_csv": Line("/admin/messages.csv", For.DASHBOARD),
+    "GET admin.export_xlsx": Line("/admin/messages.xlsx", For.DASHBOARD),
     "GET admin.export_json": Line("/admin/messages.json", For.DASHBOARD),
     "POST admin.move_messages": Line(
         "/admin/messages/move", For.DASHBOARD, form={"id": "{message}", "move": "archive"}

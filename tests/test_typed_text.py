@@ -9,7 +9,7 @@ from flask_wtf import FlaskForm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback_push.typed_text import TypedForm, storable
+from feedback_push.typed_text import TypedForm, is_blank, storable, trimmed
 from tests.visits import Visitor
 
 
@@ -45,6 +45,29 @@ def test_whatever_is_typed_can_be_stored_afterwards(text: str) -> None:
     assert "\0" not in stored
     stored.encode()
     assert storable(stored) == stored
+
+
+# Zero-width and bidi controls, variation selectors, fillers, tags, blanks of all kinds, Braille's empty cell.
+INVISIBLE = (
+    "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u061c\u202a\u202e\u2066\u2069\ufe00\ufe0f\U000e0100\u180b\u180e"
+    "\u3164\u115f\u1160\uffa0\u2800\U000e0001\U000e0041\U000e007f\u00ad\u034f\u17b4\ufff9\u2064\u206f"
+    "\u00a0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000 \t\n\v\f\r\x1c\x85\x00\x07\x7f\x9f"
+)
+
+
+def test_a_text_without_a_visible_character_is_blank() -> None:
+    assert [character for character in INVISIBLE if not is_blank(character)] == []
+    assert is_blank("")
+    assert is_blank(None)
+    assert is_blank(INVISIBLE * 1000)
+    assert trimmed(INVISIBLE) == ""
+
+
+def test_a_visible_character_among_the_invisible_ones_is_a_text_and_what_is_inside_stays() -> None:
+    for text in (".", "\u0301", "👩\u200d👧", "❤\ufe0f", "\u0600", "عا\u200cشق", "\U000f0000"):
+        assert not is_blank(f"{INVISIBLE}{text}{INVISIBLE}"), text
+        assert trimmed(f"{INVISIBLE}{text}{INVISIBLE}") == text.rstrip("\ufe0f")
+    assert trimmed(None) is None
 
 
 @pytest.mark.usefixtures("app")

@@ -56,7 +56,7 @@ def rename_device(device_id: int) -> ResponseReturnValue:
     """Give one of the caller's browsers another name; without a new name it keeps the one it has."""
     device = _own(device_id)
     name = " ".join((typed_text.storable(request.form["name"]) or "").split())[:LONGEST_NAME]
-    if name not in ("", device.name, browser_name.in_words(device.name)):
+    if not typed_text.is_blank(name) and name not in (device.name, browser_name.in_words(device.name)):
         before, device.name = device.name, name
         audit.note(AuditEvent.DEVICE_RENAMED, current_user, before=before, device=device.name)
     db.session.commit()

@@ -1,18 +1,22 @@
-"""Exporting what a list shows, as CSV and as JSON, part by part: a million messages take no more memory than a page."""
+"""Export the messages of a list as CSV, XLSX or JSON; a million messages take no more memory than a page."""
 
 import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
-from flask import stream_with_context
+import regex
+from flask import redirect, request, stream_with_context
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
 from flask_login import current_user
 from sqlalchemy import Row
+from werkzeug.wsgi import wrap_file
 
-from feedback_push.admin import shown
+from feedback_push import csrf, language
+from feedback_push.admin import shown, xlsx
 from feedback_push.admin.pages import blueprint
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
@@ -21,14 +25,44 @@ from feedback_push.feedback import lists
 from feedback_push.feedback.lists import Filter
 
 _COLUMNS = ("id", "created_at", "state", "submitter_name", "submitter_email", "content")
-_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
+_EXPORTS = {"admin.export_csv", "admin.export_xlsx", "admin.export_json"}
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+# Where a spreadsheet may begin a cell, whatever this file separates them by: that depends on the reader's country.
+_SEPARATORS = r";,\t\n\v\f\r\x85\p{Zl}\p{Zp}"
+# =, +, - and @ with their full-width and small forms, and the minus sign.
+_SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
+# The place before a cell that would run. Quotes, blanks and invisible characters before its sign are dropped on import.
+_FORMULA = regex.compile(
+    rf"(?V1)\A(?=[\t\n\r])|(?:\A|(?<=[{_SEPARATORS}]))(?=[[\s\p{{Cc}}\p{{Cf}}\"]--[{_SEPARATORS}]]*+[{_SIGNS}])"
+)
 _BYTE_ORDER_MARK = "\ufeff"  # without which Excel takes UTF-8 for something else
+
+
+@blueprint.before_request
+def _only_from_this_site() -> ResponseReturnValue | None:
+    # A link on another site shall not make the server write a million messages into somebody's downloads.
+    if request.endpoint in _EXPORTS and not csrf.is_from_this_site():
+        return redirect(shown.asked_for().at())
+    return None
 
 
 @blueprint.get("/messages.csv")
 def export_csv() -> ResponseReturnValue:
     """A table for spreadsheets, with cells that do nothing when they are opened."""
     return _download(_as_csv(shown.asked_for().filter), "text/csv", "csv")
+
+
+@blueprint.get("/messages.xlsx")
+def export_xlsx() -> ResponseReturnValue:
+    """A workbook that holds every text as it was written."""
+    chosen = shown.asked_for().filter
+    _note("XLSX")
+    file = xlsx.write(chain.from_iterable(lists.parts(chosen)), language.time_zone())
+    size = file.seek(0, 2)
+    file.seek(0)
+    response = Response(wrap_file(request.environ, file), mimetype=_XLSX, direct_passthrough=True)
+    response.content_length = size
+    return _attached(response, "xlsx")
 
 
 @blueprint.get("/messages.json")
@@ -38,9 +72,16 @@ def export_json() -> ResponseReturnValue:
 
 
 def _download(text: Iterator[str], mimetype: str, extension: str) -> Response:
-    audit.note(AuditEvent.MESSAGES_EXPORTED, current_user, messages=extension.upper())
+    _note(extension.upper())
+    return _attached(Response(stream_with_context(text), mimetype=mimetype), extension)
+
+
+def _note(kind: str) -> None:
+    audit.note(AuditEvent.MESSAGES_EXPORTED, current_user, messages=kind)
     db.session.commit()  # from here on only the parts use the database
-    response = Response(stream_with_context(text), mimetype=mimetype)
+
+
+def _attached(response: Response, extension: str) -> Response:
     response.headers["Content-Disposition"] = f'attachment; filename="feedback-{utcnow():%Y-%m-%d}.{extension}"'
     return response
 
@@ -65,7 +106,7 @@ def _values(row: Row[Any]) -> tuple[Any, ...]:
 
 
 def _harmless(values: Iterable[Any]) -> list[Any]:
-    return [f"'{value}" if str(value).startswith(_RUN_BY_SPREADSHEETS) else value for value in values]
+    return [_FORMULA.sub("'", str(value)) for value in values]
 
 
 def _lines(rows: Iterable[Iterable[Any]]) -> str:

@@ -8,6 +8,7 @@ from feedback_push import typed_text
 from feedback_push.auth.password_rules import LONGEST
 from feedback_push.typed_text import TypedForm
 
+LONGEST_EMAIL = 320
 _TOO_LONG = _("That is too long.")
 _PASSWORD = [InputRequired(_("Please give your password.")), Length(max=LONGEST, message=_TOO_LONG)]
 
@@ -17,7 +18,7 @@ class LoginForm(TypedForm):
 
     email = EmailField(
         _("E-mail"),
-        [InputRequired(_("Please give your e-mail address.")), Length(max=320, message=_TOO_LONG)],
+        [InputRequired(_("Please give your e-mail address.")), Length(max=LONGEST_EMAIL, message=_TOO_LONG)],
         filters=[typed_text.storable],
     )
     password = PasswordField(_("Password"), _PASSWORD)

@@ -5,9 +5,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, decode_cookie, login_user, logout_user
 
-from feedback_push import browser_name, security
+from feedback_push import browser_name, csrf, errors, security
 from feedback_push.auth import accounts, audit, known_browser, sessions, throttle
-from feedback_push.auth.forms import LoginForm
+from feedback_push.auth.forms import LONGEST_EMAIL, LoginForm
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db
 from feedback_push.extensions import login_manager
@@ -70,6 +70,16 @@ def logout() -> ResponseReturnValue:
     session.clear()  # first: logging out leaves a note in the session that deletes the remember cookie
     logout_user()
     return redirect(url_for("auth.login"), 303)
+
+
+@blueprint.errorhandler(csrf.Refused)
+def _refused(error: csrf.Refused) -> ResponseReturnValue:
+    if request.endpoint != "auth.login":
+        return errors.csrf_refused(error)
+    form = LoginForm(meta=error.form_meta)
+    form.email.data = (form.email.data or "")[:LONGEST_EMAIL]
+    form.form_errors.append(error.words(_("Please give your password once more.")))
+    return _form(form, 400)
 
 
 def begin_session(user: User, *, remembered: bool) -> None:

@@ -58,18 +58,18 @@ def judge(sent: Mapping[str, str]) -> Suspicion | None:
     """Return why a message should be set aside, if it should; SendAgain where the form is too old to tell."""
     if not is_on():
         return None
-    if sent.get(HONEYPOT):
-        return Suspicion.HONEYPOT
+    is_filled = bool(sent.get(HONEYPOT))
     stamp = _read(sent.get("opened", ""))
     # Opened in the future means that the clock was put back: only we sign times.
     if stamp is None or 0 <= stamp.age < _SECONDS_TO_TYPE:
-        return Suspicion.TOO_FAST
-    if not stamp.is_ours:
-        raise SendAgain
-    proof = proof_of_work.check(sent.get("proof", ""))
+        return Suspicion.HONEYPOT if is_filled else Suspicion.TOO_FAST
+    proof = proof_of_work.check(sent.get("proof", "")) if stamp.is_ours else Proof.STALE
     if proof == Proof.STALE:
         raise SendAgain
-    return _SUSPICIOUS.get(proof)
+    doubt = _SUSPICIOUS.get(proof)
+    if is_filled:  # by a robot, or by a password manager of somebody whose browser has worked for it
+        return Suspicion.HONEYPOT if doubt else Suspicion.AUTOFILL
+    return doubt
 
 
 def _read(text: str) -> _Stamp | None:
@@ -87,6 +87,8 @@ def _read(text: str) -> _Stamp | None:
 
 
 def _name_browser() -> str:
+    if not session:  # an answer to another site's request brings no cookie in place of the one that was kept back
+        return ""
     name: str = session.setdefault(_KEPT_IN, secrets.token_urlsafe(9))
     return name
 

@@ -2,17 +2,29 @@
 
 from flask_babel import lazy_gettext as _
 from wtforms import EmailField, Field, Form, StringField, TextAreaField
-from wtforms.validators import DataRequired, Length, Optional, ValidationError
+from wtforms.validators import DataRequired, Length, Optional, StopValidation, ValidationError
 
 from feedback_push import email_address, typed_text
 from feedback_push.typed_text import TypedForm
 
 LONGEST_CONTENT = 200_000
+LONGEST_NAME = 200
+LONGEST_EMAIL = email_address.LONGEST
 _TOO_LONG = _("Please use at most %(max)d characters.")
 
 
+class _Visible(DataRequired):  # type: ignore[misc]
+    """Ask for a text of which a reader sees something."""
+
+    def __call__(self, _form: Form, field: Field) -> None:
+        if typed_text.is_blank(field.data):
+            field.errors = []
+            raise StopValidation(self.message)
+
+
 def _email(_form: Form, field: Field) -> None:
-    if email_address.problem(field.data):
+    # Longer ones have their own error.
+    if field.data and len(field.data) <= LONGEST_EMAIL and not email_address.is_plausible(field.data):
         raise ValidationError(_("This does not look like an e-mail address."))
 
 
@@ -21,16 +33,25 @@ class FeedbackForm(TypedForm):
 
     content = TextAreaField(
         _("Your message"),
-        [DataRequired(_("Please write a message.")), Length(max=LONGEST_CONTENT, message=_TOO_LONG)],
+        [_Visible(_("Please write a message.")), Length(max=LONGEST_CONTENT, message=_TOO_LONG)],
         filters=[typed_text.storable],
     )
     submitter_name = StringField(
         _("Your name"),
-        [DataRequired(_("Please give your name.")), Length(max=200, message=_TOO_LONG)],
+        [_Visible(_("Please give your name.")), Length(max=LONGEST_NAME, message=_TOO_LONG)],
         filters=[typed_text.storable],
     )
     submitter_email = EmailField(
         _("Your e-mail address"),
-        [Optional(), Length(max=320, message=_TOO_LONG), _email],
-        filters=[typed_text.storable],
+        [Optional(), Length(max=LONGEST_EMAIL, message=_TOO_LONG), _email],
+        filters=[typed_text.storable, typed_text.trimmed],
     )
+
+    def shorten(self) -> None:
+        """Cut what was typed to the lengths that are accepted, for a page that shows it unchecked."""
+        for field, longest in (
+            (self.content, LONGEST_CONTENT),
+            (self.submitter_name, LONGEST_NAME),
+            (self.submitter_email, LONGEST_EMAIL),
+        ):
+            field.data = (field.data or "")[:longest]

@@ -7,16 +7,15 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
-from flask_wtf.csrf import CSRFError
 
-from feedback_push import security
+from feedback_push import csrf, security
 from feedback_push.database import UNAVAILABLE, db
 from feedback_push.feedback import confirmation, defence, inbox, proof_of_work, quotas
 from feedback_push.feedback.defence import SendAgain
 from feedback_push.feedback.forms import FeedbackForm
 from feedback_push.feedback.models import Message
 from feedback_push.feedback.quotas import Verdict
-from feedback_push.feedback.suspicion import CONFIRMABLE, Suspicion
+from feedback_push.feedback.suspicion import CONFIRMABLE, PROVEN, Suspicion
 from feedback_push.push import outbox
 
 _log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ def form() -> ResponseReturnValue:
             feedback, 422, _("This page had been open for a while. Nothing is lost: please send it once more.")
         )
     size = len((feedback.content.data or "").encode())
-    verdict = quotas.verdict(size, proven=suspicion is None)
+    verdict = quotas.verdict(size, proven=suspicion in PROVEN)
     if verdict != Verdict.TAKEN:
         return _not_taken(feedback, verdict, suspicion)
     return _stored(feedback, suspicion)
@@ -111,18 +110,20 @@ def complete() -> ResponseReturnValue:
     return render_template("feedback/complete.html", held="held" in request.args)
 
 
-@blueprint.errorhandler(CSRFError)
-def _page_too_old(_error: CSRFError) -> ResponseReturnValue:
+@blueprint.errorhandler(csrf.Refused)
+def _refused(error: csrf.Refused) -> ResponseReturnValue:
     if request.endpoint == "feedback.confirm":
-        return _confirmation_page(400, _("Please press the button once more."))
-    return _rejected(
-        FeedbackForm(), 400, _("This page had been open for too long. Nothing is lost: please send it once more.")
-    )
+        if error.cause == csrf.Cause.OTHER_SITE:  # the browser brings its cookie to the page itself
+            return redirect(url_for("feedback.confirm"), 303)
+        return _confirmation_page(400, error.words(_("Please press the button once more.")))
+    feedback = FeedbackForm(meta=error.form_meta)
+    feedback.shorten()
+    return _rejected(feedback, 400, error.words(_("Nothing is lost: please send it once more.")))
 
 
 def _stored(feedback: FeedbackForm, suspicion: Suspicion | None) -> ResponseReturnValue:
     # All that asks Redis comes first: no transaction waits for it.
-    offered = suspicion in CONFIRMABLE and quotas.CONFIRMABLE.take()
+    offered = suspicion in CONFIRMABLE and (suspicion in PROVEN or quotas.CONFIRMABLE.take())
     notify = suspicion is not None or quotas.may_notify()
     try:
         message = _message(feedback)

@@ -38,7 +38,7 @@ def test_a_name_that_was_given_stays_when_the_browser_subscribes_again(
     subscriptions.save(browser, user=staff, vapid_public_key=KEYS.public_key, name="Firefox on Android")
     db.session.commit()
     assert phone.name == "My phone"
-    press(dashboard, phone, "rename", name=" ")
+    press(dashboard, phone, "rename", name=" \u200b\u3164")
     assert phone.name == "My phone"
     press(dashboard, phone, "rename", name="x" * 200)
     assert phone.name == "x" * 100

@@ -1,18 +1,29 @@
-"""admin/export.py: what a list shows, whole and streamed, and harmless in a spreadsheet."""
+"""admin/export.py and xlsx.py: what a list shows, whole and streamed, and harmless in a spreadsheet."""
 
 import csv
 import io
 import json
+import re
+import string
+import tempfile
 import threading
 import tracemalloc
+import zipfile
 from collections.abc import Callable, Iterator
 from contextvars import Context
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
+from feedback_push.admin import xlsx
 from feedback_push.auth import audit
+from feedback_push.auth.models import User
 from feedback_push.database import db
 from feedback_push.feedback import lists
 from feedback_push.feedback.models import MessageState
@@ -57,12 +68,134 @@ def test_nothing_is_exported_as_nothing(visitor: Visitor) -> None:
     assert visitor.get("/admin/messages.json").get_json() == []
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_a_spreadsheet_runs_nothing_of_it(dashboard: Visitor, start: str) -> None:
-    receive(content=f"{start}1+1", submitter_name=f"{start}cmd")
-    [_, row] = table(dashboard.get("/admin/messages.csv").text)
-    assert row[3:] == [f"'{start}cmd", "", f"'{start}1+1"]
-    assert dashboard.get("/admin/messages.json").get_json()[0]["content"] == f"{start}1+1"
+def test_a_spreadsheet_runs_nothing_wherever_it_begins_a_cell(dashboard: Visitor) -> None:
+    signs = "=+-@\uff1d\uff0b\uff0d\uff20\u2212"
+    begins = ["", *(f"x{separator}" for separator in ";,\t\n\r")]
+    hostile = [
+        f"{begin}{dropped}{sign}1+1"
+        for begin in begins
+        for dropped in ("", '"', ' "', "\u200b\xa0", '""')
+        for sign in signs
+    ]
+    for text in hostile:
+        db.session.add(message(content=text, submitter_name=text, submitter_email=text))
+    db.session.commit()
+    exported = dashboard.get("/admin/messages.csv").text
+    for separator in ",;\t":  # as spreadsheets of other countries read it, and one that knows no quotes at all
+        read = csv.reader(io.StringIO(exported, newline=None), delimiter=separator)
+        cells = [cell for row in read for cell in row]
+        assert runnable(cells) == []
+    assert runnable(re.split("[;,\t\r\n]", exported)) == []
+    [*rows] = table(exported)[:0:-1]
+    assert [row[5].replace("'", "") for row in rows] == hostile
+    assert [row["content"] for row in dashboard.get("/admin/messages.json").get_json()[::-1]] == hostile
+
+
+def runnable(cells: list[str]) -> list[str]:
+    return [cell for cell in cells if re.match('["\\s\u200b\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20\u2212]', cell)]
+
+
+def test_text_that_runs_nowhere_is_exported_as_it_is(dashboard: Visitor) -> None:
+    harmless = ["a - b, c", "me@example.org; you", "1+1=2", 'say "hi"', "it's", "'=1"]
+    for text in harmless:
+        receive(content=text)
+    assert [row[5] for row in table(dashboard.get("/admin/messages.csv").text)[:0:-1]] == harmless
+    receive(content="\tx")
+    assert table(dashboard.get("/admin/messages.csv").text)[1][5] == "'\tx"
+
+
+def test_a_workbook_holds_texts_as_texts_and_times_as_times(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "PART_SIZE", 2)
+    db.session.scalars(select(User)).one().time_zone = "Asia/Tokyo"
+    texts = [
+        "=1+1",
+        "https://example.org",
+        "007",
+        " blanks \n\tand lines ",
+        "\x07\x1b\r_x0041_\ufffe\x85",
+        '<r><t/></r></is></c><c r="G9"><f>1+1</f></c><c t="inlineStr"><is><r></r>',
+        "👩‍👩‍👧‍👦" * 9,
+    ]
+    at = datetime(2026, 1, 31, 23, 30, 15, tzinfo=UTC)
+    stored = [message(content=text, submitter_name=text, submitter_email=text, created_at=at) for text in texts]
+    db.session.add_all(stored)
+    db.session.commit()
+    receive(content="found by no filter", state=MessageState.ARCHIVED)
+    answer = visitor.get("/admin/messages.xlsx?until=2026-02-01")
+    assert answer.content_type == "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    assert answer.headers["Content-Disposition"].endswith('.xlsx"')
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.content_length == len(answer.data)
+    [sheet] = sheets(answer.data)
+    assert sheet[0] == [
+        *("id", "created_at (Asia/Tokyo)", "state", "submitter_name", "submitter_email", "content"),
+        "content_continued",
+    ]
+    tokyo = datetime(2026, 2, 1, 8, 30, 15)  # noqa: DTZ001 - a spreadsheet's times have no zone
+    assert sheet[1:] == [[row.id, tokyo, "new", *[row.content] * 3] for row in reversed(stored)]
+    [nothing] = sheets(visitor.get("/admin/messages.xlsx?q=nowhere").data)
+    assert nothing == sheet[:1]
+
+
+def test_a_workbook_goes_on_in_the_next_cell_and_the_next_sheet(
+    dashboard: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xlsx, "ROWS_PER_SHEET", 3)
+    longest = "a" + "👩" * 199_999
+    for content in ("x" * 32_768, longest, "last"):
+        receive(content=content)
+    first, second = sheets(dashboard.get("/admin/messages.xlsx").data)
+    assert [row[5:] for row in (first[1], second[1])] == [["last"], ["x" * 32_767, "x"]]
+    cells = first[2][5:]
+    assert "".join(cells) == longest
+    assert max(len(cell.encode("utf-16-le")) // 2 for cell in cells) <= 32_767
+    assert second[0] == first[0]
+
+
+LETTERS = string.ascii_uppercase
+SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+
+
+def sheets(data: bytes) -> list[list[list[Any]]]:
+    """The rows of every sheet, read without the library that wrote them; a formula or a link fails."""
+    with zipfile.ZipFile(io.BytesIO(data)) as book:
+        assert book.testzip() is None
+        assert not [name for name in book.namelist() if "sheets/_rels" in name]
+        styles = parsed(book.read("xl/styles.xml"))
+        names = sorted(name for name in book.namelist() if name.startswith("xl/worksheets/sheet"))
+        return [rows(parsed(book.read(name)), styles) for name in names]
+
+
+def parsed(data: bytes) -> ET.Element:
+    return ET.fromstring(data)  # noqa: S314 - our own file
+
+
+def rows(sheet: ET.Element, styles: ET.Element) -> list[list[Any]]:
+    assert {child.tag.removeprefix(SHEET) for child in sheet} <= {
+        *("dimension", "sheetViews", "sheetFormatPr", "cols", "sheetData", "pageMargins"),
+    }
+    formats = {each.get("numFmtId"): each.get("formatCode") for each in styles.iter(f"{SHEET}numFmt")}
+    styled = styles.find(f"{SHEET}cellXfs")
+    assert styled is not None
+    found = []
+    for row in sheet.iter(f"{SHEET}row"):
+        cells = {str(cell.get("r")).rstrip("0123456789"): value(cell, formats, styled) for cell in row}
+        found.append([cells.get(column, "") for column in LETTERS[: LETTERS.index(max(cells)) + 1]])
+    return found
+
+
+def value(cell: ET.Element, formats: dict[str | None, str | None], styled: ET.Element) -> Any:
+    assert {child.tag for child in cell} <= {f"{SHEET}v", f"{SHEET}is"}
+    style = styled[int(cell.get("s", "0"))]
+    if cell.get("t") == "inlineStr":
+        assert style.get("quotePrefix") == "1" or cell.get("r", "").endswith("1")
+        text = "".join(part.text or "" for part in cell.iter(f"{SHEET}t"))
+        return re.sub("_x([0-9A-F]{4})_", lambda match: chr(int(match[1], 16)), text)
+    number = float(cell.findtext(f"{SHEET}v") or "")
+    if formats.get(style.get("numFmtId")) == "yyyy-mm-dd hh:mm:ss":
+        days = timedelta(seconds=round(number * 86400))
+        return datetime(1899, 12, 30) + days  # noqa: DTZ001
+    return int(number)
 
 
 def test_a_slow_reader_keeps_nobody_from_writing(
@@ -90,20 +223,30 @@ def test_a_slow_reader_keeps_nobody_from_writing(
     stream(dashboard, "/admin/messages.csv", read)
 
 
-def test_memory_does_not_grow_with_the_number_of_messages(dashboard: Visitor) -> None:
-    db.session.add_all(message(content="x" * 5000) for _ in range(3000))
+def test_memory_does_not_grow_with_the_number_of_messages_and_no_file_is_left(
+    dashboard: Visitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    db.session.add_all(message(content=f"{number:05}" * 1000) for number in range(3000))
     db.session.commit()
     db.session.expunge_all()
+    lengths: dict[str, int] = {}
+    for extension in ("json", "xlsx"):
+        dashboard.get(f"/admin/messages.{extension}?q=nowhere")  # loads what is loaded once
 
-    def read(parts: Iterator[bytes]) -> None:
+        def read(parts: Iterator[bytes], extension: str = extension) -> None:
+            lengths[extension] = sum(len(part) for part in parts)
+
         tracemalloc.start()
-        length = sum(len(part) for part in parts)
+        stream(dashboard, f"/admin/messages.{extension}", read)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert length > 15_000_000
-        assert peak < 6_000_000
-
-    stream(dashboard, "/admin/messages.json", read)
+        assert peak < 6_000_000, extension
+    assert lengths["json"] > 15_000_000
+    assert lengths["xlsx"] > 100_000
+    assert list(folder.iterdir()) == []
 
 
 def stream(visitor: Visitor, address: str, read: Callable[[Iterator[bytes]], None]) -> None:
@@ -117,8 +260,17 @@ def stream(visitor: Visitor, address: str, read: Callable[[Iterator[bytes]], Non
     Context().run(run)
 
 
+def test_a_link_on_another_site_leads_to_the_list_instead(dashboard: Visitor) -> None:
+    for extension in ("csv", "xlsx", "json"):
+        address = f"/admin/messages.{extension}?q=x"
+        for site, status in {"cross-site": 302, "same-site": 302, "same-origin": 200, "none": 200}.items():
+            answer = dashboard.get(address, headers={"Sec-Fetch-Site": site})
+            assert answer.status_code == status, (extension, site)
+        assert dashboard.get(address, headers={"Sec-Fetch-Site": "cross-site"}).location == "/admin/?q=x"
+
+
 def test_who_exports_messages_is_in_the_log(visitor: Visitor) -> None:
-    for extension in ("csv", "json"):
+    for extension in ("csv", "xlsx", "json"):
         visitor.get(f"/admin/messages.{extension}")
     told = [(entry.email, audit.words(entry)) for entry in audit.page().entries if entry.event == "messages-exported"]
-    assert told == [("staff@example.org", "Exported messages: JSON"), ("staff@example.org", "Exported messages: CSV")]
+    assert told == [("staff@example.org", f"Exported messages: {kind}") for kind in ("JSON", "XLSX", "CSV")]

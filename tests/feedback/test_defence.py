@@ -6,7 +6,7 @@ import pytest
 
 from feedback_push.feedback.suspicion import CONFIRMABLE, WORDS, Suspicion
 from tests.feedback.proofs import solved
-from tests.feedback.trapped_form import ARRIVED, THANKED, TYPED, Pass, opened, send, set_aside, stored
+from tests.feedback.trapped_form import ARRIVED, ASKED, THANKED, TYPED, Pass, opened, press, send, set_aside, stored
 from tests.visits import Page, Visit, Visitor
 
 
@@ -25,9 +25,20 @@ def test_somebody_who_types_and_whose_browser_computes_gets_through(visitor: Vis
 
 def test_what_fills_in_the_hidden_field_is_set_aside_and_thanked(visitor: Visitor, let_pass: Pass) -> None:
     form = opened(visitor)
-    let_pass(60)
     assert send(visitor, form, proof=solved(visitor), website="https://spam.example") == THANKED
-    assert stored(visitor) == [set_aside(Suspicion.HONEYPOT)]
+    let_pass(60)
+    assert send(visitor, form, website="https://spam.example") == THANKED
+    assert stored(visitor) == [set_aside(Suspicion.HONEYPOT)] * 2
+
+
+def test_a_person_whose_password_manager_fills_it_in_is_asked_to_confirm(visitor: Visitor, let_pass: Pass) -> None:
+    form = opened(visitor)
+    let_pass(60)
+    assert send(visitor, form, proof=solved(visitor), website="https://ada.example") == ASKED
+    assert stored(visitor) == [set_aside(Suspicion.AUTOFILL)]
+    let_pass(1.1)
+    press(visitor)
+    assert stored(visitor) == [ARRIVED]
 
 
 def test_no_person_comes_to_the_hidden_field(visitor: Visitor) -> None:
@@ -36,6 +47,9 @@ def test_no_person_comes_to_the_hidden_field(visitor: Visitor) -> None:
     assert trap.attributes.keys() >= {"aria-hidden", "inert"}
     field = page.one("input", name="website")
     assert (field.attributes["tabindex"], field.attributes["autocomplete"]) == ("-1", "off")
+    # 1Password, Bitwarden, LastPass, Dashlane and Proton Pass leave it alone.
+    told = {"data-1p-ignore": "", "data-bwignore": "", "data-lpignore": "true", "data-form-type": "other"}
+    assert field.attributes.items() >= {**told, "data-protonpass-ignore": "true"}.items()
     assert "empty" in page.one("label", for_="website").words
     assert ".trap { display: none; }" in visitor.get("/static/site.css").text
 
@@ -106,6 +120,12 @@ def test_a_stamp_belongs_to_the_browser_it_was_made_for(visitor: Visitor, let_pa
     page = Page(visitor.post("/feedback/", data={**form, "opened": elsewhere, "proof": solved(visitor)}))
     assert (page.status, stored(visitor)) == (422, [])
     assert send(visitor, {**page.fields, **TYPED}, proof=solved(visitor)) == THANKED
+
+
+def test_another_sites_request_brings_no_new_cookie_in_place_of_the_one_kept_back(visitor: Visitor) -> None:
+    answer = visitor.post("/feedback/", data=TYPED, headers={"Sec-Fetch-Site": "cross-site"})
+    assert (answer.status_code, answer.headers.getlist("Set-Cookie")) == (400, [])
+    assert Page(answer).fields["opened"]
 
 
 def test_what_was_set_aside_without_a_reason_to_confirm_is_shown_no_differently(

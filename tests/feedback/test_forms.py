@@ -31,8 +31,9 @@ def fill(app: Flask) -> Any:
     [
         {},
         {"submitter_email": ""},
-        {"submitter_email": "  "},
         {"submitter_email": "ada@example.org"},
+        {"submitter_email": "a..b@docomo.ne.jp"},
+        {"submitter_email": "a.@docomo.ne.jp"},
         {"submitter_email": "ada@localhost"},
         {"submitter_email": "ümlaut@bücher.example"},
         {"content": "x" * LONGEST_CONTENT},
@@ -54,6 +55,8 @@ def test_what_people_write_is_taken(fill: Any, typed: dict[str, str]) -> None:
     [
         ({"content": ""}, {"content": ["Please write a message."]}),
         ({"content": " \r\n\t "}, {"content": ["Please write a message."]}),
+        ({"content": "\u200b\u3164\u2800\ufe0f\n"}, {"content": ["Please write a message."]}),
+        ({"submitter_name": "\u202e\u115f"}, {"submitter_name": ["Please give your name."]}),
         ({"content": "\0\ud800"}, {"content": ["Please write a message."]}),
         ({"content": "x" * (LONGEST_CONTENT + 1)}, {"content": ["Please use at most 200000 characters."]}),
         ({"submitter_name": ""}, {"submitter_name": ["Please give your name."]}),
@@ -72,6 +75,17 @@ def test_what_is_missing_or_too_long_is_said_in_words(
 
 def test_an_address_that_is_too_long_is_refused(fill: Any) -> None:
     assert "submitter_email" in fill(submitter_email=f"{'a' * 310}@example.org").errors
+
+
+def test_an_address_is_trimmed_and_blanks_are_none(fill: Any) -> None:
+    for typed, kept in {
+        " a.@docomo.ne.jp ": "a.@docomo.ne.jp",
+        "\u200bada@example.org\u202c\n": "ada@example.org",
+        "  ": "",
+        "\u200b": "",
+    }.items():
+        form = fill(submitter_email=typed)
+        assert (form.errors, form.submitter_email.data) == ({}, kept)
 
 
 def test_what_no_database_can_store_is_left_out(fill: Any) -> None:

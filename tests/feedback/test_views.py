@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 from feedback_push import network_address
 from feedback_push.auth.models import User
 from feedback_push.database import db
+from feedback_push.feedback import persons
 from feedback_push.feedback.models import Message
 from feedback_push.push.models import OutboxEntry
 from tests import servers
@@ -102,6 +103,13 @@ def test_the_address_may_be_left_out(client: Visitor) -> None:
     assert messages()[0].submitter_email == ""
 
 
+def test_an_address_that_cannot_be_mailed_stops_no_message_and_its_person_is_found(client: Visitor) -> None:
+    typed = {**TYPED, "submitter_email": " A..b.@Docomo.ne.jp "}
+    assert client.send("/feedback/", **typed).status_code == 303
+    assert messages()[0].submitter_email == "A..b.@Docomo.ne.jp"
+    assert persons.count("a..b.@docomo.ne.jp") == 1
+
+
 def test_the_workers_are_told_which_entry_is_new(visit: Visit, tmp_path: Path) -> None:
     with servers.redis_server(tmp_path) as url, redis.Redis.from_url(url, decode_responses=True) as broker:
         assert visit(redis_url=url).send("/feedback/", **TYPED).status_code == 303
@@ -122,6 +130,7 @@ def test_the_message_of_whoever_is_signed_in_bears_their_name(any_app: Flask) ->
     [
         {"content": ""},
         {"content": "  \n "},
+        {"content": "\u200b\u2800"},
         {"submitter_name": ""},
         {"submitter_name": "x" * 201},
         {"submitter_email": "not an address"},
@@ -149,7 +158,7 @@ def test_whatever_can_be_typed_can_be_stored(any_app: Flask) -> None:
     same = [
         "x" * 100_000,
         "👩‍👩‍👧‍👦 سلام 你好",
-        "\u2028\ufeff\x07\x1b",
+        "x\u2028\ufeff\x07\x1b",
         "'; DROP TABLE feedback_message; --",
         "{{ 7 * 7 }} %s {0}",
     ]

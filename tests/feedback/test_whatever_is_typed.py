@@ -63,6 +63,7 @@ def test_what_is_stored_is_what_was_typed_and_what_is_not_is_still_in_the_form(
     page = post(stored_alone, {**typed, "csrf_token": token})
     messages = list(db.session.scalars(select(Message)))
     wanted = {field: arrives_as(value) for field, value in typed.items()}
+    wanted["submitter_email"] = typed_text.trimmed(wanted["submitter_email"]) or ""
     if page.status == 303:
         [message] = messages
         assert {field: getattr(message, field) for field in FIELDS} == wanted

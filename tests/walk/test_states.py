@@ -146,7 +146,7 @@ def unable_to_store(site: Site) -> Iterator[None]:
 
 
 def forget_token(page: Page) -> None:
-    """As when the page had been open for too long."""
+    """As when a part of the page was missing."""
     page.evaluate("for (const token of document.querySelectorAll('[name=csrf_token]')) token.value = ''")
 
 
