@@ -36,10 +36,11 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
 
 
 def _register_blueprints(app: "Flask", settings: config.Settings) -> None:
-    from feedback_push import admin, auth, branding, feedback, health, push
+    from feedback_push import admin, auth, branding, feedback, health, push, security_txt
 
     app.register_blueprint(health.blueprint)
     app.register_blueprint(branding.blueprint)
+    app.register_blueprint(security_txt.blueprint)
     app.register_blueprint(auth.blueprint)
     app.register_blueprint(push.blueprint)
     app.register_blueprint(feedback.blueprint)

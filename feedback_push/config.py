@@ -10,10 +10,18 @@ from urllib.parse import quote, urlsplit
 
 from environs import Env, EnvValidationError, validate
 
-from feedback_push import branding_rules, notification_rules, secret_files, setting_rules, vapid_rules
+from feedback_push import (
+    branding_rules,
+    notification_rules,
+    redis_spelling,
+    secret_files,
+    setting_rules,
+    url_rules,
+    vapid_rules,
+)
 from feedback_push.notification_rules import USUAL_BURST, Burst, QuietHours
 
-__all__ = ["ROOT", "ConfigError", "Settings", "instance_dir", "load", "source"]
+__all__ = ["ROOT", "ConfigError", "Settings", "instance_dir", "listens_at", "load", "source"]
 
 _PACKAGE = Path(__file__).resolve().parent
 # A checkout keeps templates/ and static/ beside the package, an installed wheel inside it.
@@ -46,6 +54,7 @@ class Settings:
     push_allowed_hosts: tuple[str, ...] = ()
     push_allow_private_addresses: bool = False
     push_concurrency: int = 256
+    push_proxy: str = field(default="", repr=False)  # empty: pushes go straight to the push services
     admin_url: str = "/admin/"
     trusted_proxies: int = 0
     instance_dir: Path = Path("instance")
@@ -67,6 +76,8 @@ class Settings:
     form_title: str = ""  # empty, like the next two: our own words, which are translated
     form_intro: str = ""
     form_thanks: str = ""
+    security_contact: tuple[str, ...] = ()  # empty: there is no security.txt
+    security_policy: str = ""
     host: str = "127.0.0.1"
     port: int = 8000
 
@@ -78,8 +89,7 @@ class Settings:
     @property
     def site_host(self) -> str:
         """The host in SITE_URL as a browser sends it: without the port, in ASCII and lower case."""
-        host = urlsplit(self.site_url).hostname or ""
-        return host if host.isascii() else host.encode("idna").decode()
+        return urlsplit(self.site_url).hostname or ""
 
     @property
     def push_enabled(self) -> bool:
@@ -98,12 +108,12 @@ class Settings:
     @property
     def broker_url(self) -> str:
         """The broker as Celery spells it."""
-        return self.redis_url or f"redis+socket://{quote(str(self.socket_path))}?virtual_host=0"
+        return redis_spelling.for_celery(self._redis_url)
 
     @property
     def redis_client_url(self) -> str:
         """The same server as redis-py spells it."""
-        return self.redis_url or f"unix://{quote(str(self.socket_path))}?db=0"
+        return redis_spelling.for_client(self._redis_url)
 
     @property
     def redis_prefix(self) -> str:
@@ -113,7 +123,11 @@ class Settings:
     @property
     def ratelimit_storage_url(self) -> str:
         """The same server as Flask-Limiter's storage spells it; its keys have a prefix of their own."""
-        return self.redis_url or f"redis+unix://{quote(str(self.socket_path))}?db=0"
+        return redis_spelling.for_limits(self._redis_url)
+
+    @property
+    def _redis_url(self) -> str:
+        return self.redis_url or f"unix://{quote(str(self.socket_path))}?db=0"
 
 
 def source() -> Env:
@@ -121,10 +135,13 @@ def source() -> Env:
     env = Env(eager=False)
     for parse in (
         setting_rules.secret_key,
-        setting_rules.site_url,
+        url_rules.site_url,
         setting_rules.admin_url,
-        setting_rules.database_url,
-        setting_rules.redis_url,
+        url_rules.database_url,
+        url_rules.redis_url,
+        url_rules.push_proxy,
+        url_rules.security_contact,
+        url_rules.security_policy,
         setting_rules.host_list,
         vapid_rules.vapid_private_key,
         vapid_rules.vapid_public_key,
@@ -148,6 +165,11 @@ def instance_dir(env: Env) -> Path:
     return Path(env.str("INSTANCE_DIR", "instance")).absolute()
 
 
+def listens_at(env: Env) -> tuple[str, int | None]:
+    """Return host and port of `make run`; no port where it is unusable, which `load` then reports."""
+    return env.str("HOST", "127.0.0.1"), env.int("PORT", 8000, validate=validate.Range(1, 65535))
+
+
 def load() -> Settings:
     """Read the settings; ConfigError names everything that is wrong with them."""
     env = source()
@@ -164,7 +186,7 @@ def load() -> Settings:
 
 def _read(env: Env) -> Settings:
     instance = instance_dir(env)
-    host, port = env.str("HOST", "127.0.0.1"), env.int("PORT", 8000, validate=validate.Range(1, 65535))
+    host, port = listens_at(env)
     own_host = "127.0.0.1" if host in _EVERYWHERE else host
     own_url = f"http://{f'[{own_host}]' if ':' in own_host else own_host}:{port or 8000}"
     site_url = env.site_url("SITE_URL", own_url)
@@ -173,7 +195,7 @@ def _read(env: Env) -> Settings:
     return Settings(
         site_url=site_url,
         secret_key=env.secret_key("SECRET_KEY", ""),
-        database_url=env.database_url("DATABASE_URL", f"sqlite:///{instance / 'feedback_push.sqlite'}"),
+        database_url=env.database_url("DATABASE_URL", f"sqlite:///{quote(str(instance))}/feedback_push.sqlite"),
         redis_url=env.redis_url("REDIS_URL", ""),
         vapid_private_key=private_key,
         vapid_public_key=env.vapid_public_key("VAPID_PUBLIC_KEY", "", private_key=private_key),
@@ -184,6 +206,7 @@ def _read(env: Env) -> Settings:
         push_allowed_hosts=env.host_list("PUSH_ALLOWED_HOSTS", ""),
         push_allow_private_addresses=env.bool("PUSH_ALLOW_PRIVATE_ADDRESSES", False),
         push_concurrency=env.int("PUSH_CONCURRENCY", 256, validate=validate.Range(1, 5000)),
+        push_proxy=env.push_proxy("PUSH_PROXY", ""),
         admin_url=env.admin_url("ADMIN_URL", "/admin/"),
         trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0, 10)),
         instance_dir=instance,
@@ -206,8 +229,10 @@ def _read(env: Env) -> Settings:
         form_title=env.form_text("FORM_TITLE", ""),
         form_intro=env.form_text("FORM_INTRO", ""),
         form_thanks=env.form_text("FORM_THANKS", ""),
+        security_contact=env.security_contact("SECURITY_CONTACT", ""),
+        security_policy=env.security_policy("SECURITY_POLICY", ""),
         host=host,
-        port=port,
+        port=port or 0,
     )
 
 

@@ -7,15 +7,16 @@ from typing import Annotated, Any
 
 from flask import Flask, has_request_context, request
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, DateTime, Dialect, Index, Integer, MetaData, text
+from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Index, Integer, MetaData, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, mapped_column, registry
 from sqlalchemy.types import TypeDecorator
 
 from feedback_push import sqlite
+from feedback_push.config import ConfigError
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}  # RFC 9110: whoever uses them asks for no change
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -77,7 +78,10 @@ def init_app(app: Flask) -> None:
     url = app.extensions["settings"].database_url
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(url)
-    db.init_app(app)
+    try:
+        db.init_app(app)
+    except (ArgumentError, ValueError):  # its text could repeat the address
+        raise ConfigError("The settings cannot be used:\n  DATABASE_URL: its options cannot be used.") from None
     if url.startswith("sqlite"):
         with app.app_context():
             sqlite.make_safe_for_neighbours(db.engine, reads_first=_only_asks)
@@ -88,6 +92,13 @@ def upgrade(app: Flask) -> None:
     enable_migrations(app)
     with app.app_context():
         import_module("flask_migrate").upgrade()
+
+
+def reader(engine: Engine) -> Connection:
+    """Open a connection to read without waiting for a writer; the caller ends each read with `rollback`."""
+    if engine.dialect.name == "sqlite":
+        return engine.connect().execution_options(**{sqlite.READS_FIRST: True})
+    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")  # one round trip for a statement
 
 
 def enable_migrations(app: Flask) -> None:

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote
 
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")  # SQLite gives each the mode that the database has at that moment
 _GROUP, _OTHERS = 0o070, 0o007
@@ -21,10 +22,15 @@ def problems(instance: Path, database_url: str) -> Iterator[str]:
     yield from (f"{path}: others can read it. Run: chmod 600 {shlex.quote(str(path))}" for path in opened)
 
 
+def is_open_to_others(path: Path) -> bool:
+    """Return whether others on the machine can reach this file of ours, through all the folders on its way."""
+    return _is_open(path, path.parents)
+
+
 def sqlite_file(url: str) -> Path | None:
     """The file that a SQLite address names with its whole path; None for any other database."""
     scheme, _, rest = url.partition(":///")
-    path = rest.partition("?")[0]
+    path = unquote(rest.partition("?")[0])
     return Path(path) if scheme == "sqlite" and path.startswith("/") else None
 
 

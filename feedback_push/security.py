@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import Flask, Request, current_app, request
 from flask.typing import ResponseReturnValue
@@ -13,11 +13,15 @@ from flask_talisman import Talisman
 from werkzeug.exceptions import SecurityError
 from werkzeug.formparser import FormDataParser
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.utils import cached_property
 
 from feedback_push.config import Settings
 from feedback_push.setting_rules import is_loopback
 
 _LARGEST_BODY = 64 * 1024  # of a request to a view that does not say otherwise
+_KEPT_IN_URLS = "!$&'()*+,/:;=?@%"  # by quote; what is percent-encoded stays so
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_USUAL_PORTS = {"http": 8000, "https": 443}  # over plain http that of `make run`
 _YEAR = 365 * 86400
 # Nothing at all, and then what our pages need. Scripts need the nonce of their page, wherever they come from.
 _CONTENT_SECURITY_POLICY = {
@@ -62,7 +66,26 @@ class _NamedFields(FormDataParser):
 
 
 class _Request(Request):
+    """Spells its own address in ASCII: Werkzeug would decode the host by IDNA 2003, which fails on newer names."""
+
     form_data_parser_class = _NamedFields
+
+    @cached_property
+    def url(self) -> str:
+        query = quote(self.query_string, safe=_KEPT_IN_URLS)
+        return f"{self.base_url}?{query}" if query else self.base_url
+
+    @cached_property
+    def base_url(self) -> str:
+        return self.root_url + quote(self.path.lstrip("/"), safe=_KEPT_IN_URLS)
+
+    @cached_property
+    def root_url(self) -> str:
+        return self.host_url + quote(f"{self.root_path.strip('/')}/".lstrip("/"), safe=_KEPT_IN_URLS)
+
+    @cached_property
+    def host_url(self) -> str:
+        return f"{self.scheme}://{self.host}/"
 
 
 def init_app(app: Flask) -> None:
@@ -104,8 +127,15 @@ def init_app(app: Flask) -> None:
 
 
 def cookie_name(settings: Settings, name: str) -> str:
-    """The name under which a browser takes the cookie from this very host over https only, where the site has https."""
-    return f"__Host-{name}" if settings.https else name
+    """Return the name of one of this site's cookies.
+
+    `__Host-` lets a browser take it only from this very host, over https. Browsers keep one jar for all ports of a
+    host, so the port is part of the name, unless it is the usual one of its scheme.
+    """
+    address = urlsplit(settings.site_url)
+    port = address.port or _DEFAULT_PORTS[address.scheme]
+    tag = "" if port == _USUAL_PORTS[address.scheme] else f"_{port}"
+    return f"{'__Host-' if settings.https else ''}{name}{tag}"
 
 
 def takes_up_to(size: int) -> Callable[[View], View]:

@@ -1,16 +1,18 @@
-"""What keys, addresses, hosts and time zones must look like: each rule gives what is usable or says what is wrong."""
+"""Rules for keys, paths, hosts and time zones: each returns the usable value or says what is wrong."""
 
 import re
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
+import idna
 from environs import ValidationError
 
 _RESERVED_URLS = (
     *("/feedback/", "/push/", "/static/", "/login/", "/logout/", "/healthz/", "/readyz/", "/logo/", "/theme.css/"),
+    "/.well-known/",
 )
-_SITE = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^\s\[\]/?#@:\\]+)(:[0-9]+)?/?", re.IGNORECASE)
+_LONGEST_NAME = 253  # RFC 1035, without the closing dot
+_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _HOST = re.compile(r"(\*\.)?([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?")
 
 
@@ -23,13 +25,6 @@ def secret_key(value: str) -> str:
     return value
 
 
-def site_url(value: str) -> str:
-    """An http or https address of a host, without a path; returned without a closing slash."""
-    if not _SITE.fullmatch(value) or not _has_usable_port(value):
-        raise ValidationError("not an address like https://feedback.example.org (no path, no query).")
-    return value.rstrip("/")
-
-
 def admin_url(value: str) -> str:
     """A path of its own that starts and ends with a slash."""
     if not re.fullmatch(r"/([A-Za-z0-9_.~-]+/)+", value) or {".", ".."} & set(value.split("/")):
@@ -39,26 +34,9 @@ def admin_url(value: str) -> str:
     return value
 
 
-def database_url(value: str) -> str:
-    """A SQLite or PostgreSQL address; `postgres://` and `postgresql://` become psycopg's spelling."""
-    scheme, found, rest = value.partition("://")
-    known = scheme in ("sqlite", "postgres", "postgresql", "postgresql+psycopg")
-    server = f"//{rest.rpartition('@')[2]}"  # what stands before it is a password, where any character may stand
-    if not found or not known or not (scheme == "sqlite" or _has_usable_port(server)):
-        raise ValidationError("not an address like postgresql://user:password@host/name or sqlite:////path.")
-    return value if scheme == "sqlite" else f"postgresql+psycopg://{rest}"
-
-
-def redis_url(value: str) -> str:
-    """An address of a Redis or Valkey server, or nothing for the embedded broker."""
-    if value and not (value.startswith(("redis://", "rediss://")) and _has_usable_port(value)):
-        raise ValidationError("not an address like redis://host:6379/0 or rediss://host:6379/0.")
-    return value
-
-
 def host_list(value: str) -> tuple[str, ...]:
-    """Host names, `*.` for all names below one, or IP addresses, between commas or blanks."""
-    hosts = tuple(host.lower() for host in re.split(r"[,\s]+", value) if host)
+    """Host names, `*.` for all names below one, or IP addresses, between commas or blanks; in ASCII."""
+    hosts = tuple(_listed(host.lower()) for host in re.split(r"[,\s]+", value) if host)
     if bad := [host for host in hosts if not (_HOST.fullmatch(host) or is_address(host))]:
         raise ValidationError(f"{len(bad)} entries are no host names (no scheme, no port, no path).")
     return hosts
@@ -69,6 +47,21 @@ def time_zone(value: str) -> str:
     if value not in available_timezones():
         raise ValidationError("not the name of a time zone, like Europe/Berlin or UTC.")
     return value
+
+
+def ascii_host(host: str) -> str:
+    """Return a host name or IPv4 address as browsers send it: in lower case and ASCII (UTS 46), without a closing dot.
+
+    Raise ValueError where browsers would not take it as one.
+    """
+    if len(host) > _LONGEST_NAME:
+        raise ValueError("too long")
+    name = (host if host.isascii() else idna.encode(host, uts46=True).decode()).lower().removesuffix(".")
+    # Browsers read a name that ends in a number as an IPv4 address, in spellings that they then replace.
+    is_number = re.fullmatch(r"[0-9]+|0x[0-9a-f]*", name.rpartition(".")[2])
+    if not _NAME.fullmatch(name) or (is_number and not is_address(name)):
+        raise ValueError("not a host name")
+    return name
 
 
 def is_loopback(host: str) -> bool:
@@ -87,8 +80,12 @@ def is_address(host: str) -> bool:
     return True
 
 
-def _has_usable_port(url: str) -> bool:
+def _listed(host: str) -> str:
+    """Return a name outside ASCII as it stands in addresses; what cannot be one is left to be refused."""
+    if host.isascii():
+        return host
+    wildcard = "*." if host.startswith("*.") else ""
     try:
-        return urlsplit(url).port != 0
+        return wildcard + ascii_host(host.removeprefix(wildcard))
     except ValueError:
-        return False
+        return host

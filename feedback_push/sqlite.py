@@ -14,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from feedback_push import secret_files
 
+READS_FIRST = "reads_first"  # the name of a connection's option
 _PATIENCE = 15.0  # seconds, in line and then once more for another process
 _ASK_AGAIN = 0.002  # seconds
 # One that has read and turns into a writer fails at once when another process has written since.
@@ -25,13 +26,14 @@ def make_safe_for_neighbours(engine: Engine, *, reads_first: Callable[[], bool])
     """Have every connection that the engine makes from now on keep what it is told, and stand in line to write.
 
     A transaction has the line's first place from its beginning, so that what it reads still holds when it writes; but
-    where `reads_first` says so, only from the first statement that may write, like PostgreSQL's at READ COMMITTED.
+    where `reads_first` or the connection's option says so, only from the first statement that may write, like
+    PostgreSQL's at READ COMMITTED.
     """
     turn = Lock()
 
     def begin(connection: Connection) -> None:
         driver = _driver_of(connection)
-        if reads_first():
+        if reads_first() or connection.get_execution_options().get(READS_FIRST):
             driver.begin_to_read()
         else:
             _begin(driver.begin_to_write)

@@ -8,20 +8,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from environs import ValidationError
 
-from feedback_push.setting_rules import is_address, is_loopback
+from feedback_push import vapid_formats
+from feedback_push.setting_rules import ascii_host, is_address, is_loopback
 
 # Apple answers 403 BadJwtToken to a contact under one of these.
 _UNREAL_TLDS = {"local", "localhost", "invalid", "example", "test", "internal", "lan"}
 
 
 def vapid_private_key(value: str, given_public: str) -> str:
-    """The private key as `vapid generate` prints it: 32 bytes, base64url; nothing turns push off."""
+    """Return the private key as 32 bytes in base64url, whatever form it is given in; nothing turns push off."""
     if not value:
         if given_public:
             raise ValidationError("missing while VAPID_PUBLIC_KEY is set.")
         return ""
-    public_key_of(value)
-    return value
+    return vapid_formats.private_key(value)
 
 
 def vapid_public_key(value: str, private_key: str | None) -> str:
@@ -29,14 +29,14 @@ def vapid_public_key(value: str, private_key: str | None) -> str:
     if not private_key:
         return ""
     public_key = public_key_of(private_key)
-    if value and value.rstrip("=") != public_key:
+    if value and vapid_formats.public_key(value) != public_key:
         raise ValidationError("does not belong to VAPID_PRIVATE_KEY. `flask --app wsgi vapid generate` makes a pair.")
     return public_key
 
 
 def vapid_subject(value: str, site: str | None, push_enabled: bool) -> str:
-    """A contact that push services accept: `mailto:` and an address, or an `https:` address."""
-    value = value.removesuffix("/")
+    """Return a contact that push services accept: `mailto:` and an address or `https:` and a host, which is ASCII."""
+    value = _with_ascii_host(value.removesuffix("/"))
     problem = _contact_problem(value, site)
     if problem and push_enabled:
         raise ValidationError(problem)
@@ -72,11 +72,19 @@ def _contact_problem(subject: str, site: str | None) -> str | None:
     return None
 
 
+def _with_ascii_host(subject: str) -> str:
+    scheme, mark, host = subject.rpartition("@" if subject.startswith("mailto:") else "//")
+    try:
+        return subject if host.isascii() else f"{scheme}{mark}{ascii_host(host)}"
+    except ValueError:
+        return subject  # which is refused as it stands
+
+
 def _contact_domain(subject: str) -> str:
-    if match := re.fullmatch(r"mailto:[^\s@]+@([^\s@/]+)", subject):
+    if match := re.fullmatch(r"mailto:[^\s@]+@([!-.0-?A-~]+)", subject):
         return match[1]
     # py_vapid signs for an https contact only when it is nothing but a host name.
-    match = re.fullmatch(r"https://([\w-]+(\.[\w-]+)+)", subject)
+    match = re.fullmatch(r"https://([\w-]+(\.[\w-]+)+)", subject, re.ASCII)
     return match[1] if match else ""
 
 

@@ -53,12 +53,12 @@ def postgresql(folder: Path, port: int | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def redis_server(folder: Path, port: int | None = None) -> Iterator[str]:
+def redis_server(folder: Path, port: int | None = None, *options: str) -> Iterator[str]:
     """A Redis server of our own that keeps nothing on disk; its URL."""
     port = port or free_port()
     binary = shutil.which("redis-server") or shutil.which("valkey-server") or "redis-server"
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with running([*command, "--dir", str(folder)], folder / "redis.log"):
+    with running([*command, "--dir", str(folder), *options], folder / "redis.log"):
         url = f"redis://127.0.0.1:{port}/0"
         client = redis.Redis.from_url(url)
         wait_until(lambda: _redis_answers(client), what="Redis's start")

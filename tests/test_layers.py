@@ -11,14 +11,16 @@ from tests.servers import CHECKOUT
 
 PACKAGE = "feedback_push"
 LAYERS = [
-    {"setting_rules", "secret_files"},
-    {"branding_rules", "notification_rules", "vapid_rules"},
+    {"setting_rules", "secret_files", "redis_spelling"},
+    {"vapid_formats"},
+    {"branding_rules", "notification_rules", "url_rules", "vapid_rules"},
     {"config"},
     {"sqlite", "ids"},
     {"database"},
     {
         "browser_name",
         "accent",
+        "bidi",
         "branding",
         "email_address",
         "typed_text",
@@ -28,6 +30,7 @@ LAYERS = [
         "extensions",
         "celery",
         "security",
+        "security_txt",
         "errors",
         "health",
         "language",

@@ -7,8 +7,10 @@ from flask import Flask
 from sqlalchemy import create_engine, inspect, text
 
 from feedback_push import database
+from feedback_push.auth import accounts, sessions
 from feedback_push.database import Base, db
 from feedback_push.feedback.models import MessageState
+from feedback_push.push.models import Subscription
 from tests import servers
 from tests.environment import environment_of
 from tests.feedback.messages import receive
@@ -107,3 +109,26 @@ def test_a_process_that_has_migrated_keeps_nobody_waiting(any_app: Flask) -> Non
         question = text("SELECT pg_try_advisory_lock(hashtext('feedback_push.migrations'))")
         assert connection.execute(question).scalar()
     neighbour.dispose()
+
+
+def test_devices_from_before_sessions_had_any_keep_working_with_all_they_have(any_app: Flask) -> None:
+    user = owner()
+    sessions.begin(user, browser="Browser", remembered=True)
+    nowhere(user, 2)
+    announce()
+    rows = text(
+        "SELECT device.id, device.endpoint, device.name, delivery.id, delivery.state, delivery.due_at "
+        "FROM push_subscription AS device JOIN push_delivery AS delivery ON subscription_id = device.id "
+        "ORDER BY delivery.id"
+    )
+    before = db.session.execute(rows).all()
+    assert migrate(any_app, "downgrade", "0008")
+    assert db.session.execute(rows).all() == before
+    db.session.rollback()
+    database.upgrade(any_app)
+    assert db.session.execute(rows).all() == before
+    devices = db.session.query(Subscription).all()
+    assert [(device.session_id, device.suspended_at) for device in devices] == [(None, None)] * 2
+    accounts.set_password(devices[0].user, "battery staple")
+    db.session.commit()
+    assert all(device.suspended_at for device in devices)

@@ -14,10 +14,10 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from feedback_push.admin import notices
 from feedback_push.auth import accounts, sessions
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
+from feedback_push.feedback import undo
 from feedback_push.push import receipts, trial
 from feedback_push.push.models import DeliveryState
 from tests.admin.rows import delivery, device
@@ -63,6 +63,7 @@ LINES = {
     "GET health.readyz": Line("/readyz", For.EVERYBODY, works={503}),  # there is no worker here
     "GET branding.theme": Line("/theme.css", For.EVERYBODY),
     "GET branding.logo": Line("/logo", For.EVERYBODY),
+    "GET security_txt.show": Line("/.well-known/security.txt", For.EVERYBODY, works={404}),  # no contact is set here
     "GET feedback.home": Line("/", For.EVERYBODY),
     "GET feedback.form": Line("/feedback/", For.EVERYBODY),
     "POST feedback.form": Line("/feedback/", For.EVERYBODY, form={"content": "Hello", "submitter_name": "Ada"}),
@@ -178,8 +179,9 @@ def place(app: Flask, staff: User) -> Place:
         "receipt": receipt,
         "session": session.id,
         "test": test.id,
-        "undo": notices.undo_of([("read", None, [message.id])]),
+        "undo": undo.keep([("read", None, [message.id])], session.id),
     }
+    db.session.commit()
     return Place(app, staff, {name: str(value) for name, value in ids.items()})
 
 
@@ -190,7 +192,11 @@ def stranger(app: Flask) -> Caller:
 
 @pytest.fixture
 def owner(app: Flask, place: Place) -> Caller:
-    return signed_in(app, place.staff.email)
+    caller = signed_in(app, place.staff.email)
+    newest, *_ = sessions.of(place.staff)
+    place.ids["undo"] = str(undo.keep([("read", None, [int(place.ids["message"])])], newest.id))
+    db.session.commit()
+    return caller
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from flask import request
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from werkzeug.test import create_environ, run_wsgi_app
 
+from feedback_push import url_rules
 from feedback_push.auth.models import User
 from feedback_push.security import path_within_site
 from tests.conftest import PASSWORD
@@ -125,7 +127,12 @@ def test_only_an_https_site_insists_on_https(site: Visit, site_url: str, sent: b
 
 @pytest.mark.parametrize(
     ("site_url", "name", "flag"),
-    [(HTTPS, "__Host-session", True), ("http://feedback.example.org", "session", False)],
+    [
+        (HTTPS, "__Host-session", True),
+        (f"{HTTPS}:8443", "__Host-session_8443", True),
+        ("http://feedback.example.org:8000", "session", False),
+        ("http://feedback.example.org", "session_80", False),
+    ],
 )
 def test_the_session_cookie_keeps_to_the_site(site: Visit, site_url: str, name: str, flag: bool) -> None:
     visitor = site(site_url=site_url)
@@ -147,10 +154,31 @@ def test_the_session_cookie_keeps_to_the_site(site: Visit, site_url: str, name: 
     ],
 )
 def test_the_site_answers_under_its_own_name(site: Visit, site_url: str, hosts: list[str]) -> None:
-    visitor = site(site_url=site_url)
+    visitor = site(site_url=url_rules.site_url(site_url))
     assert {host: visitor.get("/who", headers={"Host": host}).status_code for host in hosts} == dict.fromkeys(
         hosts, 200
     )
+
+
+def test_a_site_answers_under_a_name_that_only_browsers_new_idna_knows(site: Visit) -> None:
+    application = site(site_url=url_rules.site_url("https://straße.example.org"), trusted_proxies=1).application
+
+    def answer(address: str, scheme: str = "https") -> tuple[str, str | None]:
+        # Not through the test client, which spells addresses by the old one itself.
+        named = {"HTTP_HOST": "xn--strae-oqa.example.org", "HTTP_X_FORWARDED_PROTO": scheme}
+        _, status, headers = run_wsgi_app(application, create_environ(address) | named)
+        return status[:3], headers.get("Location")
+
+    assert answer("/feedback/") == ("200", None)
+    assert answer("/admin/?ü=1") == ("302", "/login?next=/admin/?%C3%BC%3D1")
+    there = "https://xn--strae-oqa.example.org/feedback/?q=a%20b"
+    assert answer("/feedback/?q=a%20b", "http") == ("302", there)
+
+
+def test_pythons_own_idna_is_used_nowhere() -> None:
+    sources = [*(CHECKOUT / "feedback_push").rglob("*.py"), *CHECKOUT.glob("*.py")]
+    old = re.compile(r"""code\(\s*["']idna|encodings\.idna""")
+    assert [path.name for path in sources if old.search(path.read_text())] == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The account of the signed-in administrator: the password, where they are signed in, and what has happened to it."""
 
-from flask import flash, redirect, url_for
+from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -12,8 +12,9 @@ from feedback_push.auth import accounts, audit, sessions, throttle
 from feedback_push.auth.accounts import AccountError
 from feedback_push.auth.forms import PasswordForm
 from feedback_push.auth.models import AuditEvent, User
-from feedback_push.auth.views import begin_session
+from feedback_push.auth.views import continue_session
 from feedback_push.database import db
+from feedback_push.push import endpoints, suspension
 
 _LATEST = 10  # entries of the log
 
@@ -26,7 +27,7 @@ def show_account() -> ResponseReturnValue:
 
 @blueprint.post("/account/password")
 def change_password() -> ResponseReturnValue:
-    """Change the password, which ends all sessions, and go on here in a new one."""
+    """Change the password, which ends all other sessions, and go on here with another token."""
     user: User = current_user._get_current_object()  # noqa: SLF001 - Werkzeug's name for it
     form = PasswordForm()
     if not form.validate():
@@ -42,13 +43,15 @@ def change_password() -> ResponseReturnValue:
         form.current.errors = [_("This is not your current password.")]
         return _page(form), 422
     tries.succeed()
-    remembered = sessions.is_remembered(user)
     try:
-        accounts.set_password(user, form.new.data)
+        accounts.set_password(user, form.new.data, keep_current=True)
     except AccountError as error:
         form.new.errors = [str(error)]
         return _page(form), 422
-    begin_session(user, remembered=remembered)
+    if (endpoint := request.form.get("endpoint")) is not None:
+        # The script names the device of this very browser. Another one in its session came with a copied cookie.
+        suspension.suspend_others(user, endpoint if endpoints.is_plain(endpoint) else "")
+    continue_session(user)
     flash(_("Your password is changed. All other sessions have ended."))
     return redirect(url_for("admin.account"), 303)
 

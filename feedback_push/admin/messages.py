@@ -8,6 +8,7 @@ from flask_babel import gettext, ngettext, pgettext
 from flask_login import current_user
 from sqlalchemy import Row
 
+from feedback_push import bidi
 from feedback_push.admin import capacity, ledger, shown
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.admin.shown import Shown
@@ -90,7 +91,7 @@ def _unread_words(count: int) -> str:
 def _told(row: Row[Any], asked: Shown) -> dict[str, Any]:
     return {
         "id": row.id,
-        "name": row.submitter_name,
+        "name": bidi.isolated(row.submitter_name),
         "excerpt": _excerpt(row.beginning),
         "at": row.created_at.isoformat(timespec="seconds"),
         "address": _address(row.id, asked),

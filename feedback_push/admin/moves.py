@@ -7,13 +7,14 @@ from flask_login import current_user
 from feedback_push import security
 from feedback_push.admin import notices, shown
 from feedback_push.admin.pages import blueprint
-from feedback_push.auth import audit
+from feedback_push.auth import audit, sessions
 from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db
-from feedback_push.feedback import moving
+from feedback_push.feedback import moving, undo
 from feedback_push.feedback.moving import Move
 from feedback_push.push import outbox
 
+_MOST_UNDONE = 200  # messages; four full pages of a list
 # What ends with messages removed for good, tomorrow or in a month, and what keeps them from that.
 _NOTED = {
     Move.DELETE: AuditEvent.MESSAGES_DELETED,
@@ -26,23 +27,32 @@ _NOTED = {
 def move_messages() -> ResponseReturnValue:
     """Do with the messages `id` what `move` says, and go on to `next`, or back to the list."""
     how = request.form.get("move", type=Move) or abort(400)
+    session_id = sessions.hold(current_user)
     moved = moving.move(how, request.form.getlist("id", type=shown.message_id))
+    undoable = 0 < moved.count <= _MOST_UNDONE
+    undo_id = undo.keep(moved.before, session_id) if undoable and session_id is not None else None
     if how in _NOTED:
         _note({_NOTED[how]: moved.count})
     db.session.commit()
     for entry_id in moved.entry_ids:
         outbox.wake(entry_id)
-    notices.tell(how, moved)
+    notices.tell(how, moved.count, undo_id)
     # Opening the message itself again would mark it as read.
     return _go_on("back" if how == Move.UNREAD else "next")
 
 
-@blueprint.post("/messages/undo")
-def undo() -> ResponseReturnValue:
-    """Put messages back to what they were before a move."""
-    before = notices.before(request.form.get("undo", ""))
-    if before is None:
+@blueprint.post("/messages/undo", endpoint="undo")
+def take_back() -> ResponseReturnValue:
+    """Put messages back to what they were before a move that this session has made; once, and not after an hour."""
+    undo_id = request.form.get("undo", type=shown.message_id)
+    session_id = sessions.hold(current_user)
+    if undo_id is None or session_id is None:
         abort(400)
+    before = undo.use(undo_id, session_id)
+    if before is None:
+        db.session.commit()
+        notices.tell_too_late()
+        return _go_on("back")
     taken_back = moving.take_back(before)
     _note(
         {

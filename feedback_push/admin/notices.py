@@ -1,16 +1,15 @@
-"""What the next page says about a move, with what its Undo button needs."""
+"""What the next page says about a move, with the number that its Undo button sends."""
 
 from dataclasses import dataclass
 
-from flask import current_app, session
+from flask import session
 from flask_babel import gettext, ngettext
-from itsdangerous import BadSignature, URLSafeSerializer
 
-from feedback_push.feedback.moving import Before, Move, Moved
+from feedback_push.feedback.moving import Move
 
 _KEY = "notice"
-_MOST_UNDONE = 200  # messages; four full pages of a list, which are 2 kB of the 4 kB that a cookie may have
 _TAKEN_BACK = "taken-back"
+_TOO_LATE = "too-late"
 
 
 @dataclass(frozen=True)
@@ -18,17 +17,22 @@ class Notice:
     """Words, and what takes it back where that is possible."""
 
     words: str
-    undo: str | None
+    undo: int | None
 
 
-def tell(how: Move, moved: Moved) -> None:
-    """Have the next page say what was done, and offer to undo it unless that is too much for a cookie."""
-    session[_KEY] = [how, moved.count, undo_of(moved.before) if 0 < moved.count <= _MOST_UNDONE else None]
+def tell(how: Move, count: int, undo: int | None) -> None:
+    """Have the next page say what was done to so many messages, and offer to undo it."""
+    session[_KEY] = [how, count, undo]
 
 
 def tell_taken_back() -> None:
     """Have the next page say that it was taken back."""
     session[_KEY] = [_TAKEN_BACK, 0, None]
+
+
+def tell_too_late() -> None:
+    """Have the next page say that it can no longer be taken back."""
+    session[_KEY] = [_TOO_LATE, 0, None]
 
 
 def take() -> Notice | None:
@@ -37,23 +41,11 @@ def take() -> Notice | None:
     return Notice(_words(how, count), undo) if how else None
 
 
-def undo_of(before: Before) -> str:
-    """What a notice's button sends to take a move back: signed, because it says what messages become."""
-    return str(_serializer().dumps(before))
-
-
-def before(undo: str) -> Before | None:
-    """What messages were before, as a notice has kept it; None for anything else."""
-    try:
-        kept: Before = _serializer().loads(undo)
-    except BadSignature:
-        return None
-    return kept
-
-
 def _words(how: str, count: int) -> str:
     if how == _TAKEN_BACK:
         return str(gettext("Everything is as it was."))
+    if how == _TOO_LATE:
+        return str(gettext("Nothing was changed: that was undone already, or it is too long ago."))
     if not count:
         return str(gettext("No message was selected."))
     words = {
@@ -66,7 +58,3 @@ def _words(how: str, count: int) -> str:
         Move.DELETE: ngettext("%(num)d message deleted.", "%(num)d messages deleted.", count),
     }
     return str(words[Move(how)])
-
-
-def _serializer() -> URLSafeSerializer:
-    return URLSafeSerializer(current_app.config["SECRET_KEY"], salt="feedback_push.undo")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from flask import current_app
 from flask_babel import gettext
 
 from feedback_push.admin import words
@@ -54,7 +55,7 @@ def current(user: User) -> PushStatus | None:
     """The state of push for somebody at the dashboard; None when no keys are configured."""
     ring = keys.ring()
     if ring.current:
-        banner = _refused() or _unreadable(ring) or _mismatched(ring.current.public_key)
+        banner = _refused() or _proxy_failed() or _unreadable(ring) or _mismatched(ring.current.public_key)
     else:
         banner = _unreadable(ring)
     if not (ring.current or banner):
@@ -79,6 +80,18 @@ def _refused() -> str | None:
         "Notifications are on hold: a push service refuses this site's signature. Check VAPID_SUBJECT, the VAPID keys "
         "and the server's clock. (%(answers)s)",
         answers="; ".join(f"{place.origin}: {place.status} {place.detail}".strip() for place in held),
+    )
+    return text
+
+
+def _proxy_failed() -> str | None:
+    failure = deliveries.proxy_failure() if current_app.extensions["settings"].push_proxy else None
+    if failure is None:
+        return None
+    text: str = gettext(
+        "Notifications wait, because the proxy in PUSH_PROXY does not let them through. They are sent as soon as it "
+        "does. (%(reason)s)",
+        reason=failure,
     )
     return text
 

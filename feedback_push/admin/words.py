@@ -36,6 +36,8 @@ _REASONS = {
     errors.Rejected.code: lazy_gettext("The push service refused the message."),
     errors.Throttled.code: lazy_gettext("The push service asks us to wait."),
     errors.Unavailable.code: lazy_gettext("The push service could not be reached."),
+    errors.SessionEnded.code: lazy_gettext("The session of this device was ended."),
+    errors.ProxyFailed.code: lazy_gettext("The proxy did not connect to the push service."),
     errors.Postponed.code: lazy_gettext("The push service answers slowly."),
 }
 _TOO_LATE = lazy_gettext("Its time ran out.")
@@ -45,6 +47,7 @@ _WHEN_MENDED = lazy_gettext("It is sent as soon as that is mended; until then on
 _REMEDIES = {
     errors.Gone.code: lazy_gettext("Nothing more is sent there until that device turns notifications on again."),
     errors.KeyMismatch.code: lazy_gettext("Open the dashboard once on that device: that mends it."),
+    errors.SessionEnded.code: lazy_gettext("Sign in again on that device: later messages then arrive there."),
     errors.Rejected.code: lazy_gettext("It was tried once more without its text. Nothing more is sent."),
 }
 _UNKNOWN = lazy_gettext(

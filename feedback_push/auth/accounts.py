@@ -39,15 +39,24 @@ def create(email: str, password: str) -> User:
     return user
 
 
-def set_password(user: User, password: str) -> None:
-    """Change the password and sign the user out everywhere; AccountError says why it is not taken.
+def set_password(user: User, password: str, *, keep_current: bool = False) -> None:
+    """Change the password and sign the user out everywhere, or everywhere but in the session in which they ask.
 
+    AccountError says why the password is not taken; sessions.Ended where the session to be kept was ended meanwhile.
     It ends the transaction before it hashes, like `authenticate`.
     """
     email = user.email
     db.session.rollback()
-    user.password_hash = _hash_of_new(password, email)
-    sessions.end_all(user)
+    password_hash = _hash_of_new(password, email)
+    # A sign-in with the old password is over before this, and its session ends here, or sees the new hash.
+    sessions.lock(user)
+    if keep_current:
+        sessions.hold(user)
+    user.password_hash = password_hash
+    if keep_current:
+        sessions.end_others(user)
+    else:
+        sessions.end_all(user)
     audit.note(AuditEvent.PASSWORD_CHANGED, user)
 
 
@@ -58,7 +67,8 @@ def before_deletion(tidy: Callable[[User], None]) -> Callable[[User], None]:
 
 
 def delete(user: User) -> None:
-    """Delete an account; the database takes its sessions and devices along."""
+    """Delete an account; its sessions end first, and the database takes its devices along."""
+    sessions.end_all(user)
     for tidy in _before_deletion:
         tidy(user)
     audit.note(AuditEvent.ACCOUNT_DELETED, user)
@@ -66,9 +76,10 @@ def delete(user: User) -> None:
 
 
 def authenticate(email: str, password: str) -> User | None:
-    """The user whose e-mail and password these are; an unknown e-mail takes as long as a wrong password.
+    """Return the user with this e-mail and password; an unknown e-mail takes as long as a wrong password.
 
-    It ends the transaction before it looks at the password, which takes long enough to keep others waiting for it.
+    It ends the transaction before it looks at the password, which takes long enough to keep others waiting for it. The
+    account it returns is locked: the password cannot change before the caller has committed the new session.
     """
     user = find(email)
     stored = user.password_hash if user else None
@@ -78,7 +89,7 @@ def authenticate(email: str, password: str) -> User | None:
     if not _fits(password, stored):
         return None
     wanted = _hash(password) if _hasher.check_needs_rehash(stored) else stored
-    user = find(email)
+    user = _find_locked(email)
     if not user or user.password_hash != stored:  # it may have been changed meanwhile
         return None
     user.password_hash = wanted
@@ -105,6 +116,11 @@ def every() -> list[User]:
 def exist() -> bool:
     """Whether there is any account."""
     return bool(db.session.scalar(select(exists().where(User.id.is_not(None)))))
+
+
+def _find_locked(email: str) -> User | None:
+    account = select(User).where(User.email == email.strip().lower()).with_for_update(key_share=True)
+    return db.session.scalar(account, execution_options={"populate_existing": True})
 
 
 def _hash_of_new(password: str, email: str) -> str:

@@ -1,6 +1,8 @@
 """Signing in and out."""
 
-from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
+from contextlib import suppress
+
+from flask import Blueprint, current_app, jsonify, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, decode_cookie, login_user, logout_user
@@ -53,7 +55,7 @@ def login() -> ResponseReturnValue:
         form.form_errors.append(_("This e-mail address and password do not belong together."))
         return _form(form, 422)
     audit.note(AuditEvent.SIGNED_IN, user)
-    begin_session(user, remembered=form.remember.data)
+    _begin_session(user, remembered=form.remember.data)
     tries.succeed()
     answer = redirect(_destination(), 303)
     known_browser.remember(answer, user)
@@ -62,9 +64,10 @@ def login() -> ResponseReturnValue:
 
 @blueprint.post("/logout")
 def logout() -> ResponseReturnValue:
-    """Sign out in this browser; the subscribe script has removed this device's subscription before."""
+    """Sign out in this browser; its device was removed by the subscribe script before, or is suspended now."""
     if current_user.is_authenticated:
-        sessions.end_current(current_user)
+        with suppress(sessions.Ended):
+            sessions.end_current(current_user)
         audit.note(AuditEvent.SIGNED_OUT, current_user)
         db.session.commit()
     session.clear()  # first: logging out leaves a note in the session that deletes the remember cookie
@@ -82,9 +85,26 @@ def _refused(error: csrf.Refused) -> ResponseReturnValue:
     return _form(form, 400)
 
 
-def begin_session(user: User, *, remembered: bool) -> None:
+@blueprint.app_errorhandler(sessions.Ended)
+def _ended_meanwhile(_error: sessions.Ended) -> ResponseReturnValue:
+    """Ask to sign in again where somebody has ended the session since the request began."""
+    db.session.rollback()
+    if security.wants_json():
+        return jsonify(error=_("Please sign in first.")), 401
+    return redirect(url_for("auth.login"), 303)
+
+
+def _begin_session(user: User, *, remembered: bool) -> None:
     """Sign the user in here, in a session that has nothing of an earlier one, and commit."""
     sessions.begin(user, browser=browser_name.guess(request.user_agent.string), remembered=remembered)
+    db.session.commit()
+    session.clear()
+    login_user(user, remember=remembered)
+
+
+def continue_session(user: User) -> None:
+    """Commit, and let the user go on here with another token, in a cookie that has nothing of the earlier one."""
+    remembered = sessions.renew(user)
     db.session.commit()
     session.clear()
     login_user(user, remember=remembered)

@@ -79,8 +79,8 @@ def _notification(message: Message) -> Notification:
     address = f"{settings.site_url}{settings.admin_url}messages/{message.id}"
     answer = Action("answer", "Answer", f"{address}#answer")  # the service worker has its title in every language
     return Notification(
-        title=notification.printable(f"{message.submitter_name}:"),
-        body=notification.excerpt(notification.printable(message.content)),
+        title=f"{notification.name(message.submitter_name)}:",
+        body=notification.beginning(message.content),
         navigate=address,
         tag=f"message-{message.id}",
         app_badge=lists.unread(),

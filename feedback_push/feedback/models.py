@@ -1,13 +1,13 @@
-"""A Message: what a visitor wrote."""
+"""A Message (what a visitor wrote) and an Undo (what messages were before a move)."""
 
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Date, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, Date, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from feedback_push.auth.models import User
+from feedback_push.auth.models import Session, User
 from feedback_push.database import NO_ID_TWICE, Base, Id, partial_index, utcnow
 from feedback_push.push.models import OutboxEntry
 
@@ -94,3 +94,15 @@ class DailyCount(Base):
     name: Mapped[str] = mapped_column(String(20), primary_key=True)
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     count: Mapped[int]
+
+
+class Undo(Base):
+    """The earlier states of messages that one session has moved; the row goes when it is used."""
+
+    __tablename__ = "feedback_undo"
+    __table_args__ = NO_ID_TWICE
+
+    id: Mapped[Id]
+    session_id: Mapped[int] = mapped_column(ForeignKey(Session.id, ondelete="CASCADE"), index=True)
+    before: Mapped[list[Any]] = mapped_column(JSON)
+    expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -36,7 +36,7 @@ _FROM = {
     Move.DELETE: set(MessageState),
 }
 _TO = {Move.UNREAD: _NEW, Move.ARCHIVE: _ARCHIVED, Move.INBOX: _READ, Move.SPAM: _SPAM}
-# What messages were before: a state and a reason for it, and which messages; plain data, to be kept by a browser.
+# What messages were before: a state and a reason for it, and which messages; plain data, to be kept as JSON.
 Before = list[tuple[str, str | None, list[int]]]
 
 

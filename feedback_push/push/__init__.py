@@ -1,5 +1,6 @@
 """Web Push: subscriptions, the outbox, and delivery."""
 
+from feedback_push.push import suspension
 from feedback_push.push.views import blueprint
 
-__all__ = ["blueprint"]
+__all__ = ["blueprint", "suspension"]

@@ -1,19 +1,24 @@
 """Claims: taking due deliveries for a while, so that no two workers send the same one."""
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Integer, Select, Table, Update, bindparam, exists, select, update
+from sqlalchemy import Connection, Integer, Select, Table, Update, bindparam, exists, select, update
 
-from feedback_push.database import db
+from feedback_push.database import UNAVAILABLE, db
 from feedback_push.ids import Ids, among
 from feedback_push.push import endpoints
+from feedback_push.push.errors import Postponed, PushError, SessionEnded
 from feedback_push.push.models import Delivery, OutboxEntry, Shows, Subscription
 
 # Above the longest that a claimed delivery can take: its turn at the origin and the HTTP timeout.
 LEASE = timedelta(seconds=60)
+FRESH = 0.02  # seconds for which a delivery that is still ours counts as such
 _delivery = cast(Table, Delivery.__table__)
 _device = cast(Table, Subscription.__table__)
 _entry = cast(Table, OutboxEntry.__table__)
@@ -43,6 +48,7 @@ _OF_DEVICE = (
     _device.c.auth,
     _device.c.vapid_public_key,
     _device.c.language,
+    _device.c.suspended_at,
 )
 
 
@@ -73,6 +79,7 @@ class Claimed(NamedTuple):
     auth: str
     vapid_public_key: str
     language: str
+    suspended_at: datetime | None
     origin: str
 
 
@@ -93,6 +100,63 @@ def take(room: Mapping[int, int], now: datetime) -> list[Claimed]:
         if most:
             rows += db.session.execute(_MARK, {"at": service, "most": most, **common}).all()
     return _read(rows, claim) if rows else []
+
+
+class Watch:
+    """Tells at the last moment which claimed deliveries may still be sent, over a connection of its own.
+
+    A delivery may not where somebody has ended its device's session, removed it or its device, or claimed it since. An
+    answer is good for FRESH seconds, so that one question serves many pushes.
+    """
+
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        self._connect = connect
+        self._lock = Lock()
+        self._connection: Connection | None = None
+        self._ended = False
+        self._fresh: dict[tuple[int, str], float] = {}  # what was ours then, by the monotonic clock
+
+    def objections(self, batch: Sequence[Claimed], following: Sequence[Claimed] = ()) -> list[PushError | None]:
+        """Return for each of this batch why it may not be sent now, or None where it may; from any thread.
+
+        Those `following` are asked about too, for they may come next.
+        """
+        with self._lock:
+            self._forget()
+            try:
+                if not all((claimed.id, claimed.claim) in self._fresh for claimed in batch):
+                    self._ask([*batch, *following])
+            except UNAVAILABLE as error:  # without the database nobody knows
+                self._close()
+                return [Postponed(detail=type(error).__name__)] * len(batch)
+            if self._ended:
+                self._close()
+            return [None if (claimed.id, claimed.claim) in self._fresh else SessionEnded() for claimed in batch]
+
+    def end(self) -> None:
+        """Give the connection back; what is asked later takes one for each question."""
+        with self._lock:
+            self._ended = True
+            self._close()
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(*UNAVAILABLE):
+                connection.close()
+
+    def _forget(self) -> None:
+        oldest = time.monotonic() - FRESH
+        self._fresh = {ours: at for ours, at in self._fresh.items() if at > oldest}
+
+    def _ask(self, batch: Sequence[Claimed]) -> None:
+        now = time.monotonic()
+        if self._connection is None:
+            self._connection = self._connect()
+        asked = {claimed.id: claimed.claim for claimed in batch}
+        rows = self._connection.execute(_STILL_OURS, {"ids": asked.keys()}).all()
+        self._connection.rollback()
+        self._fresh |= {(id_, claim): now for id_, claim in rows if claim == asked[id_]}
 
 
 def _read(rows: Sequence[Any], claim: str) -> list[Claimed]:
@@ -127,5 +191,11 @@ def _mark() -> Update:
 # Made once: to put a statement together takes longer than the database needs for it.
 _SERVICES_DUE = _services_due()
 _MARK = _mark().returning(*_OF_DELIVERY)
+_STILL_OURS = (
+    select(_delivery.c.id, _delivery.c.claim)
+    .join(_device, _device.c.id == _delivery.c.subscription_id)
+    .where(among(_delivery.c.id, bindparam("ids", type_=Ids)))
+    .where(_delivery.c.due_at.is_not(None), _device.c.suspended_at.is_(None))
+)
 _ENTRIES = select(*_OF_ENTRY).where(among(_entry.c.id, bindparam("ids", type_=Ids)))
 _DEVICES = select(*_OF_DEVICE).where(among(_device.c.id, bindparam("ids", type_=Ids)))

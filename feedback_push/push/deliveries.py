@@ -11,6 +11,7 @@ from sqlalchemy.orm import joinedload
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.ids import among
+from feedback_push.push.errors import ProxyFailed
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, MutedKind, OutboxEntry, Subscription
 
 MOST_SHOWN = 100
@@ -80,6 +81,13 @@ def last_failed(device: Subscription) -> Delivery | None:
     failed = (Delivery.error.is_not(None), Delivery.state != DeliveryState.ACCEPTED)
     mine = select(Delivery).where(Delivery.subscription_id == device.id, *failed)
     return db.session.scalar(mine.order_by(Delivery.id.desc()).limit(1))
+
+
+def proxy_failure() -> str | None:
+    """Return what our proxy did to the newest deliveries, where one of them waits because of it."""
+    newest = select(Delivery).order_by(Delivery.id.desc()).limit(MOST_SHOWN).subquery()
+    waits = (newest.c.state == DeliveryState.WAITING, newest.c.error == ProxyFailed.code)
+    return db.session.scalar(select(newest.c.detail).where(*waits).order_by(newest.c.id.desc()).limit(1))
 
 
 def _counts(entry: OutboxEntry) -> dict[Stage, int]:

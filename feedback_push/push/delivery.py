@@ -55,6 +55,12 @@ class _Run:
 
     def pump(self) -> bool:
         """Whether it ended for want of time and not for want of work."""
+        try:
+            return self._pump()
+        finally:
+            self._under_way.close()
+
+    def _pump(self) -> bool:
         while self._more or self._under_way:
             if _rung.is_set():  # for what became due while an old push keeps this run from ending
                 _rung.clear()
@@ -105,7 +111,9 @@ class _Run:
         self._keys = keys.ring_now()
         batch = claims.take(room, now)
         ledger.expire([claimed for claimed in batch if claimed.entry.expires_at <= now])
-        sendable = _heed_holds([claimed for claimed in batch if claimed.entry.expires_at > now])
+        in_time = [claimed for claimed in batch if claimed.entry.expires_at > now]
+        ledger.cancel([claimed for claimed in in_time if claimed.suspended_at])
+        sendable = _heed_holds([claimed for claimed in in_time if not claimed.suspended_at])
         db.session.commit()
         self._under_way.send(sendable, self._keys.live.values(), at)
         return Counter(claimed.service for claimed in batch)

@@ -46,7 +46,7 @@ class EndpointPolicy:
 
     def check(self, endpoint: str) -> None:
         """Raise EndpointRefused unless a subscription with this endpoint may be stored and sent to."""
-        if len(endpoint) > LONGEST_ENDPOINT or not _is_plain(endpoint):
+        if not is_plain(endpoint):
             raise EndpointRefused("The endpoint is not a push address.")
         if reason := _why_refused(self.hosts, _beginning(endpoint), private_allowed=self.private_allowed):
             raise EndpointRefused(reason)
@@ -92,9 +92,15 @@ def _number(beginning: str) -> int:
     return zlib.crc32(_origin(beginning).encode(errors="replace")) & 0x7FFFFFFF  # fits a column
 
 
-def _is_plain(endpoint: str) -> bool:
+def is_plain(endpoint: str) -> bool:
     """Whether all of it may stand in an address as it is; no backslash, which some parsers turn around."""
-    return endpoint.isascii() and endpoint.isprintable() and " " not in endpoint and "\\" not in endpoint
+    return (
+        len(endpoint) <= LONGEST_ENDPOINT
+        and endpoint.isascii()
+        and endpoint.isprintable()
+        and " " not in endpoint
+        and "\\" not in endpoint
+    )
 
 
 @lru_cache
@@ -113,6 +119,8 @@ def _why_refused(hosts: tuple[str, ...], beginning: str, *, private_allowed: boo
         return "The endpoint is not a push address."
     if port not in (None, 443) and not private_allowed:
         return "The endpoint is on an unusual port."
+    if (parts.hostname or "").endswith(".invalid"):  # RFC 6761; Chromium's mark for a subscription that is lost
+        return "The browser has lost this subscription for good. It must subscribe again."
     if not _host_allowed(parts.hostname or "", hosts):
         return "The endpoint is not on a push service that this site knows (PUSH_ALLOWED_HOSTS)."
     return ""

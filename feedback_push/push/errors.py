@@ -7,6 +7,8 @@ PushError
 ├── Rejected       our message is wrong: once more, smaller, then give up
 ├── Throttled      too fast: not before `retry_after`, and slower from now on
 ├── Unavailable    the push service or the way to it failed: later
+├── SessionEnded   never sent, because the session of its device has ended: give up
+├── ProxyFailed    our proxy did not connect to it: later, and blame no device
 └── Postponed      never sent, because its origin answers too slowly: later, and not an attempt
 """
 
@@ -61,6 +63,20 @@ class Unavailable(PushError):
     """408, 5xx, a network error or no answer in time."""
 
     code = "unavailable"
+    conclusive = False
+
+
+class SessionEnded(PushError):
+    """Somebody ended the session of the device, or withdrew the delivery, before it was sent."""
+
+    code = "session-ended"
+    conclusive = False
+
+
+class ProxyFailed(PushError):
+    """The proxy in PUSH_PROXY is down, hangs, or refused to connect; the push service was not asked."""
+
+    code = "proxy"
     conclusive = False
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Select, case, literal, null, select
 from feedback_push.database import db, insert, utcnow
 from feedback_push.ids import among
 from feedback_push.push import plans
-from feedback_push.push.errors import KeyMismatch
+from feedback_push.push.errors import KeyMismatch, SessionEnded
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
 from feedback_push.push.plans import Owner, Plan
 
@@ -51,7 +51,9 @@ def _owners_of_next_devices(entry: OutboxEntry) -> list[Owner]:
 def _add_deliveries(
     entry: OutboxEntry, plan: Plan, users: Sequence[int], last: int, live_keys: tuple[str, ...], now: datetime
 ) -> None:
-    sendable = (Subscription.state == DeviceState.LIVE) & Subscription.vapid_public_key.in_(live_keys)
+    suspended = Subscription.suspended_at.is_not(None)
+    of_live_key = (Subscription.state == DeviceState.LIVE) & Subscription.vapid_public_key.in_(live_keys)
+    sendable = ~suspended & of_live_key
     state, due_at = (DeliveryState.HELD, None) if plan.held_until else (DeliveryState.WAITING, now)
     columns = {
         "outbox_id": literal(entry.id),
@@ -59,7 +61,7 @@ def _add_deliveries(
         "state": case((sendable, state), else_=DeliveryState.FAILED),
         "due_at": case((sendable, literal(due_at, Delivery.due_at.type)), else_=null()),
         "held_until": case((sendable, literal(plan.held_until, Delivery.held_until.type)), else_=null()),
-        "error": case((sendable, null()), else_=KeyMismatch.code),
+        "error": case((sendable, null()), (suspended, SessionEnded.code), else_=KeyMismatch.code),
         "shows": literal(plan.shows),
         "attempts": literal(0),
         "reduced": literal(False),
@@ -72,7 +74,7 @@ def _add_deliveries(
 
 
 def _recipients(entry: OutboxEntry, *columns: Any) -> Select[Any]:
-    """The devices that the entry has not come to yet; one that must re-subscribe gets a delivery that says so."""
+    """The devices that the entry has not come to yet; one that must re-subscribe or sign in gets one that says so."""
     query = select(*columns).select_from(Subscription)
     query = query.where(Subscription.state != DeviceState.GONE, Subscription.id > entry.last_subscription_id)
     if entry.subscription_id is not None:  # a test, which is wanted also where nothing else is

@@ -3,8 +3,9 @@
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
+from itertools import groupby
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -15,15 +16,24 @@ from pywebpush import WebPusher
 from feedback_push.config import Settings
 from feedback_push.push import answers, endpoints
 from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
-from feedback_push.push.errors import KeyMismatch, Misconfigured, Postponed, PushError, Rejected, Unavailable
+from feedback_push.push.errors import (
+    KeyMismatch,
+    Misconfigured,
+    Postponed,
+    ProxyFailed,
+    PushError,
+    Rejected,
+    Unavailable,
+)
 from feedback_push.push.lanes import Lane
 from feedback_push.push.signer import Signer
-from feedback_push.push.transfer import NoAnswer, Response
+from feedback_push.push.transfer import NoAnswer, Response, Stopped
 from feedback_push.push.transport import Transport
 from feedback_push.push.vapid import VapidKeys
 
 _log = logging.getLogger(__name__)
 _Key = TypeVar("_Key")
+_ASKED_ABOUT = 56  # pushes in a lane that are asked about together with those whose turn it is
 _AT_ONCE = 8  # pushes encrypted before what has been answered is looked at again
 
 
@@ -52,11 +62,19 @@ class Result(NamedTuple, Generic[_Key]):
     error: PushError | None
 
 
+# Tells for each of the first keys why its push may not be sent now, or None where it may; the second may come next.
+Objections = Callable[[Sequence[_Key], Sequence[_Key]], Sequence[PushError | None]]
+
+
 class _Job(NamedTuple):
     key: Any
     push: Push
     origin: str
     results: "SimpleQueue[Result[Any]]"
+    objections: "Objections[Any] | None"
+
+    def objection(self) -> PushError | None:
+        return self.objections([self.key], [])[0] if self.objections else None
 
     def put(self, error: PushError) -> None:
         self.results.put(Result(self.key, error.status, error))
@@ -87,7 +105,7 @@ class Gateway:
             self.sign_with([VapidKeys(settings.vapid_private_key, settings.vapid_public_key)])
         self._lanes: dict[str, Lane[_Job]] = {}
         self._new: SimpleQueue[list[_Job]] = SimpleQueue()
-        self._transport = Transport(self._policy.open_socket)
+        self._transport = Transport(self._policy.open_socket, settings.push_proxy)
         self._thread = Thread(target=self._run, name="gateway", daemon=True)
         self._thread.start()
 
@@ -103,9 +121,17 @@ class Gateway:
             key.public_key: known.get(key.public_key) or Signer(key.private_key, self._subject) for key in keys
         }
 
-    def send(self, pushes: Iterable[tuple[_Key, Push]], results: "SimpleQueue[Result[_Key]]") -> None:
-        """Start sending and return at once; every push puts exactly one Result, within seconds."""
-        self._new.put([_Job(key, push, endpoints.origin(push.endpoint), results) for key, push in pushes])
+    def send(
+        self,
+        pushes: Iterable[tuple[_Key, Push]],
+        results: "SimpleQueue[Result[_Key]]",
+        objections: Objections[_Key] | None = None,
+    ) -> None:
+        """Start sending and return at once; every push puts exactly one Result, within seconds.
+
+        A push is not sent where `objections`, asked from the gateway's thread just before, has one.
+        """
+        self._new.put([_Job(key, push, endpoints.origin(push.endpoint), results, objections) for key, push in pushes])
         self._transport.wake()
 
     def silent(self) -> list[str]:
@@ -130,11 +156,15 @@ class Gateway:
         for job in lane.give_up():
             job.put(Postponed(detail="the push service answers slowly"))
         # All are encrypted before the first is posted: in turns with other work it takes a processor longer.
-        for job, request in [(job, self._request(job)) for job in lane.take(_AT_ONCE)]:
+        ready = [(job, self._request(job)) for job in lane.take(_AT_ONCE)]
+        objections = _objections([job for job, _ in ready], lane)
+        for (job, request), objection in zip(ready, objections, strict=True):
             if isinstance(request, PushError):
                 self._end(lane, job, request)
+            elif objection:
+                self._end(lane, job, objection)
             else:
-                self._transport.post(*request, partial(self._answered, lane, job))
+                self._transport.post(*request, partial(self._answered, lane, job), job.objection)
 
     def _request(self, job: _Job) -> tuple[str, tuple[str, ...], bytes] | PushError:
         if time.monotonic() > job.push.start_by:
@@ -151,9 +181,12 @@ class Gateway:
             _log.error("a push failed in an unexpected way: %s", type(fault).__name__)
             return Unavailable(detail=type(fault).__name__)
 
-    def _answered(self, lane: Lane[_Job], job: _Job, answer: Response | NoAnswer) -> None:
-        if isinstance(answer, NoAnswer):
-            self._end(lane, job, Unavailable(detail=answer.words))
+    def _answered(self, lane: Lane[_Job], job: _Job, answer: Response | NoAnswer | Stopped) -> None:
+        if isinstance(answer, Stopped):
+            self._end(lane, job, answer.reason)
+        elif isinstance(answer, NoAnswer):
+            kind = ProxyFailed if answer.from_proxy else Unavailable
+            self._end(lane, job, kind(detail=answer.words))
         elif answer.status in answers.ACCEPTED:
             lane.leave(None)
             job.results.put(Result(job.key, answer.status, None))
@@ -179,6 +212,16 @@ class Gateway:
         if signer and isinstance(error, Misconfigured):
             signer.forget(job.origin)
         return error
+
+
+def _objections(jobs: Iterable[_Job], lane: Lane[_Job]) -> list[PushError | None]:
+    """Ask for all jobs of one run together."""
+    found: list[PushError | None] = []
+    for ask, same in groupby(jobs, key=lambda job: job.objections):
+        keys = [job.key for job in same]
+        following = [job.key for job in lane.next(_ASKED_ABOUT) if job.objections == ask]
+        found += ask(keys, following) if ask else [None] * len(keys)
+    return found
 
 
 @lru_cache

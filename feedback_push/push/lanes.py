@@ -3,9 +3,10 @@
 import math
 import time
 from collections import deque
+from itertools import islice
 from typing import Generic, TypeVar
 
-from feedback_push.push.errors import PushError, Throttled, Unavailable
+from feedback_push.push.errors import ProxyFailed, PushError, Throttled, Unavailable
 
 _Job = TypeVar("_Job")
 
@@ -57,12 +58,16 @@ class Lane(Generic[_Job]):
         self._under_way += number
         return [self._waiting.popleft()[1] for _ in range(number)]
 
+    def next(self, most: int) -> list[_Job]:
+        """The jobs whose turn comes next, which stay."""
+        return [job for _, job in islice(self._waiting, most)]
+
     def leave(self, error: PushError | None) -> None:
         """Give a turn back, with what came of it."""
         self._under_way -= 1
         if error is None or error.status:
             self._last_answer = time.monotonic()
-        if isinstance(error, Throttled | Unavailable):
+        if isinstance(error, Throttled | Unavailable | ProxyFailed):
             self._slow_down()
         elif error is None:
             self._limit = min(self._most, self._limit + 1)

@@ -21,7 +21,12 @@ _POSTPONED = 5.0  # seconds
 
 _delivery = cast(Table, Delivery.__table__)
 _device = cast(Table, Subscription.__table__)
-_OURS = (_delivery.c.id == bindparam("ours"), _delivery.c.claim == bindparam("under"))
+# One that was made final meanwhile, with its device's session, stays so, unless the push service has accepted it.
+_OURS = (
+    _delivery.c.id == bindparam("ours"),
+    _delivery.c.claim == bindparam("under"),
+    _delivery.c.due_at.is_not(None),
+)
 
 
 def record(results: Sequence[Result[Claimed]], now: datetime) -> None:
@@ -40,6 +45,16 @@ def record(results: Sequence[Result[Claimed]], now: datetime) -> None:
 def expire(deliveries: Sequence[Claimed]) -> None:
     """Give up deliveries whose notification has outlived its TTL; the last error stays as the reason."""
     _write([_row(claimed, state=DeliveryState.EXPIRED, due_at=None) for claimed in deliveries])
+
+
+def cancel(deliveries: Sequence[Claimed]) -> None:
+    """Give up deliveries to devices whose session has ended."""
+    _write(
+        [
+            _row(claimed, state=DeliveryState.FAILED, due_at=None, error=errors.SessionEnded.code)
+            for claimed in deliveries
+        ]
+    )
 
 
 def put_back(deliveries: Sequence[Claimed], until: datetime) -> None:
@@ -75,7 +90,7 @@ def _refuse(refused: Sequence[tuple[Claimed, PushError]], now: datetime) -> None
 def _decide(claimed: Claimed, error: PushError, now: datetime) -> dict[str, Any]:
     """What happens next to a refused delivery: its new state, or when it is due again."""
     match error:
-        case errors.Gone() | errors.KeyMismatch():
+        case errors.Gone() | errors.KeyMismatch() | errors.SessionEnded():
             return {"state": DeliveryState.FAILED, "due_at": None}
         case errors.Rejected() if claimed.reduced:
             return {"state": DeliveryState.FAILED, "due_at": None}

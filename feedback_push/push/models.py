@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Integer, SmallInteger, String, Text, UniqueCo
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from feedback_push.auth.models import User
+from feedback_push.auth.models import Session, User
 from feedback_push.database import NO_ID_TWICE, Base, Id, partial_index, utcnow
 from feedback_push.push import endpoints
 from feedback_push.push.endpoints import LONGEST_ENDPOINT
@@ -49,7 +49,10 @@ class Subscription(Base):
     """One browser of one administrator, as its PushSubscription describes it."""
 
     __tablename__ = "push_subscription"
-    __table_args__ = NO_ID_TWICE
+    __table_args__ = (
+        partial_index("ix_push_subscription_session_id", "session_id", where="session_id IS NOT NULL"),
+        NO_ID_TWICE,
+    )
 
     id: Mapped[Id]
     user_id: Mapped[int] = mapped_column(ForeignKey("auth_user.id", ondelete="CASCADE"), index=True)
@@ -67,6 +70,10 @@ class Subscription(Base):
     paused_at: Mapped[datetime | None]
     last_shown_at: Mapped[datetime | None]
     service: Mapped[int] = mapped_column(Integer, default=_service, server_default="0")
+    # The session that added or last confirmed it; None where that has expired or was never known.
+    session_id: Mapped[int | None] = mapped_column(ForeignKey(Session.id, ondelete="SET NULL"))
+    suspended_at: Mapped[datetime | None]  # when its session was ended: nothing is sent until it signs in again
+    seen_at: Mapped[datetime | None]  # the last visit of its browser
 
     user: Mapped[User] = relationship()
 

@@ -8,12 +8,14 @@ from hashlib import sha256
 
 import regex
 
+from feedback_push import bidi
 from feedback_push.push import receipts
 
 LARGEST_PAYLOAD = 3000  # bytes; RFC 8291 allows 3993, but some bridges re-encode
 _LARGEST_UNSTAMPED = LARGEST_PAYLOAD - receipts.LONGEST_TOKEN
 BODY_LENGTH = 120
 _CLUSTER = regex.compile(r"\X")
+_LINE_ENDS = regex.compile("[\n\t\u2028\u2029]+")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Notification:
         if not self.body:
             raise ValueError("a notification without a body is still too large")
         half = len(self.body) // 2
-        return replace(self, body=excerpt(self.body, half) if half > 8 else "").to_json()
+        return replace(self, body=bidi.isolated(excerpt(self.body, half)) if half > 8 else "").to_json()
 
 
 def without_body(payload: str) -> str:
@@ -78,6 +80,16 @@ def excerpt(text: str, length: int = BODY_LENGTH) -> str:
 def printable(text: str) -> str:
     """The text without control characters, which some notification centres show as boxes; line ends stay."""
     return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs"))
+
+
+def name(text: str) -> str:
+    """Return a stranger's name as a title can show it: on one line, and reordering nothing beside it."""
+    return bidi.isolated(_LINE_ENDS.sub(" ", printable(text)))
+
+
+def beginning(text: str) -> str:
+    """Return the beginning of a stranger's text as a body can show it."""
+    return bidi.isolated(excerpt(printable(text)))
 
 
 def _encode(notification: Notification) -> str:

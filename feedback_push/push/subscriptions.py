@@ -7,13 +7,14 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, and_, case, delete, exists, func, or_, select, update
 
-from feedback_push.auth import accounts, audit
+from feedback_push.auth import accounts, audit, sessions
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db, insert, utcnow
 from feedback_push.push import chores
 from feedback_push.push.browser_subscription import BrowserSubscription
 from feedback_push.push.models import Delivery, DeviceState, Subscription
 
+MOST = 500  # devices of an administrator; the one whose browser was seen longest ago makes room for a new one
 FAILING = 5  # tries in a row without getting through, in about seven minutes: fewer are nothing to worry about
 _KEEP_GONE = timedelta(days=30)
 _MOST_TROUBLED = 20
@@ -26,11 +27,17 @@ def save(
 ) -> None:
     """Store a browser under its newest owner, for whom it is a new one; one that was gone or stale lives again.
 
-    That it has failed stays known as long as it is the same: its every visit to the dashboard comes here.
+    It belongs to the session in which the user asks; `sessions.Ended` where somebody has just ended that. That it has
+    failed stays known as long as it is the same: its every visit to the dashboard comes here.
     """
     _take_from_others(subscription.endpoint, user)
-    if not _is_on(subscription.endpoint, user):
-        audit.note(AuditEvent.DEVICE_ADDED, user, device=name)
+    if not _known(subscription.endpoint, user):
+        _make_room(user)
+    # Only now: to remove other devices takes several transactions, and what is held ends with the first.
+    session_id = sessions.hold(user)
+    if event := _news(subscription.endpoint, user):
+        audit.note(event, user, device=name)
+    now = utcnow()
     same = and_(Subscription.state == DeviceState.LIVE, Subscription.auth == subscription.auth)
     fresh = {
         "user_id": user.id,
@@ -40,9 +47,12 @@ def save(
         "language": language,
         "state": DeviceState.LIVE,
         "gone_at": None,
+        "session_id": session_id,
+        "suspended_at": None,
+        "seen_at": now,
     }
     again = {**fresh, "failures": case((same, Subscription.failures), else_=0)}
-    row = insert(Subscription).values(endpoint=subscription.endpoint, name=name, added_at=utcnow(), failures=0, **fresh)
+    row = insert(Subscription).values(endpoint=subscription.endpoint, name=name, added_at=now, failures=0, **fresh)
     db.session.execute(row.on_conflict_do_update(index_elements=[Subscription.endpoint], set_=again))
 
 
@@ -64,8 +74,9 @@ def find(device_id: int, *, user: User) -> Subscription | None:
 def works(user: User, live: Iterable[str]) -> bool:
     """Whether this user has a browser that notifications get through to, by one of the live keys."""
     mine = (Subscription.user_id == user.id, Subscription.vapid_public_key.in_(list(live)))
-    well = (Subscription.state == DeviceState.LIVE, Subscription.paused_at.is_(None), Subscription.failures < FAILING)
-    return bool(db.session.scalar(select(exists().where(*mine, *well))))
+    on = (Subscription.paused_at.is_(None), Subscription.suspended_at.is_(None))
+    well = (Subscription.state == DeviceState.LIVE, Subscription.failures < FAILING)
+    return bool(db.session.scalar(select(exists().where(*mine, *on, *well))))
 
 
 def of(user: User) -> list[Subscription]:
@@ -126,19 +137,40 @@ def lighten(user: User) -> None:
             db.session.commit()
 
 
-def _is_on(endpoint: str, user: User) -> bool:
-    mine = (Subscription.endpoint == endpoint, Subscription.user_id == user.id, Subscription.state != DeviceState.GONE)
+def _make_room(user: User) -> None:
+    """Remove the device seen longest ago where the user has as many as they may; those that are gone go first."""
+    sessions.lock(user)  # or two new ones could take the same place
+    gone = Subscription.state == DeviceState.GONE
+    seen = func.coalesce(Subscription.seen_at, Subscription.added_at)
+    order = (gone, seen.desc(), Subscription.id.desc())
+    beyond = select(Subscription.id).where(Subscription.user_id == user.id).order_by(*order).offset(MOST - 1)
+    # SQLite knows an offset only with a limit.
+    for device in db.session.scalars(beyond.limit(_DELIVERIES)).all():
+        _remove(Subscription.id == device, user, AuditEvent.DEVICE_DROPPED)
+
+
+def _known(endpoint: str, user: User) -> bool:
+    mine = (Subscription.endpoint == endpoint, Subscription.user_id == user.id)
     return bool(db.session.scalar(select(exists().where(*mine))))
 
 
-def _remove(which: ColumnElement[bool], user: User) -> None:
+def _news(endpoint: str, user: User) -> AuditEvent | None:
+    """Return the event that a visit of this browser is for the log, if it is one."""
+    mine = (Subscription.endpoint == endpoint, Subscription.user_id == user.id, Subscription.state != DeviceState.GONE)
+    device = db.session.execute(select(Subscription.suspended_at).where(*mine)).one_or_none()
+    if device is None:
+        return AuditEvent.DEVICE_ADDED
+    return AuditEvent.DEVICE_RESUMED if device.suspended_at else None
+
+
+def _remove(which: ColumnElement[bool], user: User, event: AuditEvent = AuditEvent.DEVICE_REMOVED) -> None:
     mine = (which, Subscription.user_id == user.id)
     for device in db.session.scalars(select(Subscription.id).where(*mine)).all():
         while _lighten(device):
             db.session.commit()
     removed = delete(Subscription).where(*mine).returning(Subscription.name)
     for name in db.session.scalars(removed).all():
-        audit.note(AuditEvent.DEVICE_REMOVED, user, device=name)
+        audit.note(event, user, device=name)
 
 
 def _lighten(device: int, *still: ColumnElement[bool]) -> bool:

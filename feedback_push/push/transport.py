@@ -8,16 +8,20 @@ from contextlib import suppress
 import pycurl
 
 from feedback_push.push.interest import InterestList
-from feedback_push.push.transfer import Done, OpenSocket, Transfer
+from feedback_push.push.transfer import Done, Objection, OpenSocket, Transfer
 
 _IDLE_CONNECTIONS = 1000
 
 
 class Transport:
-    """Posts to many hosts, following no redirect, with neither proxy nor cookie. All but `wake` is for one thread."""
+    """Posts to many hosts, following no redirect and without cookies. All but `wake` is for one thread.
 
-    def __init__(self, open_socket: OpenSocket) -> None:
+    It connects through the http proxy at this address, if there is one, else by the sockets that `open_socket` makes.
+    """
+
+    def __init__(self, open_socket: OpenSocket, proxy: str = "") -> None:
         self._open_socket = open_socket
+        self._proxy = proxy
         self._interest = InterestList()
         self._due = math.inf  # when libcurl wants to look at its own timeouts
         self._idle: list[Transfer] = []
@@ -30,10 +34,15 @@ class Transport:
         self._bell.setblocking(False)
         self._interest.set(self._rung.fileno(), pycurl.POLL_IN)
 
-    def post(self, url: str, headers: tuple[str, ...], body: bytes, done: Done) -> None:
-        """Post the body with these header lines; `step` will call `done` once, at the latest after TIMEOUT."""
-        transfer = self._idle.pop() if self._idle else Transfer(self._open_socket)
-        transfer.prepare(url, headers, body, done)
+    def post(
+        self, url: str, headers: tuple[str, ...], body: bytes, done: Done, objection: Objection | None = None
+    ) -> None:
+        """Post the body with these header lines; `step` will call `done` once, at the latest after TIMEOUT.
+
+        Where it takes a while to connect, `objection` is asked before anything is sent; what it returns stops the post.
+        """
+        transfer = self._idle.pop() if self._idle else Transfer(self._open_socket, self._proxy)
+        transfer.prepare(url, headers, body, done, objection)
         self._under_way[transfer.curl] = transfer
         self._multi.add_handle(transfer.curl)
 

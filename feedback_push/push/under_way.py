@@ -5,9 +5,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
+from feedback_push import database
 from feedback_push.database import UNAVAILABLE, db, utcnow
 from feedback_push.push import claims, gateway, ledger, notification, payloads, receipts
 from feedback_push.push.claims import Claimed
@@ -35,6 +37,7 @@ class UnderWay:
         self._receipt_key = receipt_key
         self._results: SimpleQueue[Result[Claimed]] = SimpleQueue()
         self._sent: dict[int, _Sent] = {}
+        self._watch = claims.Watch(partial(database.reader, db.engine))
 
     def __bool__(self) -> bool:
         return bool(self._sent)
@@ -62,7 +65,11 @@ class UnderWay:
             except Exception as fault:  # noqa: BLE001 - of an entry that another release wrote; the others must go
                 _log.error("delivery %s cannot be made into a push: %s", claimed.id, type(fault).__name__)
                 self._results.put(Result(claimed, None, Unavailable(detail=type(fault).__name__)))
-        gateway.current(keys).send(pushes, self._results)
+        gateway.current(keys).send(pushes, self._results, self._watch.objections)
+
+    def close(self) -> None:
+        """End the run, and give its connection back."""
+        self._watch.end()
 
     def record(self, *, patient: bool) -> None:
         """Write down what came of some, committed; who is patient waits a second for the first result."""

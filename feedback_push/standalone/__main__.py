@@ -4,6 +4,8 @@ import errno
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
@@ -18,14 +20,16 @@ def main() -> int:
     """Prepare and serve; the exit code is 0 after a stop signal, 2 for bad settings and 1 for any other failure."""
     os.umask(0o077)
     terminal.listen()
-    folder = config.instance_dir(config.source())
+    env = config.source()
+    folder = config.instance_dir(env)
     try:
         private_folder(folder)
-        with only_launcher(folder):
+        # The port first: an account whose password is shown only once is made for a site that can start.
+        with only_launcher(folder), _listener(*config.listens_at(env)) as listener:
             # In a process of its own, so that the launcher need not keep the application in memory.
             exit_code = processes.run(_python("feedback_push.standalone.first_run"))
-            if exit_code == 0:
-                _serve(config.load())
+            if exit_code == 0 and listener:
+                _serve(config.load(), listener)
     except StartError as error:
         terminal.say(error, error=True)
         return 1
@@ -35,8 +39,8 @@ def main() -> int:
     return 0
 
 
-def _serve(settings: Settings) -> None:
-    with _listener(settings) as listener, broker.running(settings) as brokers:
+def _serve(settings: Settings, listener: socket.socket) -> None:
+    with broker.running(settings) as brokers:
         web, worker = _web(listener.fileno()), _worker()
         with processes.running(web, worker):
             if processes.wait_for(lambda: _answers(settings), 30, web):
@@ -46,17 +50,23 @@ def _serve(settings: Settings) -> None:
             processes.watch([*brokers, web, worker])
 
 
-def _listener(settings: Settings) -> socket.socket:
+@contextmanager
+def _listener(host: str, port: int | None) -> Iterator[socket.socket | None]:
+    """Listen where visitors are to come; None where PORT is not usable, which the settings' own message says."""
     # Ours rather than the web server's: a port that is taken is found at once, and a restart refuses no visitor.
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    if port is None:
+        yield None
+        return
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family)
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
         reason = "another program has taken it" if error.errno == errno.EADDRINUSE else error.strerror
         raise StartError(
-            f"Cannot serve at {settings.host}, port {settings.port}: {reason}. "
-            f"Another port can be chosen so: PORT={settings.port + 1} make run"
+            f"Cannot serve at {host}, port {port}: {reason}. Another port can be chosen so: PORT={port + 1} make run"
         ) from None
+    with listener:
+        yield listener
 
 
 def _web(listener: int) -> Child:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import mkstemp
 
 from environs import Env
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from feedback_push import config, create_app, database
 from feedback_push.auth import accounts
@@ -37,7 +37,7 @@ def main() -> int:
     except config.ConfigError as error:
         say(error, error=True)
         return 2
-    except OperationalError as error:
+    except DBAPIError as error:
         say(f"Cannot use the database: {error.orig} See DATABASE_URL.", error=True)
         return 1
     except accounts.AccountError as error:

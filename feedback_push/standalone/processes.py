@@ -17,6 +17,7 @@ _TICK = 0.2
 _MOST_DEATHS = 5  # in a row
 _STEADY = 60.0  # seconds of life after which earlier deaths no longer count
 _PR_SET_PDEATHSIG = 1
+_ONLY_FOR_FIRST_RUN = ("ADMIN_EMAIL", "ADMIN_PASSWORD")
 
 _libc = ctypes.CDLL(None)
 
@@ -28,6 +29,7 @@ class Child:
     name: str
     command: list[str]
     listener: int | None = None  # a file descriptor to inherit
+    knows_administrator: bool = False  # gets the variables that name the first one
     pause: float = 1.0  # seconds before the first restart, twice as long before each further one
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
@@ -36,8 +38,8 @@ class Child:
 
 
 def run(command: list[str]) -> int:
-    """Run a command to its end, or to ours; its exit code."""
-    with running(Child(command[0], command)) as (child,):
+    """Run a command to its end, or to ours, with all of our environment; return its exit code."""
+    with running(Child(command[0], command, knows_administrator=True)) as (child,):
         while is_alive(child) and not asked_to_stop():
             time.sleep(_TICK / 4)
     return child.process.returncode if child.process else 1
@@ -61,6 +63,7 @@ def start(child: Child) -> None:
     try:
         child.process = subprocess.Popen(  # noqa: S603 - the commands are our own
             child.command,
+            env=_environment(child),
             stdin=subprocess.DEVNULL,
             pass_fds=() if child.listener is None else (child.listener,),
             start_new_session=True,
@@ -103,6 +106,12 @@ def stop(children: tuple[Child, ...], patience: float) -> None:
             process.wait(max(0.0, deadline - time.monotonic()))
         _kill_group(process)
         process.wait()
+
+
+def _environment(child: Child) -> dict[str, str]:
+    # .env has been read into ours, so it may hold what only the first run needs.
+    withheld = () if child.knows_administrator else _ONLY_FOR_FIRST_RUN
+    return {name: value for name, value in os.environ.items() if name not in withheld}
 
 
 def _bring_back(child: Child) -> None:

@@ -3,11 +3,12 @@
 import { choice, lastEndpoint } from "./memory.js";
 import { gather, isOpen } from "./opt-in.js";
 import { page } from "./page.js";
-import { asTrouble, post, serverKey, within } from "./server.js";
+import { AddressError, asTrouble, post, serverKey, within } from "./server.js";
 
 const ANSWER_WITHIN = 10_000;
 const SUBSCRIBE_WITHIN = 30_000;
 const PATIENCE = 5_000;
+const PAUSES = [500, 1_500]; // between tries to subscribe
 
 /**
  * Does what is to be done and tells how far it came; tabs and the service worker (sw.js) take turns.
@@ -39,7 +40,8 @@ async function connect(facts, anew) {
   facts.subscribed = found !== null;
   const wanted = choice.get() === "on" || (found !== null && choice.get() !== "off");
   const key = wanted ? await serverKey() : null;
-  const usable = found && key === keyOf(found) && !anew && !listed("gone").includes(found.endpoint);
+  const lost = found && (leadsNowhere(found) || listed("gone").includes(found.endpoint));
+  const usable = found && key === keyOf(found) && !anew && !lost;
   const kept = usable ? found : null;
   if (found && !kept) await cancel(found, facts);
   await forgetAllBut(kept);
@@ -60,13 +62,30 @@ async function pushManager() {
   return registration.pushManager;
 }
 
-function subscribe(manager, key) {
+/** Tries again where the browser gives out an address that leads nowhere: it does for a moment after an unsubscribe. */
+async function subscribe(manager, key) {
+  for (const pause of [...PAUSES, null]) {
+    const subscription = await subscribeOnce(manager, key);
+    if (!leadsNowhere(subscription)) return subscription;
+    await within(ANSWER_WITHIN, subscription.unsubscribe());
+    if (pause !== null) await new Promise((done) => setTimeout(done, pause));
+  }
+  throw new AddressError();
+}
+
+function subscribeOnce(manager, key) {
   return within(SUBSCRIBE_WITHIN, manager.subscribe({ userVisibleOnly: true, applicationServerKey: key }));
+}
+
+/** Chromium's mark for a subscription that its push service has removed: a name that exists nowhere (RFC 6761). */
+function leadsNowhere({ endpoint }) {
+  return new URL(endpoint).hostname.endsWith(".invalid");
 }
 
 /** Browser and server at once, so that neither has to wait for the other when somebody signs out. */
 async function cancel(subscription, facts) {
-  lastEndpoint.set(subscription.endpoint);
+  // The server knows nothing of an address that leads nowhere: it forgets the one before.
+  if (!leadsNowhere(subscription)) lastEndpoint.set(subscription.endpoint);
   const inBrowser = within(ANSWER_WITHIN, subscription.unsubscribe());
   const [browser, server] = await Promise.allSettled([inBrowser, forgetAllBut(null)]);
   facts.subscribed = browser.status === "rejected";

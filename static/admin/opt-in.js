@@ -20,7 +20,7 @@ const AFTER_TALKING = ["brave-push-off", "granted-not-subscribed", "on-but-the-s
 
 /**
  * @typedef {object} Trouble
- * @property {"signed-out"|"no-answer"|"unreachable"|"refused"|"browser"} kind
+ * @property {"signed-out"|"no-answer"|"unreachable"|"refused"|"no-address"|"browser"} kind
  * @property {string} [name]    of the browser's error
  * @property {string} [detail]  words of the server or the browser
  */

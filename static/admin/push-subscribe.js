@@ -83,6 +83,13 @@ async function leave(event) {
   event.target.submit();
 }
 
+/** A new password keeps the notifications of this device; any other in the same session was added by somebody else. */
+function nameThisDevice({ target }) {
+  const field = Object.assign(document.createElement("input"), { type: "hidden", name: "endpoint" });
+  field.value = lastEndpoint.get() ?? "";
+  target.append(field);
+}
+
 function onClick(id, action) {
   const button = document.getElementById(id);
   button?.addEventListener("click", async () => {
@@ -107,6 +114,7 @@ function start() {
   onClick("push-renew", renew);
   document.getElementById("push-later")?.addEventListener("click", notNow);
   document.querySelector("form[data-logout]").addEventListener("submit", leave, { once: true });
+  document.querySelector("form#password")?.addEventListener("submit", nameThisDevice, { once: true });
   watchPermission();
   install.listen(() => install.suggest(current.state, current.facts));
   card.markThisDevice();

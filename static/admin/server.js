@@ -34,9 +34,14 @@ class RequestError extends Error {
   }
 }
 
+/** The browser gives out no address that messages can be sent to. */
+export class AddressError extends Error {
+  trouble = { kind: "no-address" };
+}
+
 /** @returns {import("./opt-in.js").Trouble} */
 export function asTrouble(error) {
-  if (error instanceof RequestError) return error.trouble;
+  if (error instanceof RequestError || error instanceof AddressError) return error.trouble;
   if (error.name === "TimeoutError") return { kind: "no-answer" };
   return { kind: "browser", name: error.name, detail: `${error.name}: ${error.message}` };
 }

@@ -123,7 +123,10 @@ async function renew({ oldSubscription }) {
   const { key, token } = await serverKey();
   const options = { userVisibleOnly: true, applicationServerKey: key };
   const { pushManager } = self.registration;
-  const subscription = (await pushManager.getSubscription()) ?? (await pushManager.subscribe(options));
+  const found = await pushManager.getSubscription();
+  const lost = found && new URL(found.endpoint).hostname.endsWith(".invalid"); // as in agreement.js
+  if (lost) await found.unsubscribe();
+  const subscription = found && !lost ? found : await pushManager.subscribe(options);
   await post("/push/subscribe", { ...subscription.toJSON(), applicationServerKey: keyOf(subscription) }, token);
   const old = oldSubscription?.endpoint;
   if (old && old !== subscription.endpoint) await post("/push/unsubscribe", { endpoint: old }, token);

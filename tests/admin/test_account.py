@@ -9,7 +9,9 @@ from sqlalchemy import delete, update
 from feedback_push.auth import accounts, audit, sessions
 from feedback_push.auth.models import AuditEntry, AuditEvent, Session, User
 from feedback_push.database import db, utcnow
+from feedback_push.push.models import Subscription
 from tests.conftest import PASSWORD, make_user
+from tests.push.malformed import GOOD
 from tests.visits import Page, Visit, Visitor
 
 NEW = "battery staple"
@@ -25,9 +27,9 @@ def browser(app: Flask, user: User, agent: str = FIREFOX, **more: str) -> Visito
     return visitor
 
 
-def change(visitor: Visitor, current: str = PASSWORD, new: str = NEW, again: str | None = None) -> Page:
+def change(visitor: Visitor, current: str = PASSWORD, new: str = NEW, again: str | None = None, **more: str) -> Page:
     """Send the form, and the page that is seen then."""
-    form = {"current": current, "new": new, "again": new if again is None else again}
+    form = {"current": current, "new": new, "again": new if again is None else again, **more}
     token = visitor.read("/admin/account").fields["csrf_token"]
     answer = visitor.post("/admin/account/password", data={**form, "csrf_token": token})
     return visitor.read("/admin/account") if answer.status_code == 303 else Page(answer)
@@ -68,6 +70,33 @@ def test_a_changed_password_is_the_only_one_and_ends_every_other_session(any_app
     assert before
     thief.set_cookie("session", before.value, domain="127.0.0.1")
     assert not thief.signed_in()
+
+
+def test_the_browser_that_changes_the_password_keeps_its_notifications_and_the_others_lose_theirs(
+    any_app: Flask,
+) -> None:
+    user = make_user("staff@example.org")
+    here, there = browser(any_app, user), browser(any_app, user, IPHONE)
+    for visitor, name in ((here, "here"), (there, "there")):
+        headers = {"X-CSRFToken": visitor.get("/push/key").headers["X-CSRFToken"], "Referer": visitor.site}
+        body = {**GOOD, "endpoint": f"{GOOD['endpoint']}{name}"}
+        assert visitor.post("/push/subscribe", json=body, headers=headers).status_code == 200
+    change(here)
+    devices = db.session.query(Subscription).order_by(Subscription.id).all()
+    assert [bool(device.suspended_at) for device in devices] == [False, True]
+    assert [device.session_id for device in devices] == [sessions.of(user)[0].id, None]
+    # Where the script names the device of this browser, one that a copied cookie has added is none of it.
+    headers = {"X-CSRFToken": here.get("/push/key").headers["X-CSRFToken"], "Referer": here.site}
+    thiefs = {**GOOD, "endpoint": f"{GOOD['endpoint']}thief"}
+    assert here.post("/push/subscribe", json=thiefs, headers=headers).status_code == 200
+    change(here, current=NEW, new="a third password", endpoint=f"{GOOD['endpoint']}here")
+    db.session.rollback()
+    last = db.session.query(Subscription).order_by(Subscription.id).all()
+    assert [bool(device.suspended_at) for device in last] == [False, True, True]
+    for nothing in ("", "\0", "x" * 5000):
+        change(here, current="a third password", new="a third password", endpoint=nothing)
+    db.session.rollback()
+    assert all(device.suspended_at for device in last)
 
 
 @pytest.mark.parametrize("remember", [{}, {"remember": "y"}])

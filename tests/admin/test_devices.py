@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent, User
@@ -12,8 +13,9 @@ from feedback_push.push import subscriptions
 from feedback_push.push.browser_subscription import BrowserSubscription
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
 from tests.admin.rows import device
-from tests.conftest import KEYS
-from tests.push.notes import announce
+from tests.conftest import KEYS, PASSWORD
+from tests.push.malformed import GOOD
+from tests.push.notes import announce, fan_out
 from tests.visits import Visitor
 
 
@@ -163,3 +165,25 @@ def test_a_guessed_name_is_in_the_readers_language_and_stays_a_guess_until_it_is
     assert guessed.name == "Firefox on Linux"
     press(dashboard, guessed, "rename", name="Laptop")
     assert "Gerät „Firefox auf Linux“ in „Laptop“ umbenannt" in dashboard.read("/admin/audit").one("main").words
+
+
+def test_a_device_whose_session_was_ended_says_so_and_how_to_go_on(dashboard: Visitor, staff: User) -> None:
+    phone = Visitor(dashboard.application)
+    phone.sign_in(staff.email, PASSWORD)
+    headers = {"X-CSRFToken": phone.get("/push/key").headers["X-CSRFToken"], "Referer": phone.site}
+    assert phone.post("/push/subscribe", json=GOOD, headers=headers).status_code == 200
+    token = dashboard.read("/admin/account").fields["csrf_token"]
+    dashboard.post("/admin/account/sessions/end-others", data={"csrf_token": token})
+    page = dashboard.read("/admin/devices")
+    [row] = page.all("li", data_endpoint=GOOD["endpoint"])
+    assert "Suspended since" in row.words
+    assert "its session was ended. Sign in on that browser, and notifications go on there." in row.words
+    press(dashboard, subscriptions.of(staff)[0], "test")
+    [entry] = db.session.scalars(select(OutboxEntry))
+    fan_out(entry.id)
+    told = dashboard.get(f"/admin/devices/tests/{entry.id}.json").get_json()
+    assert (told["final"], told["words"].startswith("The session of this device was ended.")) == (True, True)
+    phone.sign_in(staff.email, PASSWORD)
+    headers = {"X-CSRFToken": phone.get("/push/key").headers["X-CSRFToken"], "Referer": phone.site}
+    assert phone.post("/push/subscribe", json=GOOD, headers=headers).status_code == 200
+    assert "Suspended" not in dashboard.read("/admin/devices").one("li", data_endpoint=GOOD["endpoint"]).words

@@ -2,13 +2,15 @@
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from feedback_push.auth import audit
-from feedback_push.database import db
-from feedback_push.feedback.models import Message, MessageState
+from feedback_push.database import db, utcnow
+from feedback_push.feedback import undo as undo_rows
+from feedback_push.feedback.models import Message, MessageState, Undo
 from tests.conftest import PASSWORD, make_user
+from tests.crossing import cross
 from tests.feedback.messages import message, receive
 from tests.push.knocks import Knocks
 from tests.visits import Page, Visitor
@@ -158,14 +160,60 @@ def test_what_goes_into_spam_and_comes_out_of_it_is_in_the_log(visitor: Visitor)
     assert noted() == [(f"messages-{way}", count) for way, count in told]
 
 
-def test_what_is_too_much_for_a_cookie_is_moved_and_cannot_be_taken_back(visitor: Visitor) -> None:
+def test_what_is_too_much_is_moved_and_cannot_be_taken_back(visitor: Visitor) -> None:
     few = [receive().id for _ in range(200)]
     press(visitor, "archive", *few)
-    cookie = visitor.get_cookie("session", domain="127.0.0.1")
-    assert cookie
-    assert len(cookie.value) < 3500
     assert "undo" in visitor.read("/admin/").fields
     press(visitor, "inbox", *few, receive(state=MessageState.ARCHIVED).id)
     page = visitor.read("/admin/")
     assert notice(page) == "201 messages moved to the inbox."
     assert "undo" not in page.fields
+
+
+def test_an_undo_works_once_in_the_session_that_moved_and_for_an_hour(any_app: Flask, visitor: Visitor) -> None:
+    def refused(who: Visitor, page: Page) -> bool:
+        before = states()
+        token = who.read("/admin/settings").fields["csrf_token"]
+        form = {"csrf_token": token, "undo": page.fields["undo"], "back": "/admin/"}
+        assert who.post("/admin/messages/undo", data=form).status_code == 303
+        told = notice(who.read("/admin/"))
+        assert (told == "Everything is as it was.") or told.startswith("Nothing was changed: that was undone already")
+        return told != "Everything is as it was." and states() == before
+
+    other = Visitor(any_app)
+    other.sign_in("staff@example.org", PASSWORD)
+    ids = [receive().id, receive().id]
+    press(visitor, "delete", ids[0])
+    page = visitor.read("/admin/")
+    assert refused(other, page)
+    assert not refused(visitor, page)
+    press(visitor, "archive", ids[0])
+    assert refused(visitor, page)
+    press(visitor, "delete", ids[1])
+    page = visitor.read("/admin/")
+    db.session.execute(update(Undo).values(expires_at=utcnow()))
+    db.session.commit()
+    assert refused(visitor, page)
+    assert states() == ["archived", None]
+    undo_rows.forget_expired(utcnow())
+    db.session.commit()
+    assert db.session.query(Undo).count() == 0
+    press(visitor, "inbox", ids[0])
+    assert db.session.query(Undo).count() == 1
+    visitor.sign_out()
+    assert db.session.query(Undo).count() == 0
+
+
+def test_of_two_undos_at_once_one_is_refused(any_app: Flask, visitor: Visitor) -> None:
+    press(visitor, "delete", receive().id)
+    page = visitor.read("/admin/")
+    first, second = cross(any_app, lambda: undo(visitor, page), "FROM feedback_undo", lambda: undo(visitor, page))
+    assert [first.status_code, second.status_code] == [303, 303]
+    assert noted() == [("messages-deleted", 1), ("messages-restored", 1)]
+
+
+def test_a_session_keeps_its_latest_undos(any_app: Flask, visitor: Visitor) -> None:
+    some = receive().id
+    for move in ["archive", "inbox"] * 11:
+        press(visitor, move, some)
+    assert db.session.query(Undo).count() == 20

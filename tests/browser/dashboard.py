@@ -124,6 +124,13 @@ class Dashboard:
         """Let the browser lose its subscription without the server knowing."""
         self.browser.async_script(f"await (await {_SUBSCRIPTION}).unsubscribe()")
 
+    def subscribe_untold(self) -> str:
+        """Let the browser subscribe without the server knowing; the address that it is given."""
+        key = "(await (await fetch('/push/key')).json()).applicationServerKey"
+        options = f"{{userVisibleOnly: true, applicationServerKey: {key}}}"
+        made = f"(await navigator.serviceWorker.ready).pushManager.subscribe({options})"
+        return str(self.browser.async_script(f"return (await {made}).endpoint"))
+
     def forget_devices(self) -> None:
         """Let the server lose them."""
         with self.site.database():

@@ -6,10 +6,13 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete, update
 
+from feedback_push.auth import accounts
+from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push import keys, vapid
-from feedback_push.push.models import DeviceState, Subscription, VapidKey
+from feedback_push.push.models import Delivery, DeviceState, Subscription, VapidKey
 from tests.browser.dashboard import Dashboard
+from tests.conftest import PASSWORD
 from tests.servers import wait_until
 
 
@@ -160,3 +163,65 @@ def test_a_browser_belongs_to_whoever_has_signed_in_last(dashboard: Dashboard) -
     dashboard.sign_in("other@example.org", "devices")
     dashboard.wait_for_card("on")
     assert dashboard.owners == {device.endpoint: "other@example.org"}
+
+
+def test_a_browser_whose_address_is_lost_subscribes_anew_by_itself(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    dashboard.turn_on()
+    dashboard.unsubscribe_untold()
+    dashboard.service.lost_addresses = 1
+    assert "permanently-removed.invalid" in dashboard.subscribe_untold()
+    dashboard.service.lost_addresses = 1  # the next one too, as in Chromium just after an unsubscribe
+    assert dashboard.visit() == "on"
+    new = dashboard.service.devices[-1]
+    assert dashboard.devices == [new.endpoint]
+    dashboard.unsubscribe_untold()
+    dashboard.service.lost_addresses = 3  # more than it tries
+    dashboard.visit("devices")
+    dashboard.browser.wait_for(lambda: "gives out no address" in dashboard.wait_for_card("granted-not-subscribed"))
+    assert dashboard.visit() == "on"
+    dashboard.wait_for_devices(dashboard.service.devices[-1])
+
+
+def test_a_device_whose_session_was_ended_is_back_after_signing_in_without_a_question(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    device = dashboard.turn_on()
+    made = len(dashboard.service.devices)
+    dashboard.browser.open("about:blank")
+    with dashboard.site.database():
+        accounts.set_password(db.session.query(User).one(), PASSWORD)
+        db.session.commit()
+    dashboard.site.visitor().write("not for a stranger", name="Ada")
+
+    def cancelled() -> bool:
+        with dashboard.site.database():
+            return [row.error for row in db.session.query(Delivery)] == ["session-ended"]
+
+    wait_until(cancelled)
+    assert device.pushes == []
+    dashboard.sign_in(page="devices")
+    dashboard.wait_for_card("on")
+    assert not dashboard.asks_for_permission
+    dashboard.site.visitor().write("for its owner", name="Ben")
+    assert dashboard.service.wait_ack(device).code == 100
+    assert dashboard.browser.alert("Ben:").body == "for its owner"
+    assert (dashboard.devices, len(dashboard.service.devices)) == ([device.endpoint], made)
+
+
+def test_a_new_password_keeps_this_device_and_no_other_in_its_session(dashboard: Dashboard) -> None:
+    dashboard.sign_in(page="devices")
+    device = dashboard.turn_on()
+    with dashboard.site.database():
+        ours = db.session.query(Subscription).one()
+        copied = {"user_id": ours.user_id, "session_id": ours.session_id, "vapid_public_key": ours.vapid_public_key}
+        keys_ = {"p256dh": ours.p256dh, "auth": ours.auth, "name": "by a copied cookie"}
+        db.session.add(Subscription(endpoint=f"{ours.endpoint}-other", **copied, **keys_))
+        db.session.commit()
+    dashboard.browser.open(f"{dashboard.site.dashboard}account")
+    for field in ("current", "new", "again"):
+        dashboard.browser.find(f"#{field}").type(PASSWORD)
+    dashboard.browser.find("#password button").click()
+    dashboard.browser.wait_for(".done")
+    with dashboard.site.database():
+        rows = {row.endpoint: bool(row.suspended_at) for row in db.session.query(Subscription)}
+    assert rows == {device.endpoint: False, f"{device.endpoint}-other": True}

@@ -30,10 +30,10 @@ class LoopbackAuthority:
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(certificate.public_bytes(Encoding.PEM))
 
-    def server_context(self) -> ssl.SSLContext:
-        """A context whose certificate names 127.0.0.1 and localhost."""
+    def server_context(self, *more: str) -> ssl.SSLContext:
+        """A context whose certificate names 127.0.0.1, localhost and further hosts."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
+        names = [*map(x509.DNSName, ("localhost", *more)), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
         alternatives = x509.SubjectAlternativeName(names)
         certificate = self._certificate(_name("loopback"), key.public_key(), alternatives)
         pem_key = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -18,7 +18,9 @@ JSON = dict[str, Any]
 
 
 class Registrar(Protocol):
-    """Who keeps the devices."""
+    """Who keeps the devices; the next `lost_addresses` that a browser asks for lead nowhere."""
+
+    lost_addresses: int
 
     def register(self, vapid_public_key: str | None) -> Device: ...
 
@@ -114,7 +116,11 @@ class Browsers:
         key = said.get("key")  # Firefox sends it padded
         device = self._registrar.register(key.rstrip("=") if key else None)
         browser.devices[channel_id] = device
-        answer = {"status": 200, "channelID": channel_id, "pushEndpoint": device.endpoint}
+        address = device.endpoint
+        if self._registrar.lost_addresses:
+            self._registrar.lost_addresses -= 1
+            address = f"https://permanently-removed.invalid/fcm/send/{device.channel}"
+        answer = {"status": 200, "channelID": channel_id, "pushEndpoint": address}
         await browser.send({"messageType": "register", **answer})
 
     async def _unregister(self, browser: Browser, said: JSON) -> None:

@@ -24,6 +24,7 @@ class PushRegistry:
         self._requests: list[Request] = []
         self._at_once = 0
         self.most_at_once = 0
+        self.lost_addresses = 0
         self.url = ""
 
     @property

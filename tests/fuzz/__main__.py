@@ -18,13 +18,12 @@ from typing import NamedTuple
 import altcha
 from sqlalchemy import func, select
 
-from feedback_push.admin import notices
 from feedback_push.auth.models import Session
 from feedback_push.config import Settings
 from feedback_push.database import db
-from feedback_push.feedback import proof_of_work
+from feedback_push.feedback import proof_of_work, undo
 from feedback_push.feedback.models import Message, MessageState
-from feedback_push.feedback.moving import Move
+from feedback_push.feedback.moving import Before, Move
 from feedback_push.push import receipts, trial
 from feedback_push.push.models import Subscription
 from tests import servers
@@ -128,7 +127,7 @@ def _fill(site: Site, runs: list[_Run], service: PushService) -> tuple[dict[str,
         staff[number % len(staff)].subscribe(device)
     with site.database():
         ids = _ids()
-        known = {**ids, "undo": _undo_tokens(ids["message"]), "proof": [_proof() for _ in range(_MANY)]}
+        known = {**ids, "undo": _undos(ids), "proof": [_proof() for _ in range(_MANY)]}
         key = receipts.signing_key(site.settings.secret_key)
         known["receipt"] = [receipts.token(number, key) for number in range(1, _MANY)]  # their deliveries are to come
     known |= {"endpoint": [device.endpoint for device in devices], "next": ["/admin/devices"], "move": list(Move)}
@@ -146,9 +145,13 @@ def _ids() -> dict[str, list[str]]:
     return {**ids, "test": [str(test.id) for test in tests]}
 
 
-def _undo_tokens(messages: list[str]) -> list[str]:
-    ids = [int(id_) for id_ in messages]
-    return [notices.undo_of([(state.value, None, some)]) for state in MessageState for some in (ids, ids[:1])]
+def _undos(ids: dict[str, list[str]]) -> list[str]:
+    """What each session can take back."""
+    messages = [int(id_) for id_ in ids["message"]]
+    moved: list[Before] = [[(state.value, None, some)] for state in MessageState for some in (messages, messages[:1])]
+    found = [str(undo.keep(before, int(session))) for session in ids["session"] for before in moved]
+    db.session.commit()
+    return found
 
 
 def _proof() -> str:

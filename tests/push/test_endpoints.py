@@ -13,7 +13,7 @@ from feedback_push.push import endpoints, transfer
 from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
 from feedback_push.push.errors import Rejected
 from feedback_push.push.gateway import Push
-from feedback_push.push.transfer import NoAnswer, Response
+from feedback_push.push.transfer import NoAnswer, Response, Stopped
 from feedback_push.push.transport import Transport
 from tests.conftest import KEYS
 from tests.push.sending import impatient, new_gateway, send
@@ -305,7 +305,7 @@ def test_the_same_name_is_connected_to_where_private_addresses_are_allowed(monke
 
 def _post(listener: socket.socket, policy: EndpointPolicy) -> str:
     """Why there was no answer."""
-    outcomes: list[Response | NoAnswer] = []
+    outcomes: list[Response | NoAnswer | Stopped] = []
     with closing(Transport(policy.open_socket)) as client:
         client.post(f"http://localhost:{listener.getsockname()[1]}/", (), b"", outcomes.append)
         while not outcomes:

@@ -18,6 +18,7 @@ from feedback_push.push.errors import (
     KeyMismatch,
     Misconfigured,
     Postponed,
+    ProxyFailed,
     PushError,
     Rejected,
     Throttled,
@@ -40,6 +41,7 @@ EVERY_ERROR = [
     Rejected(400),
     Throttled(429),
     Unavailable(503),
+    ProxyFailed(),
     Postponed(),
 ]
 
@@ -286,7 +288,7 @@ def test_each_result_of_a_mixed_batch_changes_its_own_delivery(user: User) -> No
         delivery = db.session.get_one(Delivery, claimed.id)
         assert (delivery.error, delivery.claim) == (error and error.code, claimed.claim)
     states = [db.session.get_one(Subscription, claimed.subscription_id).state for claimed in batch]
-    assert states == [DeviceState.LIVE, DeviceState.GONE, DeviceState.STALE] + [DeviceState.LIVE] * 5
+    assert states == [DeviceState.LIVE, DeviceState.GONE, DeviceState.STALE] + [DeviceState.LIVE] * 6
 
 
 def test_hundreds_of_results_are_written_with_few_statements(user: User) -> None:

@@ -259,6 +259,31 @@ def test_nor_for_an_account_that_is_deleted(monkeypatch: pytest.MonkeyPatch) -> 
     assert {each.subscription_id for each in db.session.query(Delivery)} == {kept}
 
 
+def test_the_device_seen_longest_ago_makes_room_for_one_too_many(
+    any_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriptions, "MOST", 3)
+    user, other = owner(), owner("other@example.org")
+    nowhere(other, 5)
+
+    def visit(name: str) -> None:
+        browser = BrowserSubscription(f"{ENDPOINT}{name}", POINT, SECRET)
+        subscriptions.save(browser, user=user, vapid_public_key=KEYS.public_key, name=name)
+        db.session.commit()
+
+    for name in ("phone", "tablet", "old", "phone"):
+        visit(name)
+    visit("new")
+    assert {device.name for device in subscriptions.of(user)} == {"old", "phone", "new"}
+    db.session.execute(update(Subscription).where(Subscription.name == "new").values(state=DeviceState.GONE))
+    visit("newer")  # one that is gone goes before one that was seen longer ago
+    visit("old")
+    assert {device.name for device in subscriptions.of(user)} == {"old", "phone", "newer"}
+    told = [entry.detail["device"] for entry in audit.page().entries if entry.event == "device-dropped"]
+    assert told == ["new", "tablet"]
+    assert len(subscriptions.of(other)) == 5
+
+
 @pytest.mark.usefixtures("any_app")
 def test_the_log_says_when_a_device_comes_and_goes_and_not_that_it_visits() -> None:
     first, second = owner(), owner("second@example.org")

@@ -1,8 +1,11 @@
 """The subscription endpoints: JSON for signed-in administrators with a CSRF token, words for everybody else."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,11 +18,12 @@ from feedback_push.auth import sessions
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db
-from feedback_push.push import keys, views
+from feedback_push.push import delivery, keys, views
 from feedback_push.push.models import DeviceState, Subscription
 from tests.conftest import KEYS
 from tests.push.devices import owner
 from tests.push.malformed import DEEP, GOOD, SUBSCRIPTIONS, UNREADABLE
+from tests.push.notes import announce
 from tests.visits import Visitor
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0"
@@ -308,3 +312,62 @@ def test_nobody_waits_for_a_body_that_arrives_slowly(admin: Administrator, addre
     assert admin.post(address, **sent).status_code in (200, 204)
     assert waits
     assert not any(waits)
+
+
+def test_an_address_that_the_browser_has_lost_is_refused_in_words_whatever_is_allowed(settings: Settings) -> None:
+    app = create_app(replace(settings, push_allowed_hosts=("*.invalid", "permanently-removed.invalid")))
+    with app.app_context():
+        refused = Administrator.of(app, owner()).subscribe("https://permanently-removed.invalid/fcm/send/abc")
+        assert refused.status_code == 422
+        assert "The browser has lost this subscription for good." in _error(refused)
+        assert _devices() == []
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_a_windows_address_keeps_its_token_to_the_byte(app: Flask, watched_service: "RawService") -> None:
+    tokens = ["BQY%2bz%2Fq%3d%3D", "BQY%2Bz%2fq%3D%3d", "a+b/c=d==", "%41%7e~!$'()*,;:@&x=%25%20?", "a%2525&token=b"]
+    endpoints = [f"{watched_service.url}/w/?token={token}" for token in tokens]
+    admin = Administrator.of(app, owner())
+    for endpoint in [*endpoints, *endpoints]:
+        assert admin.subscribe(endpoint).status_code == 200
+    assert [device.endpoint for device in _devices()] == endpoints
+    announce()
+    delivery.run()
+    assert sorted(watched_service.lines) == sorted(f"POST /w/?token={token} HTTP/1.1" for token in tokens)
+    assert admin.unsubscribe(endpoints[0]).status_code == 200
+    assert [device.endpoint for device in _devices()] == endpoints[1:]
+
+
+class RawService:
+    """A push service that takes every push and remembers its request line as it stood there."""
+
+    def __init__(self) -> None:
+        lines = self.lines = list[str]()
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                lines.append(self.requestline)
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(201)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that it has
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def watched_service() -> Iterator[RawService]:
+    service = RawService()
+    with service.server as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield service
+        server.shutdown()
+        thread.join()

@@ -148,8 +148,21 @@ def test_a_port_that_is_taken_is_said_once_and_nothing_stays(own: Launchers) -> 
         run = own.start()
     assert run.process.returncode == 1
     assert run.printed.count(f"Cannot serve at 127.0.0.1, port {own.port}: another program has taken it.") == 1
+    assert not ACCOUNT.search(run.printed)
     assert "Traceback" not in run.printed
+    assert list(own.instance.glob("*.sqlite")) == []
     assert own.left_over() == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows a process's environment")
+def test_what_names_the_first_administrator_is_not_in_the_environment_of_what_serves(own: Launchers) -> None:
+    run = own.start(ADMIN_EMAIL="ada@example.org", ADMIN_PASSWORD="correct horse battery")
+    assert can_sign_in(run, "ada@example.org", "correct horse battery")
+    environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in run.family()[1:]]
+    assert len(environments) >= 3  # web server, worker and broker
+    # The broker writes its title over its own.
+    assert sum(str(own.instance).encode() in environment for environment in environments) >= len(environments) - 1
+    assert not [environment for environment in environments if b"ADMIN_" in environment or b"correct" in environment]
 
 
 def test_bad_settings_are_named_in_one_message(own: Launchers) -> None:

@@ -1,0 +1,32 @@
+"""Spell one Redis server as redis-py, Limits and Celery each want it, certificates always being verified."""
+
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+
+def for_client(url: str) -> str:
+    """Return the address for redis-py, which verifies certificates unless it is told otherwise."""
+    return _without_cert_reqs(url)
+
+
+def for_limits(url: str) -> str:
+    """Return the address for the storage of Limits."""
+    return for_client(url).replace("unix://", "redis+unix://", 1) if url.startswith("unix:") else for_client(url)
+
+
+def for_celery(url: str) -> str:
+    """Return the address for Celery and kombu, which verify certificates only when they are told to."""
+    parts = urlsplit(_without_cert_reqs(url))
+    if parts.scheme == "unix":
+        database = dict(parse_qsl(parts.query)).get("db", "0")
+        return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
+    if parts.scheme == "rediss":
+        return parts._replace(query="&".join(filter(None, [parts.query, "ssl_cert_reqs=required"]))).geturl()
+    return url
+
+
+def _without_cert_reqs(url: str) -> str:
+    parts = urlsplit(url)
+    if "ssl_cert_reqs" not in parts.query:
+        return url
+    kept = [(name, value) for name, value in parse_qsl(parts.query) if name != "ssl_cert_reqs"]
+    return parts._replace(query=urlencode(kept)).geturl()

@@ -1,0 +1,31 @@
+"""`/.well-known/security.txt` (RFC 9116): whom to tell of a vulnerability, where the operator has said so."""
+
+from datetime import timedelta
+
+from flask import Blueprint, Response, abort, current_app
+from flask.typing import ResponseReturnValue
+
+from feedback_push.config import Settings
+from feedback_push.database import utcnow
+from feedback_push.language import LANGUAGES
+
+blueprint = Blueprint("security_txt", __name__)
+_PATH = "/.well-known/security.txt"
+_USABLE_FOR = timedelta(days=180)  # the RFC recommends less than a year; it is renewed with every answer
+
+
+@blueprint.get(_PATH)
+def show() -> ResponseReturnValue:
+    """Answer with the contacts in SECURITY_CONTACT; 404 where there is none."""
+    settings: Settings = current_app.extensions["settings"]
+    if not settings.security_contact:
+        abort(404)
+    expires = utcnow() + _USABLE_FOR
+    lines = [
+        *(f"Contact: {contact}" for contact in settings.security_contact),
+        *([f"Policy: {settings.security_policy}"] if settings.security_policy else []),
+        f"Expires: {expires:%Y-%m-%d}T00:00:00Z",
+        f"Preferred-Languages: {', '.join(LANGUAGES)}",
+        f"Canonical: {settings.site_url}{_PATH}",
+    ]
+    return Response("".join(f"{line}\n" for line in lines), mimetype="text/plain")
