@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select, text, update
 
 from benchmarks import devices
 from benchmarks.stage import Stage
+from feedback_push import search_text
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push.models import DeviceState, OutboxEntry, Subscription
@@ -19,9 +20,9 @@ from feedback_push.push.models import DeviceState, OutboxEntry, Subscription
 _AT_ONCE = 5_000
 _MESSAGES_AT_ONCE = 20_000
 _MESSAGES = """
-    INSERT INTO feedback_message (content, submitter_name, submitter_email, created_at)
+    INSERT INTO feedback_message (content, submitter_name, submitter_email, created_at, search_text)
     WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)
-    SELECT 'Message ' || n || :content, 'Ada Lovelace', 'ada@example.org', :now FROM numbers
+    SELECT 'Message ' || n || :content, 'Ada Lovelace', 'ada@example.org', :now, :searched || ' ' || n FROM numbers
 """
 _numbers = count()
 
@@ -88,7 +89,9 @@ def retire_devices() -> None:
 
 def add_messages(number: int) -> None:
     """Add unread messages, so many at once as no statement timeout forbids."""
-    values = {"content": " of many. " + devices.NOTE.body * 3, "now": utcnow()}
+    content = " of many. " + devices.NOTE.body * 3
+    searched = search_text.of("Ada Lovelace", "ada@example.org", "Message", content)
+    values = {"content": content, "searched": searched, "now": utcnow()}
     for done in range(0, number, _MESSAGES_AT_ONCE):
         db.session.execute(text(_MESSAGES), values | {"count": min(_MESSAGES_AT_ONCE, number - done)})
         db.session.commit()

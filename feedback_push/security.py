@@ -22,6 +22,7 @@ _LARGEST_BODY = 64 * 1024  # of a request to a view that does not say otherwise
 _KEPT_IN_URLS = "!$&'()*+,/:;=?@%"  # by quote; what is percent-encoded stays so
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _USUAL_PORTS = {"http": 8000, "https": 443}  # over plain http that of `make run`
+_LONGEST_TARGET = 2048  # characters
 _YEAR = 365 * 86400
 # Nothing at all, and then what our pages need. Scripts need the nonce of their page, wherever they come from.
 _CONTENT_SECURITY_POLICY = {
@@ -167,8 +168,8 @@ def private(response: Response) -> Response:
 
 
 def path_within_site(target: str | None) -> str | None:
-    """A redirect target given by the browser, or None where it could leave the site."""
-    if not target or not target.startswith("/") or target.startswith("//"):
+    """A redirect target given by the browser, or None where it is too long or could leave the site."""
+    if not target or len(target) > _LONGEST_TARGET or not target.startswith("/") or target.startswith("//"):
         return None
     return None if "\\" in target or any(ord(char) < 33 for char in target) else target
 

@@ -27,6 +27,8 @@ LAYERS = [
         "csrf",
         "counters",
         "disk",
+        "search_text",
+        "header_limits",
         "extensions",
         "celery",
         "security",

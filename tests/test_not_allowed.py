@@ -163,6 +163,10 @@ def filled(place: Place, form: dict[str, str] | None) -> dict[str, str] | None:
 
 @pytest.fixture
 def place(app: Flask, staff: User) -> Place:
+    return place_of(app, staff)
+
+
+def place_of(app: Flask, staff: User) -> Place:
     message = receive(content=f"{MARK} content", submitter_name="Ada")
     phone = device(staff, endpoint=f"https://fcm.googleapis.com/fcm/send/{MARK}")
     sent = delivery(message, phone, state=DeliveryState.ACCEPTED, accepted_at=utcnow())

@@ -5,12 +5,26 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask_wtf import FlaskForm
 from hypothesis import given
 from hypothesis import strategies as st
+from wtforms import Field, Form, PasswordField, SelectMultipleField, StringField
+from wtforms.validators import Length
 
 from feedback_push.typed_text import TypedForm, is_blank, storable, trimmed
 from tests.visits import Visitor
+
+SEEN: list[str] = []
+
+
+def seen(_form: Form, field: Field) -> None:
+    SEEN.extend(field.data if isinstance(field.data, list) else [field.data or ""])
+
+
+def seen_by_filter(value: str | None) -> str | None:
+    SEEN.append(value or "")
+    return value
 
 
 def forms(parent: Any = FlaskForm) -> Iterator[Any]:
@@ -91,3 +105,43 @@ def test_values_of_json_and_uploaded_files_are_not_typed(client: Visitor, body: 
     answer = client.post("/feedback/", headers={"X-CSRFToken": token, "Referer": client.site}, **body)
     assert answer.status_code == 422
     assert "Please write a message." in answer.text
+
+
+class Small(TypedForm):
+    """A form whose fields say in three ways how much they take."""
+
+    text = StringField(validators=[Length(max=5, message="At most %(max)d."), seen], filters=[seen_by_filter, storable])
+    plain = StringField(validators=[seen], filters=[seen_by_filter])
+    secret = PasswordField(validators=[Length(max=5), seen], filters=[seen_by_filter])
+    many = SelectMultipleField(validators=[seen], validate_choice=False)
+
+
+def filled_in(app: Flask, **typed: str | list[str]) -> Small:
+    with app.test_request_context("/feedback/", method="POST", data=typed):
+        form = Small(meta={"csrf": False})
+        before = form.errors
+        form.validate()
+        assert form.errors == before
+        return form
+
+
+def test_what_is_too_long_is_cut_before_anything_looks_at_it_and_the_page_says_so(app: Flask) -> None:
+    SEEN.clear()
+    cut = "Only the beginning is shown here; go back to see the whole text."
+    form = filled_in(app, text="x" * 6, plain="y" * 1001, secret="z" * 6, many=["m" * 101])
+    assert form.errors == {
+        "text": [f"At most 5. {cut}"],
+        "plain": [f"Please use at most 1000 characters. {cut}"],
+        "secret": ["Please use at most 5 characters."],
+        "many": [f"Please use at most 100 characters. {cut}"],
+    }
+    assert (form.text.data, form.plain.data, form.secret.data) == ("x" * 5, "y" * 1000, "z" * 5)
+    assert max(map(len, SEEN)) == 1000
+
+
+def test_what_fits_is_left_as_it_is_and_a_line_end_is_one_character(app: Flask) -> None:
+    SEEN.clear()
+    form = filled_in(app, text="\r\n" * 5, plain="é\r\n" * 500, many=[str(number) for number in range(80)])
+    assert form.errors == {}
+    assert (form.text.data, form.plain.data) == ("\n" * 5, "é\r\n" * 500)
+    assert form.many.data == [str(number) for number in range(50)]

@@ -16,6 +16,7 @@ from feedback_push.push import deliveries, keys, outbox, preferences, second_tho
 from feedback_push.push.models import Subscription
 
 LONGEST_NAME = 100
+_LONGEST_TYPED = 1_000  # with the spaces that are left out
 
 
 @blueprint.get("/devices", endpoint="devices")
@@ -55,7 +56,7 @@ def test_device(device_id: int) -> ResponseReturnValue:
 def rename_device(device_id: int) -> ResponseReturnValue:
     """Give one of the caller's browsers another name; without a new name it keeps the one it has."""
     device = _own(device_id)
-    name = " ".join((typed_text.storable(request.form["name"]) or "").split())[:LONGEST_NAME]
+    name = " ".join((typed_text.storable(request.form["name"][:_LONGEST_TYPED]) or "").split())[:LONGEST_NAME]
     if not typed_text.is_blank(name) and name not in (device.name, browser_name.in_words(device.name)):
         before, device.name = device.name, name
         audit.note(AuditEvent.DEVICE_RENAMED, current_user, before=before, device=device.name)

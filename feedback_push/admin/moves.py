@@ -15,6 +15,7 @@ from feedback_push.feedback.moving import Move
 from feedback_push.push import outbox
 
 _MOST_UNDONE = 200  # messages; four full pages of a list
+_MOST_MOVED = 1_000  # messages; a page has 50
 # What ends with messages removed for good, tomorrow or in a month, and what keeps them from that.
 _NOTED = {
     Move.DELETE: AuditEvent.MESSAGES_DELETED,
@@ -28,7 +29,7 @@ def move_messages() -> ResponseReturnValue:
     """Do with the messages `id` what `move` says, and go on to `next`, or back to the list."""
     how = request.form.get("move", type=Move) or abort(400)
     session_id = sessions.hold(current_user)
-    moved = moving.move(how, request.form.getlist("id", type=shown.message_id))
+    moved = moving.move(how, request.form.getlist("id", type=shown.message_id)[:_MOST_MOVED])
     undoable = 0 < moved.count <= _MOST_UNDONE
     undo_id = undo.keep(moved.before, session_id) if undoable and session_id is not None else None
     if how in _NOTED:

@@ -11,6 +11,7 @@ from feedback_push.feedback.lists import Filter
 from feedback_push.feedback.models import LISTS
 
 LONGEST_SEARCH = 200
+_LONGEST_TYPED = 1_000  # with spaces around it
 _YEARS = range(1970, 9000)  # which every time zone can convert
 
 
@@ -41,7 +42,7 @@ class Shown:
 def asked_for() -> Shown:
     """What the address of this request asks for; days are those of the reader's time zone."""
     name = request.args.get("list", "")
-    words = (typed_text.storable(request.args.get("q", "")) or "").strip()[:LONGEST_SEARCH]
+    words = (typed_text.storable(request.args.get("q", "")[:_LONGEST_TYPED]) or "").strip()[:LONGEST_SEARCH]
     first, last = (request.args.get(key, type=_day) for key in ("from", "until"))
     chosen = Filter(
         list=name if name in LISTS else "inbox",

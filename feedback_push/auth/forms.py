@@ -9,7 +9,7 @@ from feedback_push.auth.password_rules import LONGEST
 from feedback_push.typed_text import TypedForm
 
 LONGEST_EMAIL = 320
-_TOO_LONG = _("That is too long.")
+_TOO_LONG = _("Please use at most %(max)d characters.")
 _PASSWORD = [InputRequired(_("Please give your password.")), Length(max=LONGEST, message=_TOO_LONG)]
 
 

@@ -4,9 +4,10 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Date, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, Date, ForeignKey, Index, String, Text, event, inspect
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from feedback_push import search_text
 from feedback_push.auth.models import Session, User
 from feedback_push.database import NO_ID_TWICE, Base, Id, partial_index, utcnow
 from feedback_push.push.models import OutboxEntry
@@ -29,6 +30,8 @@ LISTS = {
     "archived": "deleted_at IS NULL AND state = 'archived'",
     "spam": "deleted_at IS NULL AND state = 'spam'",
 }
+_LONGEST_EMAIL = 320
+_SEARCHED = ("submitter_name", "submitter_email", "content")
 # SQLite looks again at what the condition names, and would have to read past every text to find it.
 _IN_INDEX = ("id", "state", "deleted_at")
 _MORE_IN_INDEX = {"spam": ("size",)}  # which is added up with every sweep
@@ -36,7 +39,7 @@ _MORE_IN_INDEX = {"spam": ("size",)}  # which is added up with every sweep
 
 def person_of(email: str) -> str | None:
     """The one spelling of an e-mail address under which its owner's messages are found."""
-    return email.strip().casefold()[:320] or None
+    return email.strip()[:_LONGEST_EMAIL].casefold()[:_LONGEST_EMAIL] or None
 
 
 def _person_of_row(row: Any) -> str | None:
@@ -45,6 +48,11 @@ def _person_of_row(row: Any) -> str | None:
 
 def _size_of_row(row: Any) -> int:
     return len(row.get_current_parameters()["content"].encode())
+
+
+def _search_text_of_row(row: Any) -> str:
+    values = row.get_current_parameters()
+    return search_text.of(*(values[name] for name in _SEARCHED))
 
 
 class Message(Base):
@@ -58,8 +66,8 @@ class Message(Base):
     id: Mapped[Id]
     content: Mapped[str] = mapped_column(Text)
     submitter_name: Mapped[str] = mapped_column(String(200))
-    submitter_email: Mapped[str] = mapped_column(String(320))
-    person: Mapped[str | None] = mapped_column(String(320), default=_person_of_row)
+    submitter_email: Mapped[str] = mapped_column(String(_LONGEST_EMAIL))
+    person: Mapped[str | None] = mapped_column(String(_LONGEST_EMAIL), default=_person_of_row)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     read_at: Mapped[datetime | None]
     state: Mapped[MessageState] = mapped_column(
@@ -70,6 +78,9 @@ class Message(Base):
     size: Mapped[int] = mapped_column(default=_size_of_row, server_default="0")  # of the content, in bytes of UTF-8
     user_id: Mapped[int | None] = mapped_column(ForeignKey("auth_user.id", ondelete="SET NULL"), index=True)
     outbox_id: Mapped[int | None] = mapped_column(ForeignKey("push_outbox.id", ondelete="SET NULL"), index=True)
+
+    # What searching looks through. A new message and a changed object set it; a bulk UPDATE would have to do so itself.
+    search_text: Mapped[str] = mapped_column(Text, default=_search_text_of_row, server_default="", deferred=True)
 
     user: Mapped[User | None] = relationship()
     outbox_entry: Mapped[OutboxEntry | None] = relationship()
@@ -84,6 +95,13 @@ class Message(Base):
         partial_index("ix_feedback_message_person", "person", "id", where="person IS NOT NULL"),
         NO_ID_TWICE,
     )
+
+
+@event.listens_for(Message, "before_update")
+def _follow_changes(_mapper: object, _connection: object, message: Message) -> None:
+    state = inspect(message)
+    if any(state.attrs[name].history.has_changes() for name in _SEARCHED):
+        message.search_text = search_text.of(*(getattr(message, name) for name in _SEARCHED))
 
 
 class DailyCount(Base):

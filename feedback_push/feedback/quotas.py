@@ -1,6 +1,6 @@
 """Quotas: how much one network and the whole site may post, counted apart for what is proven and what is not.
 
-All windows slide. A message counts with what it takes on the disk, in kB. Large messages have a pool of their own
+All windows slide. A message counts with the kB of its text and two more. Large messages have a pool of their own
 inside the whole, so that short ones still arrive when it is empty.
 """
 

@@ -10,6 +10,8 @@ from flask_babel import lazy_gettext as _
 
 from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
 
+_LONGEST_KEY = 200  # characters; the longest has 88
+
 
 class SubscriptionRefused(ValueError):
     """What the browser sent is no usable subscription; the text says why."""
@@ -41,7 +43,7 @@ class BrowserSubscription:
 def key_of(data: object, live: Container[str]) -> str | None:
     """The VAPID key that a browser says it has subscribed with, if it says so; SubscriptionRefused if it has ended."""
     key = data.get("applicationServerKey") if isinstance(data, dict) else None
-    if key is not None and not (isinstance(key, str) and key in live):
+    if key is not None and not (isinstance(key, str) and len(key) <= _LONGEST_KEY and key in live):
         raise SubscriptionRefused(_("This browser subscribed with a key that has ended. Please load the page again."))
     return key
 
@@ -69,7 +71,7 @@ def _secret(value: object) -> str:
 
 
 def _decode(value: object, name: str) -> bytes:
-    if not isinstance(value, str) or not value or len(value) > 200:
+    if not isinstance(value, str) or not value or len(value) > _LONGEST_KEY:
         raise SubscriptionRefused(f"{name} is missing or malformed.")
     try:
         text = value.rstrip("=")

@@ -11,7 +11,7 @@ from feedback_push.database import db, utcnow
 from feedback_push.extensions import csrf, limiter
 from feedback_push.push import browser_subscription, keys, receipts, subscriptions
 from feedback_push.push.browser_subscription import BrowserSubscription, SubscriptionRefused
-from feedback_push.push.endpoints import EndpointPolicy
+from feedback_push.push.endpoints import LONGEST_ENDPOINT, EndpointPolicy
 from feedback_push.push.receipts import Event
 
 LARGEST_BODY = 8192  # bytes; a subscription has about 500
@@ -69,7 +69,7 @@ def unsubscribe() -> ResponseReturnValue:
     """Forget this browser, if it is the caller's."""
     data = _body()
     endpoint = data.get("endpoint") if isinstance(data, dict) else None
-    if not isinstance(endpoint, str) or not endpoint or not (endpoint.isascii() and endpoint.isprintable()):
+    if not isinstance(endpoint, str) or not 0 < len(endpoint) <= LONGEST_ENDPOINT or not _is_plain(endpoint):
         return jsonify(error="The endpoint is missing or malformed."), 422
     subscriptions.remove(endpoint, user=current_user)
     db.session.commit()
@@ -92,6 +92,10 @@ def receipt() -> ResponseReturnValue:
                 db.session.commit()
             return "", 204
     return jsonify(error="Expected a token and what happened."), 422
+
+
+def _is_plain(endpoint: str) -> bool:
+    return endpoint.isascii() and endpoint.isprintable()
 
 
 def _body() -> object:

@@ -1,1 +1,1 @@
-"""Attacks as bounded programs on loopback, each printing what a visitor experienced."""
+"""Attacks on a real site, each with what visitors notice of it."""

@@ -184,11 +184,13 @@ def test_an_account_is_not_erased_with_the_messages_and_the_command_says_so(any_
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_is_erased_stands_nowhere_in_the_file(any_app: Flask, tmp_path: Path) -> None:
-    receive(content="unforgettable " * 2000, submitter_name="Unforgettable", submitter_email=ADA)
-    assert b"unforgettable unforgettable" in everything_in(tmp_path)
+    receive(content="unforgettable " * 2000 + "for good", submitter_name="Unforgettable", submitter_email=ADA)
+    for repeated in (b"unforgettable unforgettable", b"ada example org for good"):
+        assert repeated in everything_in(tmp_path)
     succeeds(any_app, "person", "erase", ADA, "--yes")
     # Not even in parts; the index for searching alone knows the single word until it tidies up.
     assert b"unforgettable unforgettable" not in everything_in(tmp_path)
+    assert b"ada example org" not in everything_in(tmp_path)  # as the text for searching has it
     assert ADA.encode() not in everything_in(tmp_path)
 
 

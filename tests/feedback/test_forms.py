@@ -8,6 +8,7 @@ from werkzeug.datastructures import ImmutableMultiDict
 
 from feedback_push.feedback.forms import LONGEST_CONTENT, FeedbackForm
 
+CUT = "Only the beginning is shown here; go back to see the whole text."
 FAMILY = "👩‍👩‍👧‍👦"
 
 
@@ -58,11 +59,11 @@ def test_what_people_write_is_taken(fill: Any, typed: dict[str, str]) -> None:
         ({"content": "\u200b\u3164\u2800\ufe0f\n"}, {"content": ["Please write a message."]}),
         ({"submitter_name": "\u202e\u115f"}, {"submitter_name": ["Please give your name."]}),
         ({"content": "\0\ud800"}, {"content": ["Please write a message."]}),
-        ({"content": "x" * (LONGEST_CONTENT + 1)}, {"content": ["Please use at most 200000 characters."]}),
+        ({"content": "x" * (LONGEST_CONTENT + 1)}, {"content": [f"Please use at most 200000 characters. {CUT}"]}),
         ({"submitter_name": ""}, {"submitter_name": ["Please give your name."]}),
         ({"submitter_name": "   "}, {"submitter_name": ["Please give your name."]}),
-        ({"submitter_name": "x" * 201}, {"submitter_name": ["Please use at most 200 characters."]}),
-        ({"submitter_name": "👩" * 201}, {"submitter_name": ["Please use at most 200 characters."]}),
+        ({"submitter_name": "x" * 201}, {"submitter_name": [f"Please use at most 200 characters. {CUT}"]}),
+        ({"submitter_name": "👩" * 201}, {"submitter_name": [f"Please use at most 200 characters. {CUT}"]}),
         ({"submitter_email": "ada"}, {"submitter_email": ["This does not look like an e-mail address."]}),
         ({"submitter_email": "a@b@c"}, {"submitter_email": ["This does not look like an e-mail address."]}),
     ],

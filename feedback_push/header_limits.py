@@ -1,0 +1,61 @@
+"""Bound what a request says before its body: its address, header lines and cookies, before anything parses them.
+
+What only describes a browser or the way of a request is cut, because nobody may be refused for it. All else is refused
+where it is too long.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Flask, request
+from werkzeug.exceptions import RequestHeaderFieldsTooLarge, RequestURITooLarge
+
+LONGEST_PATH = 2_048  # characters, each of which is a byte here (PEP 3333)
+LONGEST_QUERY = 8_192
+LONGEST_COOKIES = 16_384
+LONGEST_LINE = 8_192
+# The beginning of these says enough.
+_CUT = {"HTTP_USER_AGENT": 512, "HTTP_ACCEPT": 1_024, "HTTP_ACCEPT_LANGUAGE": 512}
+# Of these the end was written by the proxies that are believed.
+_CUT_AT_THE_BEGINNING = {"HTTP_X_FORWARDED_FOR": 2_048, "HTTP_X_FORWARDED_HOST": 2_048, "HTTP_X_FORWARDED_PROTO": 2_048}
+_REFUSED = "feedback_push.refused"  # in the environment of a request: the error to answer it with
+
+_Environment = dict[str, Any]
+_Application = Callable[[_Environment, Any], Iterable[bytes]]
+
+
+def init_app(app: Flask) -> None:
+    """Bound every request, outside of whatever else wraps the application."""
+    application = app.wsgi_app
+
+    def bounded(environ: _Environment, start_response: Any) -> Iterable[bytes]:
+        _bound(environ)
+        return application(environ, start_response)
+
+    app.wsgi_app = bounded  # type: ignore[method-assign]
+    app.before_request(_refuse)
+
+
+def _refuse() -> None:
+    if error := request.environ.get(_REFUSED):
+        raise error
+
+
+def _bound(environment: _Environment) -> None:
+    for name, most in _CUT.items():
+        if name in environment:
+            environment[name] = environment[name][:most]
+    for name, most in _CUT_AT_THE_BEGINNING.items():
+        if name in environment:
+            environment[name] = environment[name][-most:]
+    if len(environment.get("PATH_INFO", "")) > LONGEST_PATH or len(environment.get("QUERY_STRING", "")) > LONGEST_QUERY:
+        environment |= {"PATH_INFO": "/", "QUERY_STRING": "", _REFUSED: RequestURITooLarge()}
+    for name in [name for name, value in environment.items() if _is_too_long(name, value)]:
+        environment[name] = ""
+        environment[_REFUSED] = RequestHeaderFieldsTooLarge()
+
+
+def _is_too_long(name: str, value: Any) -> bool:
+    if not name.startswith("HTTP_") and name != "CONTENT_TYPE":
+        return False
+    return len(value) > (LONGEST_COOKIES if name == "HTTP_COOKIE" else LONGEST_LINE)

@@ -1,0 +1,90 @@
+"""Fold text for searching, so that spellings that a reader takes for the same word are the same text.
+
+The folding is Unicode's NFKC_Casefold (UAX #15, UAX #44) without accents. All of it takes time in proportion to the
+text: `unicodedata.normalize` is quadratic in a run of combining marks, so no long run may reach it.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+
+import regex
+
+LONGEST_SOURCE = 50_000  # characters of a message that can be searched for
+_LONGEST_FOLDED = 60_000  # characters, because compatibility forms unfold into up to 18
+_LONGEST_WORD = 100  # characters; a longer word is known by its beginning
+_LONGEST_QUERY = 1_000
+_MOST_WORDS = 10
+_MOST_PAIRS = 20  # that the index is asked for; the condition on the whole phrase decides
+
+# The marks of Latin, Greek and Cyrillic. Those of other scripts are vowels and signs that tell words apart.
+_ACCENTS = r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u2de0-\u2dff\ua66f-\ua67d\ufe20-\ufe2f"
+# Soft hyphens, joiners, bidi controls, variation selectors: NFKC_Casefold drops them, too.
+_IGNORED = regex.compile(rf"[\p{{Default_Ignorable_Code_Point}}{_ACCENTS}]+")
+_ACCENT = regex.compile(f"[{_ACCENTS}]+")
+# At most 30 marks follow a letter, as in UAX #15's Stream-Safe Text Format. The two halfwidth signs become marks.
+_TOO_MANY_MARKS = regex.compile(r"(?<=[\p{M}\uff9e\uff9f]{30})[\p{M}\uff9e\uff9f]+")
+# Letters that Unicode does not decompose, but DUCET (UTS #10) sorts as variants of these. Turkish dotless and dotted i
+# are both found by i, because nobody can tell which language a word is in.
+_VARIANTS = str.maketrans({"\u0131": "i", "\u0237": "j", "ł": "l", "ø": "o", "đ": "d", "ħ": "h", "æ": "ae", "œ": "oe"})
+
+_UNSPACED = r"\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}"
+_LETTER = rf"[[\p{{L}}\p{{N}}\p{{Co}}]--[{_UNSPACED}]]"
+_UNSPACED_LETTER = rf"[[\p{{L}}\p{{N}}]&&[{_UNSPACED}]]"
+_PART = regex.compile(
+    rf"(?V1)(?P<run>{_UNSPACED_LETTER}[{_UNSPACED_LETTER}\p{{M}}]*)|(?P<word>{_LETTER}[{_LETTER}\p{{M}}]*)"
+)
+
+
+@dataclass(frozen=True)
+class Query:
+    """The terms to look for: texts that begin with the prefixes, whole terms, and phrases that stand in the text."""
+
+    prefixes: tuple[str, ...]
+    terms: tuple[str, ...]
+    phrases: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.prefixes or self.terms)
+
+
+def of(*texts: str) -> str:
+    """Return the terms of the texts, each separated by one space; at most 180,000 characters.
+
+    A script that puts spaces between words gives its words. A run of a script that does not (Han, Kana, Thai, Lao,
+    Khmer, Myanmar) gives every pair of neighbouring characters and the last one alone: `abc` is `ab bc c`. So the
+    beginning of a term finds any single character.
+    """
+    folded = fold(" ".join(texts)[:LONGEST_SOURCE])
+    parts = (_pairs(part) if run else part[:_LONGEST_WORD] for part, run in _parts(folded))
+    return " ".join(dict.fromkeys(parts))
+
+
+def query(typed: str) -> Query:
+    """Return the terms to look for, those of the first ten words typed."""
+    prefixes, terms, phrases = [], [], []
+    for part, run in _parts(fold(typed[:_LONGEST_QUERY]))[:_MOST_WORDS]:
+        if not run or len(part) == 1:
+            prefixes.append(part[:_LONGEST_WORD])
+            continue
+        pairs = [part[at : at + 2] for at in range(len(part) - 1)]
+        terms += pairs[:_MOST_PAIRS]
+        phrases += [" ".join(pairs)] if len(pairs) > 1 else []
+    return Query(tuple(prefixes), tuple(terms), tuple(phrases))
+
+
+def fold(text: str) -> str:
+    """Return one spelling for all that differ in case, accents, width or invisible characters only."""
+    if text.isascii():
+        return text.lower()[:_LONGEST_FOLDED]
+    few_marks = _TOO_MANY_MARKS.sub("", _IGNORED.sub("", text))
+    plain = _ACCENT.sub("", unicodedata.normalize("NFKD", few_marks)[:_LONGEST_FOLDED])
+    return unicodedata.normalize("NFC", plain.casefold().translate(_VARIANTS))[:_LONGEST_FOLDED]
+
+
+def _parts(folded: str) -> list[tuple[str, bool]]:
+    """Return the words and runs in their order, with True for a run."""
+    return [(found.group(), found.lastgroup == "run") for found in _PART.finditer(folded)]
+
+
+def _pairs(run: str) -> str:
+    return " ".join([*(run[at : at + 2] for at in range(len(run) - 1)), run[-1]])

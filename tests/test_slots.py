@@ -1,0 +1,66 @@
+"""Whatever text stands in whatever place of a request: the answer is in words, no failure of ours, and bounded.
+
+How long an answer takes is measured by tests/drills/test_text.py.
+"""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from feedback_push.auth.models import User
+from feedback_push.database import db
+from tests import slots
+from tests.conftest import make_user
+from tests.slots import PLAIN, TEXTS, Slot
+from tests.test_not_allowed import Caller, place_of, signed_in
+
+_TIMES = 5  # as many bytes as an apostrophe in a page
+_SHORT = 90  # characters, which every field takes, so that its validators see them
+_PERCENT = 9  # as many bytes as a character in an address
+
+
+class Site:
+    """A site with somebody who is signed in, and a stranger."""
+
+    def __init__(self, app: Flask, user: User) -> None:
+        known = {name: [value] for name, value in place_of(app, user).ids.items()}
+        self.staff, self.stranger = signed_in(app, user.email), Caller(app)
+        self._tokens = {caller: caller.token() for caller in (self.staff, self.stranger)}
+        every = slots.of(lambda address: self._who(address).read(address), known)
+        self.slots = [slot for slot in every if slot.path != "/readyz"]  # which waits for the workers' answers
+
+    def answer(self, slot: Slot, text: str) -> Any:
+        """Send the text there."""
+        caller = self._who(slot.path)
+        asked = slot.request(text)
+        headers = {"Referer": caller.site, "X-CSRFToken": self._tokens[caller], **asked.pop("headers")}
+        if slot.where == "cookie":  # in place of the caller's own
+            caller = Caller(caller.application, caller.application.response_class, use_cookies=False)
+        return caller.open(asked.pop("path"), headers=headers, **asked)
+
+    def _who(self, path: str) -> Caller:
+        return self.stranger if path == "/login" else self.staff  # who is signed in sees no sign-in form
+
+
+@pytest.mark.timeout(300)
+def test_no_text_breaks_any_request(any_app: Flask) -> None:
+    site = Site(any_app, make_user("staff@example.org"))
+    assert {slot.where for slot in site.slots} == {"form", "json", "query", "header", "cookie", "path"}
+    if db.engine.dialect.name == "postgresql":  # which does not store all that SQLite does
+        site.slots = [slot for slot in site.slots if slot.path == "/feedback/" and slot.where == "form"]
+    for slot in site.slots:
+        usual = site.answer(slot, slot.text(PLAIN))
+        for name, unit in TEXTS.items():
+            short = site.answer(slot, unit * (_SHORT // len(unit)))
+            answer = site.answer(slot, slot.text(unit))
+            assert max(answer.status_code, short.status_code) < 500, (str(slot), name)
+            assert len(answer.data) <= len(usual.data) + _most_more(slot), (str(slot), name)
+    assert site.staff.get("/admin/").status_code == 200  # nothing has ended the session meanwhile
+
+
+def _most_more(slot: Slot) -> int:
+    """Return how many bytes an answer may have more than the one to plain text: what is accepted comes back once."""
+    if slot.where == "query":
+        return 200 * _PERCENT * 50  # the search is part of each link of a list
+    return _TIMES * (200_000 if slot.name == "content" else 1_000)
