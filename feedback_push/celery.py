@@ -51,13 +51,26 @@ class _RecoverableChannel(redis.Channel):
 
 
 class RecoverableTransport(redis.Transport):
-    """Survives a broker that restarts while a task is under way.
+    """Survives a broker that restarts while a task is under way, and one that takes no writes.
 
     kombu 5.7 then wants to give the task's message back on the connection that it has closed; it forgives every
     connection error, but the worker dies of the AttributeError that it gets instead.
+
+    A broker that is full, or whose disk or replicas fail, answers but takes no writes. It counts as one that cannot be
+    reached, so that a worker asks again after a while, instead of at once and for ever.
     """
 
     Channel = _RecoverableChannel
+
+    def establish_connection(self) -> Any:
+        """Connect, and see whether the broker takes writes."""
+        connection = super().establish_connection()
+        try:
+            self._avail_channels[-1].client.set("writable", 1, ex=10)  # type: ignore[attr-defined]
+        except Exception:
+            self.close_connection(connection)  # type: ignore[arg-type]
+            raise
+        return connection
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:
@@ -72,6 +85,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "task_time_limit": 60,  # below the visibility timeout, or a slow task would be started again
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,  # or a worker ends when its broker is full
         "worker_hijack_root_logger": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_transport_options": {

@@ -62,11 +62,13 @@ class Settings:
     form_defence: bool = True
     notification_shows: str = "all"
     notification_burst: Burst = USUAL_BURST
+    notification_daily_limit: int = 500  # that the messages from one network may cause
     quiet_hours: QuietHours | None = None
     retain_messages_days: int = 0  # 0: for ever
     retain_spam_days: int = 30
     retain_deliveries_days: int = 90
     retain_audit_days: int = 365
+    min_free_disk_mb: int = 256  # below it large messages are refused; 0: never
     time_zone: str = "UTC"
     site_name: str = "Feedback Push"
     site_logo: str = ""  # empty: our own
@@ -213,11 +215,13 @@ def _read(env: Env) -> Settings:
         notification_shows=env.str("NOTIFICATION_SHOWS", "all", validate=validate.OneOf(notification_rules.SHOWS)),
         # What is without defence is a test or under load, which counts every notification.
         notification_burst=env.burst("NOTIFICATION_BURST", "0" if form_defence is False else str(USUAL_BURST)),
+        notification_daily_limit=env.int("NOTIFICATION_DAILY_LIMIT", 500, validate=validate.Range(1, 1_000_000)),
         quiet_hours=env.quiet_hours("QUIET_HOURS", ""),
         retain_messages_days=env.int("RETAIN_MESSAGES_DAYS", 0, validate=_DAYS),
         retain_spam_days=env.int("RETAIN_SPAM_DAYS", 30, validate=_DAYS),
         retain_deliveries_days=env.int("RETAIN_DELIVERIES_DAYS", 90, validate=_DAYS),
         retain_audit_days=env.int("RETAIN_AUDIT_DAYS", 365, validate=_DAYS),
+        min_free_disk_mb=env.int("MIN_FREE_DISK_MB", 256, validate=validate.Range(0, 1_000_000_000)),
         time_zone=env.time_zone("TIME_ZONE", "UTC"),
         site_name=env.site_name("SITE_NAME", "Feedback Push"),
         site_logo=env.site_logo("SITE_LOGO", ""),

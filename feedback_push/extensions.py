@@ -5,7 +5,7 @@ from flask_limiter import Limiter
 from flask_login import LoginManager, current_user
 from limits.storage import RedisStorage
 
-from feedback_push import network_address
+from feedback_push import counters, network_address
 from feedback_push.csrf import Protection
 
 csrf = Protection()
@@ -34,6 +34,7 @@ def init_app(app: Flask) -> None:
     )
     csrf.init_app(app)
     limiter.init_app(app)
+    counters.init_app(app)
     # Not through its context processor, which asks the database on every page, error pages included.
     login_manager.init_app(app, add_context_processor=False)
     app.jinja_env.globals["current_user"] = current_user

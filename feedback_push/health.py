@@ -1,5 +1,6 @@
 """Health: /healthz says that this process serves, /readyz that database, broker and a worker answer."""
 
+import logging
 from collections.abc import Callable
 from threading import Lock
 
@@ -7,17 +8,19 @@ from flask import Blueprint, current_app, jsonify
 from flask.typing import ResponseReturnValue
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from feedback_push import security
+from feedback_push import disk, security
 from feedback_push.database import db
+from feedback_push.disk import Space
 from feedback_push.security import talisman
 
 blueprint = Blueprint("health", __name__)
 blueprint.after_request(security.no_store)
+_log = logging.getLogger(__name__)
 _TIMEOUT = 2.0  # seconds for each question
 _asking = Lock()
 
@@ -33,9 +36,10 @@ def healthz() -> ResponseReturnValue:
 @talisman(force_https=False)  # type: ignore[untyped-decorator]
 def readyz() -> ResponseReturnValue:
     """Answer 200 when database, broker and a worker answer, else 503 and what is wrong."""
+    warnings = {"warnings": {"disk": "little space is left"}} if disk.space() > Space.PLENTY else {}
     if problems := _problems():
-        return jsonify(status="not ready", problems=problems), 503
-    return jsonify(status="ready")
+        return jsonify(status="not ready", problems=problems, **warnings), 503
+    return jsonify(status="ready", **warnings)
 
 
 def _problems() -> dict[str, str]:
@@ -62,14 +66,18 @@ def _database() -> str | None:
 
 
 def _broker() -> str | None:
+    settings = current_app.extensions["settings"]
     client = Redis.from_url(
-        current_app.extensions["settings"].redis_client_url,
+        settings.redis_client_url,
         socket_connect_timeout=_TIMEOUT,
         socket_timeout=_TIMEOUT,
         retry=Retry(NoBackoff(), 0),  # or it would go on for seconds, and whoever probes has given up by then
     )
     try:
-        client.ping()
+        # A broker that is full, or cannot save, answers a ping and takes no message.
+        client.set(f"{settings.redis_prefix}readiness", 1, ex=10)
+    except ResponseError:
+        return "takes no messages"
     except RedisError:
         return "does not answer"
     finally:
@@ -80,7 +88,11 @@ def _broker() -> str | None:
 def _worker() -> str | None:
     if _broker():
         return "cannot be asked without the broker"
-    answers = current_app.extensions["celery"].control.ping(timeout=_TIMEOUT, limit=1)
+    try:
+        answers = current_app.extensions["celery"].control.ping(timeout=_TIMEOUT, limit=1)
+    except Exception as error:  # noqa: BLE001 - whatever the broker's client raises, the answer is 503 and not 500
+        _log.warning("no worker could be asked (%s)", type(error).__name__)
+        return "cannot be asked: the broker fails"
     return None if answers else "no worker answers"
 
 

@@ -1,27 +1,66 @@
 """Network addresses of people, kept only as keyed hashes: enough to count by, of no use without SECRET_KEY."""
 
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple
 
 from flask import request
 
 from feedback_push import security
 
+_LONGEST = 80  # the longest IPv6 address with a zone, brackets and a port has fewer characters
+_UNKNOWN = "unknown"  # one network for all that cannot be read, and for a server on a unix socket, which knows none
+
+
+class Network(NamedTuple):
+    """A network to count by, and how many times the limits of a single connection it may use."""
+
+    key: str
+    share: int
+
 
 def keyed_hash(address: str | None) -> str:
-    """32 hexadecimal digits for an address; for IPv6 those of its /64, of which one connection has all addresses."""
-    return security.keyed_hash("network addresses", _counted(address or ""))[:32]
+    """Return 32 hexadecimal digits for an address; for IPv6 those of its /64, because one connection has all of it."""
+    return _hashed(_networks(address or "")[0][0])
 
 
 def of_request() -> str:
-    """The keyed hash of the address that this request came from."""
+    """Return the keyed hash of the address that this request came from."""
     return keyed_hash(request.remote_addr)
 
 
-def _counted(address: str) -> str:
+def networks_of_request() -> list[Network]:
+    """Return the networks that this request came from, the smallest first.
+
+    They are the address and its /24 for IPv4, and the /64, /56 and /48 for IPv6: providers give their customers any
+    of these.
+    """
+    return [Network(_hashed(name), share) for name, share in _networks(request.remote_addr or "")]
+
+
+def _hashed(name: str) -> str:
+    return security.keyed_hash("network addresses", name)[:32]
+
+
+def _networks(address: str) -> list[tuple[str, int]]:
+    ip = _parsed(address)
+    if ip is None:
+        return [(_UNKNOWN, 1)]
+    if isinstance(ip, IPv4Address):
+        return [(str(ip), 1), (f"{int(ip) >> 8:x}/24", 4)]
+    return [(f"{int(ip) >> 128 - length:x}/{length}", share) for length, share in ((64, 1), (56, 2), (48, 4))]
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+    """Return the address without its port and zone, which some proxies add and anybody can vary."""
+    if len(address) > _LONGEST:
+        return None
+    host = address.strip()
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
     try:
-        ip = ip_address(address)
+        ip = ip_address(host.partition("%")[0])
     except ValueError:
-        return address  # a server on a unix socket knows none
-    if not isinstance(ip, IPv6Address):
-        return str(ip)
-    return str(ip.ipv4_mapped or f"{int(ip) >> 64:x}/64")
+        return None
+    return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import redis
 
 from feedback_push.config import Settings
 from tests import servers
@@ -111,6 +112,28 @@ def test_the_site_is_ready_as_soon_as_a_worker_answers(
     with servers.running(command, tmp_path / "worker.log", environment=environment, stop=signal.SIGQUIT):
         servers.wait_until(lambda: ready(visitor)[0] == 200, 30, "the worker's start")
         assert ready(visitor) == (200, {"status": "ready"})
+
+
+def test_a_broker_that_fails_is_told_of_and_never_an_error_of_ours(visit: Visit, own_redis_url: str) -> None:
+    visitor = visit(redis_url=own_redis_url)
+    with redis.Redis.from_url(own_redis_url) as server:
+        server.config_set("maxmemory", 1)
+        assert ready(visitor)[1] == {
+            "status": "not ready",
+            "problems": {"broker": "takes no messages", "worker": "cannot be asked without the broker"},
+        }
+        server.config_set("maxmemory", 0)
+        # It takes what the readiness probe writes, and nothing that a message needs.
+        server.execute_command("ACL", "SETUSER", "default", "-publish", "-lpush", "-sadd")
+        told = {"worker": "cannot be asked: the broker fails"}
+        assert ready(visitor) == (503, {"status": "not ready", "problems": told})
+
+
+def test_low_disk_space_is_mentioned_before_it_is_a_problem(visit: Visit) -> None:
+    visitor = visit(redis_url=f"redis://{nobody()}/0", min_free_disk_mb=1_000_000_000)
+    told = visitor.get("/readyz").json
+    assert told
+    assert told["warnings"] == {"disk": "little space is left"}
 
 
 def test_a_database_without_its_tables_is_not_ready(visit: Visit, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ LAYERS = [
         "email_address",
         "typed_text",
         "csrf",
+        "counters",
+        "disk",
         "search_text",
         "header_limits",
         "extensions",

@@ -9,9 +9,11 @@ from sqlalchemy import create_engine, inspect, text
 from feedback_push import database
 from feedback_push.auth import accounts, sessions
 from feedback_push.database import Base, db
+from feedback_push.feedback.models import MessageState
 from feedback_push.push.models import Subscription
 from tests import servers
 from tests.environment import environment_of
+from tests.feedback.messages import receive
 from tests.push.devices import nowhere, owner
 from tests.push.notes import announce
 
@@ -67,6 +69,18 @@ def test_devices_and_what_waits_for_them_get_the_number_of_their_push_service(an
     assert db.session.execute(numbers).all() == before
     assert [len(set(row)) for row in before] == [1, 1, 1]
     assert len(set(before)) == 2
+
+
+def test_messages_of_before_get_their_size_and_the_spam_list_its_bound(any_app: Flask) -> None:
+    texts = {"Hello": 5, "Żółw 亀": 11}
+    for number, content in enumerate(texts):
+        receive(content=content, state=[MessageState.NEW, MessageState.SPAM][number])
+    assert migrate(any_app, "downgrade", "0008")
+    assert "size" not in {column["name"] for column in inspect(db.engine).get_columns("feedback_message")}
+    database.upgrade(any_app)
+    rows = db.session.execute(text("SELECT content, size FROM feedback_message")).all()
+    assert {row.content: row.size for row in rows} == texts
+    assert [receive(content="Ā").size, migrate(any_app, "check")] == [2, True]
 
 
 @only_on_postgresql

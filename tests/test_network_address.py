@@ -7,7 +7,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback_push.network_address import keyed_hash, of_request
+from feedback_push.network_address import keyed_hash, networks_of_request, of_request
 from tests.visits import Visit
 
 
@@ -18,8 +18,17 @@ from tests.visits import Visit
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"),
         ("2001:db8:1:2::1", "2001:0DB8:0001:0002:0:0:0:9"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("fe80::1%eth0", "fe80::2"),
+        ("fe80::1%eth0", "fe80::2%another zone"),
+        ("203.0.113.7:51234", "203.0.113.7"),
+        ("203.0.113.7:1", "203.0.113.7:2"),
+        ("[2001:db8::1]:443", "2001:db8::2"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[::ffff:192.0.2.1]:80", "192.0.2.1"),
+        (" 192.0.2.1", "192.0.2.1"),
         (None, ""),
+        ("made up", "something else"),
+        ("unknown", "192.0.2.1.5"),
+        ("192.0.2.1" + "0" * 100_000, ""),
     ],
 )
 def test_addresses_of_one_connection_count_as_one(one: str | None, other: str) -> None:
@@ -28,7 +37,7 @@ def test_addresses_of_one_connection_count_as_one(one: str | None, other: str) -
 
 @pytest.mark.usefixtures("app")
 def test_addresses_of_two_connections_do_not() -> None:
-    addresses = ["192.0.2.1", "192.0.2.2", "2001:db8:1:2::1", "2001:db8:1:3::1", "::1", "127.0.0.1", "", "a", "0:0/64"]
+    addresses = ["192.0.2.1", "192.0.2.2", "2001:db8:1:2::1", "2001:db8:1:3::1", "::1", "127.0.0.1", "?"]
     assert len({keyed_hash(address) for address in addresses}) == len(addresses)
 
 
@@ -43,6 +52,23 @@ def test_an_address_cannot_be_found_by_trying_all_of_them_without_the_secret_key
 def test_a_request_is_counted_by_where_it_came_from(app: Flask) -> None:
     with app.test_request_context(environ_overrides={"REMOTE_ADDR": "192.0.2.7"}):
         assert of_request() == keyed_hash("192.0.2.7")
+
+
+def test_a_request_is_also_counted_by_the_wider_networks_it_may_have_all_of(app: Flask) -> None:
+    def networks(address: str) -> list[tuple[str, int]]:
+        with app.test_request_context(environ_overrides={"REMOTE_ADDR": address}):
+            return list(networks_of_request())
+
+    here = networks("2001:db8:1:a101::1")
+    assert [share for _, share in here] == [1, 2, 4]
+    assert here[0][0] == keyed_hash("2001:db8:1:a101::1")
+    common = [
+        len(set(here) & set(networks(other))) for other in ("2001:db8:1:a102::", "2001:db8:1:b101::", "2001:db8:2::")
+    ]
+    assert common == [2, 1, 0]
+    assert len(set(networks("192.0.2.1")) & set(networks("192.0.2.200"))) == 1
+    assert not set(networks("192.0.2.1")) & set(networks("192.0.3.1"))
+    assert len(networks("made up")) == 1
 
 
 def test_whatever_stands_for_an_address_gets_a_hash_that_says_nothing_of_it(app: Flask) -> None:

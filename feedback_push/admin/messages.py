@@ -9,7 +9,7 @@ from flask_login import current_user
 from sqlalchemy import Row
 
 from feedback_push import bidi
-from feedback_push.admin import ledger, shown
+from feedback_push.admin import capacity, ledger, shown
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.admin.shown import Shown
 from feedback_push.database import db
@@ -37,6 +37,7 @@ def show_inbox() -> ResponseReturnValue:
         suspicion_words=suspicion.words,
         all_selected=request.args.get("select") == "all",
         quiet_until=preferences.quiet_until(current_user),
+        capacity=capacity.lines(),
     )
 
 

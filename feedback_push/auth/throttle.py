@@ -1,28 +1,22 @@
 """How often somebody may try a password: waits that grow with every failure, counted for all web processes together."""
 
-import logging
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from flask import current_app
 from flask_babel import ngettext
-from limits.storage import MemoryStorage, RedisStorage, Storage
 
-from feedback_push import network_address, security
+from feedback_push import counters, network_address, security
 from feedback_push.auth import known_browser
 from feedback_push.auth.models import User
+from feedback_push.counters import Storage
 
 _FREE = 5  # tries before the first wait
 _FORGOTTEN_AFTER = 3600  # seconds after the first of them
 # A stranger can make an account wait for as long as they go on, so that wait stays short.
 _LONGEST_FOR_ACCOUNT = 60
 _LONGEST = 900
-_WITHOUT_REDIS = 10  # seconds until it is asked again
-_log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -53,11 +47,11 @@ class _Counter:
 
     @property
     def _tries(self) -> str:
-        return f"{self.key}:tries"
+        return f"password:{self.key}:tries"
 
     @property
     def _wait(self) -> str:
-        return f"{self.key}:wait"
+        return f"password:{self.key}:wait"
 
 
 @dataclass(frozen=True)
@@ -68,15 +62,15 @@ class Try:
 
     def start(self) -> int:
         """Seconds to wait before the password may be looked at; 0 when it may be now, and then this try counts."""
-        return _ask(self._start)
+        return counters.ask(self._start)
 
     def next_wait(self) -> int:
         """Seconds to wait before the next try."""
-        return _ask(self._wait)
+        return counters.ask(self._wait)
 
     def succeed(self) -> None:
         """Forget the failures before this success."""
-        _ask(self._clear)
+        counters.ask(self._clear)
 
     def _start(self, storage: Storage) -> int:
         # All are asked before any counts: whoever waits for one of them is not charged by the others.
@@ -129,33 +123,3 @@ def words(seconds: int) -> str:
 
 def _try(*counters: _Counter) -> Try:
     return Try(counters if current_app.config["RATELIMIT_ENABLED"] else ())
-
-
-class _Store:
-    """Redis, and this process's memory while Redis does not answer."""
-
-    def __init__(self) -> None:
-        config = current_app.config
-        options = {
-            **config["RATELIMIT_STORAGE_OPTIONS"],
-            "key_prefix": f"{current_app.extensions['settings'].redis_prefix}passwords",
-        }
-        self._redis = RedisStorage(config["RATELIMIT_STORAGE_URI"], **options)
-        self._memory = MemoryStorage()
-        self._asked_again_at = 0.0
-
-    def ask(self, question: Callable[[Storage], _T]) -> _T:
-        if time.monotonic() >= self._asked_again_at:
-            try:
-                return question(self._redis)
-            except self._redis.base_exceptions as error:
-                self._asked_again_at = time.monotonic() + _WITHOUT_REDIS
-                _log.warning("sign-ins are counted by each process alone: %s", type(error).__name__)
-        return question(self._memory)
-
-
-def _ask(question: Callable[[Storage], _T]) -> _T:
-    store: _Store | None = current_app.extensions.get("auth.throttle")
-    if store is None:
-        store = current_app.extensions["auth.throttle"] = _Store()
-    return store.ask(question)

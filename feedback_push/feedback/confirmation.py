@@ -1,14 +1,16 @@
-"""One more step for a browser that sends no proof of work: its messages are stored, and its owner lifts them out."""
+"""One more step for a browser that sends no proof of work: its message is stored, and its owner lifts it out."""
+
+from datetime import timedelta
 
 from flask import session
-from sqlalchemy import select
+from sqlalchemy import Select, select, text
 
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import inbox
-from feedback_push.feedback.models import Message
+from feedback_push.feedback.models import LISTS, Message
 from feedback_push.feedback.suspicion import CONFIRMABLE
-from feedback_push.ids import among
 
+LIFETIME = timedelta(days=1)
 _KEPT_IN = "unconfirmed"  # of the session, so that only the browser that sent a message can confirm it
 _MOST = 20
 _SECONDS_TO_READ = 1.0
@@ -16,30 +18,40 @@ _SECONDS_TO_READ = 1.0
 
 def ask_for(message_id: int) -> None:
     """Remember that this browser has yet to confirm a message."""
-    session[_KEPT_IN] = {"ids": [*_ids(), message_id][-_MOST:], "since": utcnow().timestamp()}
+    session[_KEPT_IN] = [*_kept(), (message_id, utcnow().timestamp())][-_MOST:]
 
 
-def is_waiting() -> bool:
-    """Whether this browser has anything to confirm."""
-    return bool(_ids())
+def waiting() -> list[int]:
+    """Return the ids of the messages that this browser has yet to confirm, the newest first."""
+    return [message_id for message_id, _ in reversed(_kept())]
 
 
-def is_too_soon() -> bool:
-    """Whether nobody can have read the page yet that asks."""
-    return bool(utcnow().timestamp() - session[_KEPT_IN]["since"] < _SECONDS_TO_READ)
+def is_too_soon(message_id: int) -> bool:
+    """Return whether nobody can have read the page yet that asks."""
+    return any(utcnow().timestamp() - since < _SECONDS_TO_READ for kept, since in _kept() if kept == message_id)
 
 
-def confirm() -> list[int]:
-    """Put this browser's messages into the inbox; the ids of their outbox entries."""
-    still_waiting = select(Message.id).where(among(Message.id, _ids()), Message.spam_reason.in_(CONFIRMABLE))
-    return inbox.release(list(db.session.scalars(still_waiting)))
+def is_set_aside(message_id: int) -> bool:
+    """Return whether a message is still where a confirmation lifts it out."""
+    return db.session.scalar(_set_aside(message_id)) is not None
 
 
-def forget() -> None:
-    """Ask no more; called once the messages are in the inbox for sure."""
-    session.pop(_KEPT_IN)
+def confirm(message_id: int, *, notify: bool) -> list[int]:
+    """Put one of this browser's messages into the inbox; return the ids of its outbox entries, one or none."""
+    return inbox.release(list(db.session.scalars(_set_aside(message_id))), notify=notify)
 
 
-def _ids() -> list[int]:
+def forget(message_id: int) -> None:
+    """Ask for it no more; called once the message is in the inbox for sure."""
+    session[_KEPT_IN] = [kept for kept in _kept() if kept[0] != message_id]
+
+
+def _set_aside(message_id: int) -> Select[int]:
+    reasons = text(LISTS["spam"]), Message.spam_reason.in_(CONFIRMABLE)
+    return select(Message.id).where(Message.id == message_id, *reasons)
+
+
+def _kept() -> list[tuple[int, float]]:
+    since = utcnow().timestamp() - LIFETIME.total_seconds()
     kept = session.get(_KEPT_IN)
-    return list(kept["ids"]) if kept else []
+    return [(each[0], each[1]) for each in kept if each[1] > since] if isinstance(kept, list) else []

@@ -1,8 +1,11 @@
 """The form's traps for robots. What they catch is set aside, never dropped: a person caught is one click away."""
 
+import secrets
 from collections.abc import Mapping
+from datetime import timedelta
+from typing import NamedTuple
 
-from flask import current_app, request
+from flask import current_app, request, session
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from feedback_push.database import utcnow
@@ -11,51 +14,83 @@ from feedback_push.feedback.proof_of_work import Proof
 from feedback_push.feedback.suspicion import Suspicion
 
 HONEYPOT = "website"  # attractive to a robot, and nothing that browsers fill in by themselves
-PROOF_LIFETIME = int(proof_of_work.LIFETIME.total_seconds())
+PROOF_LIFETIME = int(proof_of_work.GRACE.total_seconds())  # after which the form's script makes a new one
+STAMP_LIFETIME = timedelta(days=7)
 _SECONDS_TO_TYPE = 2.0
 _LONGEST_STAMP = 200
+_KEPT_IN = "form"  # of the session: a name for this browser, known to nobody else
 _SUSPICIOUS = {Proof.MISSING: Suspicion.NO_PROOF, Proof.REPLAYED: Suspicion.REPLAYED_PROOF}
 
 
+class SendAgain(Exception):
+    """The form must go back to the visitor, who sends it once more: its stamp or its proof is too old."""
+
+
+class _Stamp(NamedTuple):
+    at: float
+    browser: str
+
+    @property
+    def age(self) -> float:
+        return utcnow().timestamp() - self.at
+
+    @property
+    def is_ours(self) -> bool:
+        """Return whether it was made for this browser, and not too long ago."""
+        return self.browser == session.get(_KEPT_IN) and self.age <= STAMP_LIFETIME.total_seconds()
+
+
 def is_on() -> bool:
-    """Whether the form has traps."""
+    """Return whether the form has traps."""
     return bool(current_app.extensions["settings"].form_defence)
 
 
 def opened() -> str:
-    """The signed time at which the visitor opened the form; kept when the form comes back to them."""
-    stamp = request.form.get("opened", "") if request.method == "POST" else ""
-    return stamp if age(stamp) is not None else stamp_now()
-
-
-def stamp_now() -> str:
-    """The time, signed."""
-    return _signer().dumps(utcnow().timestamp())
-
-
-def age(stamp: str) -> float | None:
-    """How many seconds ago it was made; None for what we have not signed."""
-    if len(stamp) > _LONGEST_STAMP:
-        return None
-    try:
-        return utcnow().timestamp() - float(_signer().loads(stamp))
-    except BadSignature:
-        return None
+    """Return the signed time at which this browser opened the form; kept when the form comes back to the visitor."""
+    stamp = _read(request.form.get("opened", "")) if request.method == "POST" else None
+    now = utcnow().timestamp()
+    # Whose stamp has expired did not open the form just now, and may send it again at once.
+    at = now if stamp is None else max(stamp.at, now - STAMP_LIFETIME.total_seconds() / 2)
+    return _signer().dumps([at, _name_browser()])
 
 
 def judge(sent: Mapping[str, str]) -> Suspicion | None:
-    """Why a message should be set aside, if it should."""
+    """Return why a message should be set aside, if it should; SendAgain where the form is too old to tell."""
     if not is_on():
         return None
     is_filled = bool(sent.get(HONEYPOT))
-    open_for = age(sent.get("opened", ""))
+    stamp = _read(sent.get("opened", ""))
     # Opened in the future means that the clock was put back: only we sign times.
-    if open_for is None or 0 <= open_for < _SECONDS_TO_TYPE:
+    if stamp is None or 0 <= stamp.age < _SECONDS_TO_TYPE:
         return Suspicion.HONEYPOT if is_filled else Suspicion.TOO_FAST
-    doubt = _SUSPICIOUS.get(proof_of_work.check(sent.get("proof", "")))
+    proof = proof_of_work.check(sent.get("proof", "")) if stamp.is_ours else Proof.STALE
+    if proof == Proof.STALE:
+        raise SendAgain
+    doubt = _SUSPICIOUS.get(proof)
     if is_filled:  # by a robot, or by a password manager of somebody whose browser has worked for it
         return Suspicion.HONEYPOT if doubt else Suspicion.AUTOFILL
     return doubt
+
+
+def _read(text: str) -> _Stamp | None:
+    if len(text) > _LONGEST_STAMP:
+        return None
+    try:
+        match _signer().loads(text):
+            case [float(at), str(browser)]:
+                return _Stamp(at, browser)
+            case float(at):  # as it was made before stamps belonged to browsers
+                return _Stamp(at, "")
+    except BadSignature:
+        pass
+    return None
+
+
+def _name_browser() -> str:
+    if not session:  # an answer to another site's request brings no cookie in place of the one that was kept back
+        return ""
+    name: str = session.setdefault(_KEPT_IN, secrets.token_urlsafe(9))
+    return name
 
 
 def _signer() -> URLSafeSerializer:

@@ -7,7 +7,8 @@ from sqlalchemy import case, func, or_, select, text, update
 from sqlalchemy.orm import joinedload
 
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import lists
+from feedback_push.feedback import daily_counts, lists
+from feedback_push.feedback.daily_counts import Count
 from feedback_push.feedback.models import LISTS, Message, MessageState
 from feedback_push.feedback.suspicion import Suspicion
 from feedback_push.ids import among
@@ -15,29 +16,30 @@ from feedback_push.push import notification, outbox
 from feedback_push.push.notification import Action, Notification
 
 
-def receive(message: Message, suspicion: Suspicion | None = None) -> int | None:
-    """Add a message and the outbox entry about it to the session, in one transaction; the id of the entry.
+def receive(message: Message, suspicion: Suspicion | None = None, *, notify: bool = True) -> int | None:
+    """Add a message and the outbox entry about it to the session, in one transaction; return the id of the entry.
 
-    With a suspicion the message is set aside, and nobody is told of it.
+    With a suspicion the message is set aside, and nobody is told of it. Without `notify` it is in the inbox all the
+    same, and counted among those that nobody was told of.
     """
     db.session.add(message)
     if suspicion:
         message.state, message.spam_reason = MessageState.SPAM, suspicion
     db.session.flush()  # the notification names the message by its id
-    if suspicion:
+    if suspicion or not _is_told(notify):
         return None
     message.outbox_entry = entry = outbox.enqueue(_notification(message))
     db.session.flush()
     return entry.id
 
 
-def release(message_ids: Iterable[int]) -> list[int]:
-    """Bring messages back from spam, each with the notification that it has not had; the ids of the new entries."""
+def release(message_ids: Iterable[int], *, notify: bool = True) -> list[int]:
+    """Bring messages back from spam, each with the notification that it has not had; return the new entries' ids."""
     held = select(Message).where(among(Message.id, message_ids), text(LISTS["spam"])).order_by(Message.id)
     entries = []
     for message in db.session.scalars(held.with_for_update()).all():
         message.state, message.spam_reason = MessageState.NEW, None
-        if message.outbox_id is None:
+        if message.outbox_id is None and _is_told(notify):
             message.outbox_entry = outbox.enqueue(_notification(message))
             entries.append(message.outbox_entry)
     db.session.flush()
@@ -64,6 +66,12 @@ def mark_read(message: Message) -> None:
         update(Message).where(Message.id == message.id, unopened).values(opened),
         execution_options={"synchronize_session": False},
     )
+
+
+def _is_told(notify: bool) -> bool:
+    if not notify:
+        daily_counts.add(Count.NOT_NOTIFIED)
+    return notify
 
 
 def _notification(message: Message) -> Notification:

@@ -1,10 +1,10 @@
 """A Message (what a visitor wrote) and an Undo (what messages were before a move)."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, event, inspect
+from sqlalchemy import JSON, Date, ForeignKey, Index, String, Text, event, inspect
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from feedback_push import search_text
@@ -34,6 +34,7 @@ _LONGEST_EMAIL = 320
 _SEARCHED = ("submitter_name", "submitter_email", "content")
 # SQLite looks again at what the condition names, and would have to read past every text to find it.
 _IN_INDEX = ("id", "state", "deleted_at")
+_MORE_IN_INDEX = {"spam": ("size",)}  # which is added up with every sweep
 
 
 def person_of(email: str) -> str | None:
@@ -43,6 +44,10 @@ def person_of(email: str) -> str | None:
 
 def _person_of_row(row: Any) -> str | None:
     return person_of(row.get_current_parameters()["submitter_email"])
+
+
+def _size_of_row(row: Any) -> int:
+    return len(row.get_current_parameters()["content"].encode())
 
 
 def _search_text_of_row(row: Any) -> str:
@@ -70,6 +75,7 @@ class Message(Base):
     )
     spam_reason: Mapped[str | None] = mapped_column(String(20))  # why it was set aside
     deleted_at: Mapped[datetime | None]
+    size: Mapped[int] = mapped_column(default=_size_of_row, server_default="0")  # of the content, in bytes of UTF-8
     user_id: Mapped[int | None] = mapped_column(ForeignKey("auth_user.id", ondelete="SET NULL"), index=True)
     outbox_id: Mapped[int | None] = mapped_column(ForeignKey("push_outbox.id", ondelete="SET NULL"), index=True)
 
@@ -80,7 +86,10 @@ class Message(Base):
     outbox_entry: Mapped[OutboxEntry | None] = relationship()
 
     __table_args__ = (
-        *(partial_index(f"ix_feedback_message_{name}", *_IN_INDEX, where=rows) for name, rows in LISTS.items()),
+        *(
+            partial_index(f"ix_feedback_message_{name}", *_IN_INDEX, *_MORE_IN_INDEX.get(name, ()), where=rows)
+            for name, rows in LISTS.items()
+        ),
         partial_index("ix_feedback_message_deleted_at", "deleted_at", where="deleted_at IS NOT NULL"),
         Index("ix_feedback_message_created_at", "created_at"),
         partial_index("ix_feedback_message_person", "person", "id", where="person IS NOT NULL"),
@@ -93,6 +102,16 @@ def _follow_changes(_mapper: object, _connection: object, message: Message) -> N
     state = inspect(message)
     if any(state.attrs[name].history.has_changes() for name in _SEARCHED):
         message.search_text = search_text.of(*(getattr(message, name) for name in _SEARCHED))
+
+
+class DailyCount(Base):
+    """How often something happened on a day, in UTC."""
+
+    __tablename__ = "feedback_daily_count"
+
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    count: Mapped[int]
 
 
 class Undo(Base):

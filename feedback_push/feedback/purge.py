@@ -5,10 +5,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from flask import current_app
-from sqlalchemy import Select, delete, select, text
+from sqlalchemy import Select, delete, func, select, text
 
 from feedback_push.auth import audit
 from feedback_push.database import db
+from feedback_push.feedback import daily_counts
+from feedback_push.feedback.daily_counts import Count
 from feedback_push.feedback.models import LISTS, Message
 from feedback_push.ids import among
 from feedback_push.push import chores, outbox
@@ -17,6 +19,9 @@ KEPT = timedelta(days=1)  # in which a deletion can be undone
 BATCH = 100  # messages for each sweep, so that no visitor waits for the database meanwhile
 _ROWS = 500  # the same of rows that are smaller
 _SECONDS = 1.0  # for all that is too old, in each sweep
+# What the spam list may hold: a flood costs no more room than this, and pushes out the oldest.
+MOST_SPAM = 5000
+MOST_SPAM_BYTES = 64 * 1024 * 1024
 
 
 @chores.every_sweep
@@ -43,6 +48,26 @@ def remove_old(now: datetime) -> None:
                 return
 
 
+@chores.every_sweep
+def bound_spam(now: datetime) -> None:
+    """Remove the oldest spam beyond what the list may hold, and count it; batch by batch, as above."""
+    stop_at = time.monotonic() + _SECONDS
+    while _remove_excess_spam():
+        db.session.commit()
+        if time.monotonic() > stop_at:
+            return
+    daily_counts.remove_old(now.date())
+
+
+def _remove_excess_spam() -> bool:
+    place = func.row_number().over(order_by=Message.id.desc()).label("place")
+    added_up = func.sum(Message.size).over(order_by=Message.id.desc()).label("bytes")
+    spam = select(Message.id, place, added_up).where(text(LISTS["spam"])).subquery()
+    excess = (spam.c.place > MOST_SPAM) | (spam.c.bytes > MOST_SPAM_BYTES)
+    oldest = select(spam.c.id).where(excess).order_by(spam.c.id).limit(BATCH)
+    return _remove(select(Message.id, Message.outbox_id).where(Message.id.in_(oldest)), Count.SPAM_REMOVED)
+
+
 def _remove_messages(before: datetime) -> bool:
     return _remove(
         select(Message.id, Message.outbox_id).where(Message.created_at < before).order_by(Message.created_at)
@@ -63,8 +88,8 @@ def _remove_audit(before: datetime) -> bool:
     return audit.remove_older(before, _ROWS) > 0
 
 
-def _remove(which: Select[int, int | None]) -> bool:
-    """Whether any of these messages was there to be removed, with the notification that repeats it.
+def _remove(which: Select[int, int | None], counted_as: Count | None = None) -> bool:
+    """Remove some of these messages, each with the notification that repeats it; return whether any was there.
 
     Where that has too many deliveries for once, some of these go, and the rest the next time.
     """
@@ -73,4 +98,6 @@ def _remove(which: Select[int, int | None]) -> bool:
     if rows and not outbox.lighten(entries):
         db.session.execute(delete(Message).where(among(Message.id, (row.id for row in rows))))
         outbox.remove(entries)
+        if counted_as:
+            daily_counts.add(counted_as, len(rows))
     return bool(rows)

@@ -22,6 +22,7 @@ def words(reason: str | None) -> str:
 
 # What a browser without JavaScript, or one with a password manager, may come to as well: its owner can confirm.
 CONFIRMABLE = (Suspicion.AUTOFILL, Suspicion.NO_PROOF, Suspicion.REPLAYED_PROOF)
+PROVEN = (None, Suspicion.AUTOFILL)  # a browser has worked for these
 
 WORDS = {
     Suspicion.HONEYPOT: lazy_gettext("It filled in a field that people do not see."),

@@ -1,22 +1,21 @@
 """The form for visitors, the one more step where its script did not run, and the thank-you page."""
 
 import logging
-import math
-import time
 
 from flask import Blueprint, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_limiter import RateLimitExceeded
+from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
 from feedback_push import csrf, security
 from feedback_push.database import UNAVAILABLE, db
-from feedback_push.extensions import limiter
-from feedback_push.feedback import confirmation, defence, inbox, proof_of_work
+from feedback_push.feedback import confirmation, defence, inbox, proof_of_work, quotas
+from feedback_push.feedback.defence import SendAgain
 from feedback_push.feedback.forms import FeedbackForm
 from feedback_push.feedback.models import Message
-from feedback_push.feedback.suspicion import CONFIRMABLE
+from feedback_push.feedback.quotas import Verdict
+from feedback_push.feedback.suspicion import CONFIRMABLE, PROVEN, Suspicion
 from feedback_push.push import outbox
 
 _log = logging.getLogger(__name__)
@@ -25,9 +24,28 @@ _LARGEST_FORM = 3 * 1024 * 1024
 
 blueprint = Blueprint("feedback", __name__)
 blueprint.after_request(security.private)
-# An address on its own, and all of them together: what a flood from many addresses may cost.
-_limited_by_address = limiter.limit("20 per minute; 200 per hour", methods=["POST"])
-_limited_for_all = limiter.limit("300 per minute", methods=["POST"], key_func=lambda: "everybody")
+_LATER = {"Retry-After": "60"}
+_REFUSALS = {
+    Verdict.FULL: (429, _l("That was a lot in a short time. Nothing is lost: please try again in a few minutes.")),
+    Verdict.ONLY_SHORT: (
+        429,
+        _l(
+            "So much text has arrived in the last hour that only short messages are taken at the moment. Nothing is "
+            "lost: please shorten yours to 2,000 characters, or try again later."
+        ),
+    ),
+    Verdict.DISK_LOW: (
+        503,
+        _l(
+            "There is little room left to store messages, so only short ones are taken at the moment. Nothing is "
+            "lost: please shorten yours to 2,000 characters, or try again later."
+        ),
+    ),
+}
+_WITHOUT_SCRIPT = _l(
+    "Many messages have come from your network without the small script by which we tell people from robots. Nothing "
+    "is lost: please allow JavaScript on this page, or try again in a few minutes."
+)
 
 
 @blueprint.get("/")
@@ -38,30 +56,22 @@ def home() -> ResponseReturnValue:
 
 @blueprint.route("/feedback/", methods=["GET", "POST"])
 @security.takes_up_to(_LARGEST_FORM)
-@_limited_by_address
-@_limited_for_all
 def form() -> ResponseReturnValue:
     """Take a message: the thank-you page follows if and only if it is stored."""
     feedback = FeedbackForm()
     if not feedback.validate_on_submit():
-        return _page(feedback, 422 if feedback.is_submitted() else 200)
-    suspicion = defence.judge(request.form)
+        return _rejected(feedback, 422) if feedback.is_submitted() else _page(feedback, 200)
     try:
-        message = _message(feedback)
-        entry_id, message_id = inbox.receive(message, suspicion), message.id
-        db.session.commit()
-    except UNAVAILABLE:
-        db.session.rollback()
-        _log.exception("a message could not be stored")
-        return _page(
-            feedback, 503, _("We cannot store your message right now. It is still here: please try again shortly.")
+        suspicion = defence.judge(request.form)
+    except SendAgain:
+        return _rejected(
+            feedback, 422, _("This page had been open for a while. Nothing is lost: please send it once more.")
         )
-    if suspicion in CONFIRMABLE:
-        confirmation.ask_for(message_id)
-        return redirect(url_for("feedback.confirm"), 303)
-    if entry_id is not None:
-        outbox.wake(entry_id)
-    return redirect(url_for("feedback.complete"), 303)
+    size = len((feedback.content.data or "").encode())
+    verdict = quotas.verdict(size, proven=suspicion in PROVEN)
+    if verdict != Verdict.TAKEN:
+        return _not_taken(feedback, verdict, suspicion)
+    return _stored(feedback, suspicion)
 
 
 @blueprint.get("/feedback/challenge")
@@ -71,27 +81,33 @@ def challenge() -> ResponseReturnValue:
 
 
 @blueprint.route("/feedback/confirm/", methods=["GET", "POST"])
-@_limited_by_address
 def confirm() -> ResponseReturnValue:
-    """Ask for one more step, and take it: the messages of this browser go to the inbox."""
-    if not confirmation.is_waiting():
+    """Ask for one more step, and take it: the message that the page asked about goes to the inbox."""
+    waiting = confirmation.waiting()
+    if not waiting:
         return redirect(url_for("feedback.complete"), 303)
     if request.method == "GET":
         return _confirmation_page(200)
-    if confirmation.is_too_soon():
+    asked = request.form.get("message", waiting[0], type=int)
+    if asked not in waiting:  # it was confirmed before, or its time is over
+        return redirect(url_for("feedback.complete"), 303)
+    if confirmation.is_too_soon(asked):
         return _confirmation_page(422, _("That was quick. Please press the button once more."))
-    entry_ids = confirmation.confirm()
+    is_new = confirmation.is_set_aside(asked)
+    db.session.rollback()  # no transaction waits for Redis
+    # A press that is repeated must not use up what the network of others, too, may cause in a day.
+    entry_ids = confirmation.confirm(asked, notify=is_new and quotas.may_notify())
     db.session.commit()
-    confirmation.forget()
+    confirmation.forget(asked)
     for entry_id in entry_ids:
         outbox.wake(entry_id)
-    return redirect(url_for("feedback.complete"), 303)
+    return redirect(url_for("feedback.confirm" if len(waiting) > 1 else "feedback.complete"), 303)
 
 
 @blueprint.get("/feedback/complete/")
 def complete() -> ResponseReturnValue:
     """Thank the visitor."""
-    return render_template("feedback/complete.html")
+    return render_template("feedback/complete.html", held="held" in request.args)
 
 
 @blueprint.errorhandler(csrf.Refused)
@@ -102,21 +118,43 @@ def _refused(error: csrf.Refused) -> ResponseReturnValue:
         return _confirmation_page(400, error.words(_("Please press the button once more.")))
     feedback = FeedbackForm(meta=error.form_meta)
     feedback.shorten()
-    return _page(feedback, 400, error.words(_("Nothing is lost: please send it once more.")))
+    return _rejected(feedback, 400, error.words(_("Nothing is lost: please send it once more.")))
 
 
-@blueprint.errorhandler(RateLimitExceeded)
-def _too_often(_error: RateLimitExceeded) -> ResponseReturnValue:
-    headers = {"Retry-After": str(_seconds_to_wait())}
-    notice = _("That was a lot in a short time. Nothing is lost: please try again in a minute.")
-    if request.endpoint == "feedback.confirm":
-        return *_confirmation_page(429, notice), headers
-    return *_page(FeedbackForm(), 429, notice), headers
+def _stored(feedback: FeedbackForm, suspicion: Suspicion | None) -> ResponseReturnValue:
+    # All that asks Redis comes first: no transaction waits for it.
+    offered = suspicion in CONFIRMABLE and (suspicion in PROVEN or quotas.CONFIRMABLE.take())
+    notify = suspicion is not None or quotas.may_notify()
+    try:
+        message = _message(feedback)
+        entry_id, message_id = inbox.receive(message, suspicion, notify=notify), message.id
+        db.session.commit()
+    except UNAVAILABLE:
+        db.session.rollback()
+        _log.exception("a message could not be stored")
+        return _page(
+            feedback, 503, _("We cannot store your message right now. It is still here: please try again shortly.")
+        )
+    if offered:
+        confirmation.ask_for(message_id)
+        return redirect(url_for("feedback.confirm"), 303)
+    if entry_id is not None:
+        outbox.wake(entry_id)
+    return redirect(url_for("feedback.complete", held=1 if suspicion in CONFIRMABLE else None), 303)
 
 
-def _seconds_to_wait() -> int:
-    breached = limiter.current_limit
-    return max(1, math.ceil(breached.reset_at - time.time())) if breached else 60
+def _rejected(feedback: FeedbackForm, status: int, notice: str | None = None) -> ResponseReturnValue:
+    """Give the form back; however often that was, a message that can be taken is."""
+    if quotas.REJECTED.take():
+        return _page(feedback, status, notice)
+    return *_page(feedback, 429, notice), _LATER
+
+
+def _not_taken(feedback: FeedbackForm, verdict: Verdict, suspicion: Suspicion | None) -> ResponseReturnValue:
+    status, notice = _REFUSALS[verdict]
+    if verdict == Verdict.FULL and suspicion in CONFIRMABLE:
+        notice = _WITHOUT_SCRIPT
+    return *_page(feedback, status, str(notice)), _LATER
 
 
 def _page(feedback: FeedbackForm, status: int, notice: str | None = None) -> tuple[str, int]:
@@ -125,7 +163,7 @@ def _page(feedback: FeedbackForm, status: int, notice: str | None = None) -> tup
 
 
 def _confirmation_page(status: int, notice: str | None = None) -> tuple[str, int]:
-    return render_template("feedback/confirm.html", notice=notice), status
+    return render_template("feedback/confirm.html", notice=notice, waiting=confirmation.waiting()), status
 
 
 def _message(feedback: FeedbackForm) -> Message:

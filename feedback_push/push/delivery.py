@@ -36,6 +36,12 @@ def run() -> bool:
     return False
 
 
+def start_afresh() -> None:
+    """Be ready in a forked process, whose parent may just be in a run."""
+    global _running  # noqa: PLW0603 - a lock that is held belongs to a thread that is not there
+    _running = Lock()
+
+
 class _Run:
     def __init__(self) -> None:
         settings = current_app.extensions["settings"]

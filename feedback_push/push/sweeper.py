@@ -1,42 +1,93 @@
-"""The sweeper: a timer in every worker that rings for what is due, so that no beat is needed."""
+"""The sweeper: a thread in every worker that publishes the sweep, so that no beat is needed.
+
+Where the broker is away, or takes no writes because it is full, it does the work that is due by itself.
+"""
 
 import logging
+from threading import Event, Thread
 from typing import Any
 
-from celery import Celery, bootsteps
+from celery import Celery, bootsteps, signals
+from kombu import Connection
 
-from feedback_push.push import tasks
+from feedback_push.push import delivery, tasks
 
 _log = logging.getLogger(__name__)
 INTERVAL = 5.0  # seconds
+_SECONDS_TO_STOP = 2.0
+_TIMEOUTS = {"socket_connect_timeout": 1, "socket_timeout": 2}
 
 
 def install(celery: Celery) -> Celery:
-    """Give every worker of this Celery application the timer."""
+    """Give every worker of this Celery application the sweeper."""
     celery.steps["worker"].add(Sweeper)
+    signals.worker_process_init.connect(_start_afresh)
     return celery
 
 
 class Sweeper(bootsteps.StartStopStep):
-    """Publishes the sweep; the work is done by whichever worker takes it, and claims make a second one harmless."""
+    """Publishes the sweep; the work is done by whichever worker takes it, and claims make a second one harmless.
 
-    requires = ("celery.worker.components:Timer",)
+    It has a thread of its own, because the worker's timers stand still while it reconnects.
+    """
+
+    requires = ("celery.worker.components:Pool",)  # which forks, and that is better done without other threads
 
     def __init__(self, _worker: Any, **_: Any) -> None:
-        self._timer: Any = None
+        self._stopping = Event()
+        self._thread: Thread | None = None
+        self._connection: Connection | None = None
 
     def start(self, worker: Any) -> None:
-        """Start the timer together with the worker."""
-        self._timer = worker.timer.call_repeatedly(INTERVAL, self._knock, priority=10)
+        """Start sweeping together with the worker."""
+        self._thread = Thread(target=self._sweep_on, args=(worker.app,), name="sweeper", daemon=True)
+        self._thread.start()
 
     def stop(self, _worker: Any) -> None:
-        """Stop it when the worker stops."""
-        if self._timer is not None:
-            self._timer.cancel()
+        """Stop it when the worker stops; what it is sending is left to the lease."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(_SECONDS_TO_STOP)
 
-    def _knock(self) -> None:
+    def _sweep_on(self, celery: Celery) -> None:
+        while True:
+            more = not self._publish(celery) and _work()
+            if self._stopping.wait(0 if more else INTERVAL):
+                return
+
+    def _publish(self, celery: Celery) -> bool:
+        """Return whether the broker took the sweep."""
         try:
+            if self._connection is None:
+                self._connection = _connection(celery)
             # A sweep that is not taken before the next one is due is not worth taking.
-            tasks.sweep.apply_async(expires=INTERVAL, retry=False)
-        except Exception as error:  # noqa: BLE001 - the timer must go on, whatever the broker's client raises
-            _log.warning("the broker did not take the sweep (%s)", type(error).__name__)
+            options: dict[str, Any] = {"expires": INTERVAL, "retry": False, "connection": self._connection}
+            tasks.sweep.apply_async(**options)
+        except Exception as error:  # noqa: BLE001 - the sweeper must go on, whatever the broker's client raises
+            self._connection = None
+            _log.warning("the broker did not take the sweep (%s); this worker does what is due", type(error).__name__)
+            return False
+        return True
+
+
+def _connection(celery: Celery) -> Connection:
+    """Connect to the broker, less patiently than a worker does."""
+    connection = celery.connection_for_write()
+    connection.transport_options = {**(connection.transport_options or {}), **_TIMEOUTS}
+    connection.connect()
+    return connection
+
+
+def _work() -> bool:
+    """Do what is due in this process; return whether there is more."""
+    try:
+        return bool(tasks.work_alone())
+    except Exception:  # noqa: BLE001 - the database may be away as well; the next sweep tries again
+        _log.exception("what is due could not be done without the broker")
+        return False
+
+
+def _start_afresh(**_: Any) -> None:
+    """Leave to the parent of a forked process what its sweeper was doing."""
+    delivery.start_afresh()
+    tasks.forget_connections()

@@ -40,14 +40,43 @@ def sweep() -> None:
     """Knock for what is due: a lost knock, a retry, what was held, a dead worker's claim. Then do the chores."""
     now = utcnow()
     if keys.ring().live:
-        for user_id in summaries.due(now):
-            _tell(user_id, now)
+        _tell_all(now)
         for entry_id in outbox.due(now):
             doorbell.ring("push.fan_out", entry_id)
         if claims.services_due(now):
             doorbell.ring("push.deliver")
     db.session.rollback()
     chores.do_all()
+
+
+@shared_task(name="push.work_alone")
+def work_alone() -> bool:
+    """Do all that a sweep knocks for in this process, because the broker takes no knocks; return whether more is left.
+
+    It is called, never published. Between two calls no connection to the database stays open: a pool forks.
+    """
+    more = False
+    try:
+        if keys.ring_now().live:
+            _tell_all(utcnow())
+            db.session.rollback()
+            more = delivery.run()
+        chores.do_all()
+    finally:
+        db.session.remove()
+        db.engine.dispose()
+    return more
+
+
+@shared_task(name="push.forget_connections")
+def forget_connections() -> None:
+    """Leave the connections to the database to the process that this one was forked from; called, never published."""
+    db.engine.dispose(close=False)
+
+
+def _tell_all(now: datetime) -> None:
+    for user_id in summaries.due(now):
+        _tell(user_id, now)
 
 
 def _tell(user_id: int, now: datetime) -> None:

@@ -16,7 +16,8 @@ from feedback_push.standalone.terminal import asked_to_stop
 _OPTIONS = [
     *("--port", "0", "--unixsocketperm", "700", "--loglevel", "warning"),
     *("--save", "", "--appendonly", "yes"),
-    *("--maxmemory", "64mb", "--maxmemory-policy", "noeviction"),
+    # When it is full, counters go, which expire anyway; what is queued has no end and is never evicted.
+    *("--maxmemory", "64mb", "--maxmemory-policy", "volatile-ttl"),
 ]
 
 

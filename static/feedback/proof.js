@@ -2,7 +2,8 @@
 // of its own: there is no worker to start, and typing stays smooth. Without it, the site asks for one more step.
 
 const FRESH_ENOUGH = 60_000; // before a proof expires: sending may take a while on a slow line
-const PATIENCE = 5_000; // then the message goes off without a proof
+const PATIENCE = 5_000; // with a server that does not answer: then the message goes off without a proof
+const PATIENCE_TO_COMPUTE = 15_000; // the challenge gets harder when many write at once: some seconds of an old phone
 const PAUSE = 30_000; // after a failure: not every letter that is typed is a new attempt
 const AT_ONCE = 4; // key derivations under way at a time: as many cores as most phones can spare
 
@@ -68,7 +69,7 @@ form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const button = form.querySelector("button[type=submit]");
     button.setAttribute("aria-busy", "true");
-    await Promise.race([working, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+    await Promise.race([working, new Promise((resolve) => setTimeout(resolve, PATIENCE_TO_COMPUTE))]);
     button.removeAttribute("aria-busy");
     form.submit();
   }

@@ -20,7 +20,7 @@ from tests import servers
 from tests.conftest import PASSWORD, make_user
 from tests.visits import Page, Visit, Visitor
 
-KEYS = "feedback_push:127.0.0.1:passwords*"
+KEYS = "feedback_push:127.0.0.1:counters:password:*"
 
 
 @pytest.fixture(autouse=True)
@@ -252,7 +252,7 @@ def test_an_address_that_a_stranger_claims_evades_nothing(
     for number in range(4):
         guesser.environ_base["HTTP_X_FORWARDED_FOR"] = f"203.0.113.{number}"
         guesser.sign_in(f"{number}@example.org", "wrong password")
-    assert len(list(counts.scan_iter(f"{KEYS}:address:*:tries"))) == counted
+    assert len(list(counts.scan_iter(f"{KEYS}address:*:tries"))) == counted
 
 
 def test_all_processes_count_together(visit: Visit, staff: User) -> None:
@@ -294,9 +294,9 @@ def test_redis_is_asked_again_after_a_while(
     port = servers.free_port()
     site = visit(ratelimit_enabled=True, redis_url=f"redis://127.0.0.1:{port}/0").application
     assert start(site, staff.email, somewhere()) == 0
-    store = site.extensions["auth.throttle"]
+    store = site.extensions["counters"]
     monkeypatch.setattr(store, "_asked_again_at", time.monotonic())
-    monkeypatch.setattr(store, "_redis", RedisStorage(redis_url, key_prefix="feedback_push:127.0.0.1:passwords"))
+    monkeypatch.setattr(store, "_redis", RedisStorage(redis_url, key_prefix="feedback_push:127.0.0.1:counters"))
     assert start(site, staff.email, somewhere()) == 0
     assert list(counts.scan_iter(f"{KEYS}:tries"))
 

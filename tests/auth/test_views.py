@@ -11,8 +11,9 @@ from flask import Flask
 from flask_login import current_user
 from sqlalchemy import select, update
 
-from feedback_push.auth import accounts, audit, sessions, throttle
+from feedback_push.auth import accounts, audit, sessions
 from feedback_push.auth.models import AuditEntry, Session, User
+from feedback_push.counters import Counters
 from feedback_push.database import db, utcnow
 from feedback_push.feedback.models import Message
 from tests.conftest import PASSWORD, make_user
@@ -342,7 +343,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     watch(argon2.PasswordHasher, "hash")
     watch(argon2.PasswordHasher, "verify")
-    watch(throttle._Store, "ask")  # noqa: SLF001 - where all that asks Redis comes through
+    watch(Counters, "ask")  # where all that asks Redis comes through
     accounts._nobodys_hash.cache_clear()  # noqa: SLF001 - made once in a process
     return done
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from feedback_push.database import db
+from feedback_push.feedback import difficulty, proof_of_work
 from feedback_push.feedback.models import Message, MessageState
 from tests.browser.conftest import working_site
 from tests.browser.dashboard import Dashboard
@@ -159,6 +161,46 @@ def test_where_the_challenge_cannot_be_had_the_message_still_goes_off(browser: F
     send(browser)
     browser.wait_for(lambda: browser.url.endswith("/feedback/confirm/"))
     assert states(site) == [(MessageState.SPAM, "no-proof")]
+
+
+def give_next(browser: Firefox, site: Site, monkeypatch: pytest.MonkeyPatch, level: int, lifetime: timedelta) -> None:
+    """Give the open page this challenge instead of the one that the site would make."""
+    monkeypatch.setattr(difficulty, "of_new_challenge", lambda: level)
+    monkeypatch.setattr(proof_of_work, "LIFETIME", lifetime)
+    with site.database():
+        challenge = proof_of_work.challenge()
+    browser.script(
+        "const made = arguments[0]; window.fetch = async () => new Response(JSON.stringify(made))", challenge
+    )
+
+
+def test_the_hardest_challenge_is_solved_within_seconds_while_whoever_sends_waits(
+    browser: Firefox, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_next(browser, site, monkeypatch, difficulty.HARDEST, timedelta(minutes=20))
+    wait_as_long_as_people_type(browser)
+    browser.script(
+        "const {content, submitter_name: name} = document.forms[0]; content.value = 'Hello'; name.value = 'Ada'"
+    )
+    send(browser)
+    browser.wait_for(lambda: browser.url.endswith("/feedback/complete/"))
+    assert states(site) == [(MessageState.NEW, None)]
+
+
+def test_a_proof_that_has_expired_on_its_way_costs_one_more_press(
+    browser: Firefox, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_next(browser, site, monkeypatch, 0, timedelta(minutes=-1))
+    write(browser)
+    browser.wait_for(lambda: browser.script(PROOF))
+    wait_as_long_as_people_type(browser)
+    send(browser)
+    browser.wait_for(lambda: "Nothing is lost" in browser.text)
+    assert browser.script("return document.querySelector('#content').value") == "It is great."
+    assert states(site) == []
+    send(browser)
+    browser.wait_for(lambda: browser.url.endswith("/feedback/complete/"))
+    assert states(site) == [(MessageState.NEW, None)]
 
 
 def test_the_proof_takes_so_little_that_nobody_waits_for_it(browser: Firefox) -> None:

@@ -37,15 +37,48 @@ def test_the_button_pressed_before_anybody_can_have_read_it_asks_again(visitor: 
     assert stored(visitor) == [ARRIVED]
 
 
-def test_one_press_confirms_all_that_this_browser_sent_and_nothing_of_others(visitor: Visitor, let_pass: Pass) -> None:
+def test_each_press_confirms_one_message_of_this_browser_and_nothing_of_others(
+    visitor: Visitor, let_pass: Pass
+) -> None:
     stranger = Visitor(visitor.application)
     for somebody in (visitor, visitor, stranger):
         form = opened(somebody)
         let_pass(60)
         assert send(somebody, form) == ASKED
+    waits = set_aside(Suspicion.NO_PROOF)
+    page = visitor.read("/feedback/confirm/")
+    assert "2 messages of yours wait" in page.one("main").words
+    assert visitor.post("/feedback/confirm/", data=page.fields).location == "/feedback/confirm/"
+    assert stored(visitor) == [waits, ARRIVED, waits]  # the newest first, which the page asked for
+    assert visitor.post("/feedback/confirm/", data=page.fields).location == "/feedback/complete/"
+    assert stored(visitor) == [waits, ARRIVED, waits]  # the same page again is about the same message
+    answer = press(visitor)
+    assert (answer.status_code, answer.location) == THANKED
+    assert stored(visitor) == [ARRIVED, ARRIVED, waits]
+
+
+def test_the_message_of_another_browser_cannot_be_named(visitor: Visitor, let_pass: Pass) -> None:
+    stranger = Visitor(visitor.application)
+    for somebody in (visitor, stranger):
+        form = opened(somebody)
+        let_pass(60)
+        send(somebody, form)
     let_pass(1.1)
-    press(visitor)
-    assert stored(visitor) == [ARRIVED, ARRIVED, set_aside(Suspicion.NO_PROOF)]
+    assert press(stranger, message="1").status_code == 303
+    assert stored(visitor) == [set_aside(Suspicion.NO_PROOF)] * 2
+
+
+def test_a_confirmation_can_be_given_for_a_day(visitor: Visitor, let_pass: Pass) -> None:
+    forms = [opened(visitor) for _ in range(2)]
+    let_pass(60)
+    send(visitor, forms[0])
+    let_pass(86400 - 60)
+    send(visitor, forms[1])
+    let_pass(61)
+    page = visitor.read("/feedback/confirm/")
+    assert "wait for this step" not in page.one("main").words
+    assert press(visitor).location == "/feedback/complete/"
+    assert stored(visitor) == [set_aside(Suspicion.NO_PROOF), ARRIVED]
 
 
 def test_who_has_nothing_to_confirm_is_thanked_and_changes_nothing(visitor: Visitor, let_pass: Pass) -> None:

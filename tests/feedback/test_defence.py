@@ -65,10 +65,11 @@ def test_nobody_types_a_message_in_less_than_two_seconds(
 
 
 def test_whose_form_was_opened_before_the_clock_was_put_back_is_no_robot(visitor: Visitor, let_pass: Pass) -> None:
-    before = opened(visitor)["opened"]
+    form = opened(visitor)
     let_pass(-60)
-    form = opened(visitor)  # without JavaScript the visitor has been asked to send it once more
-    assert send(visitor, form, proof=solved(visitor), opened=before) == THANKED
+    page = Page(visitor.post("/feedback/", data=form))  # the session is from the future, so a new one begins
+    assert page.status == 400
+    assert send(visitor, {**page.fields, **TYPED}, proof=solved(visitor)) == THANKED
     assert stored(visitor) == [ARRIVED]
 
 
@@ -97,6 +98,34 @@ def test_a_page_that_was_open_for_days_is_taken_at_once(visitor: Visitor, let_pa
     let_pass(3 * 86400)
     assert send(visitor, form, proof=solved(visitor)) == THANKED
     assert stored(visitor) == [ARRIVED]
+
+
+def test_a_stamp_that_is_a_week_old_is_renewed_and_the_form_can_be_sent_again_at_once(
+    visitor: Visitor, let_pass: Pass
+) -> None:
+    form = opened(visitor)
+    let_pass(7 * 86400 + 1)
+    page = Page(visitor.post("/feedback/", data={**form, "proof": solved(visitor)}))
+    assert (page.status, page.fields["content"]) == (422, TYPED["content"])
+    assert "Nothing is lost" in page.alert
+    assert stored(visitor) == []
+    assert send(visitor, {**page.fields, **TYPED}, proof=solved(visitor)) == THANKED
+    assert stored(visitor) == [ARRIVED]
+
+
+def test_a_stamp_belongs_to_the_browser_it_was_made_for(visitor: Visitor, let_pass: Pass) -> None:
+    elsewhere = opened(Visitor(visitor.application))["opened"]
+    let_pass(60)
+    form = opened(visitor)
+    page = Page(visitor.post("/feedback/", data={**form, "opened": elsewhere, "proof": solved(visitor)}))
+    assert (page.status, stored(visitor)) == (422, [])
+    assert send(visitor, {**page.fields, **TYPED}, proof=solved(visitor)) == THANKED
+
+
+def test_another_sites_request_brings_no_new_cookie_in_place_of_the_one_kept_back(visitor: Visitor) -> None:
+    answer = visitor.post("/feedback/", data=TYPED, headers={"Sec-Fetch-Site": "cross-site"})
+    assert (answer.status_code, answer.headers.getlist("Set-Cookie")) == (400, [])
+    assert Page(answer).fields["opened"]
 
 
 def test_what_was_set_aside_without_a_reason_to_confirm_is_shown_no_differently(

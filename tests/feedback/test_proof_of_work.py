@@ -1,4 +1,4 @@
-"""feedback/proof_of_work.py and used_proofs.py: a proof is good once, for a while, and cannot be made up."""
+"""feedback/proof_of_work.py: a proof is good once, for a while, and cannot be made up."""
 
 import base64
 import json
@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from feedback_push.feedback import defence
+from feedback_push.feedback.proof_of_work import LIFETIME
 from feedback_push.feedback.suspicion import Suspicion
 from tests import servers
 from tests.feedback.proofs import solved
-from tests.feedback.trapped_form import ARRIVED, ASKED, THANKED, Pass, opened, send, set_aside, stored
-from tests.visits import Visit, Visitor
+from tests.feedback.trapped_form import ARRIVED, ASKED, THANKED, TYPED, Pass, opened, send, set_aside, stored
+from tests.visits import Page, Visit, Visitor
 
 
 def test_a_proof_is_good_for_one_message(visitor: Visitor, let_pass: Pass) -> None:
@@ -56,11 +56,13 @@ def silent_redis_url() -> Iterator[str]:
         yield f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
 
 
-def test_a_proof_expires(visitor: Visitor, let_pass: Pass) -> None:
+def test_a_proof_expires_and_the_form_comes_back_for_a_new_one(visitor: Visitor, let_pass: Pass) -> None:
     form, proof = opened(visitor), solved(visitor)
-    let_pass(defence.PROOF_LIFETIME + 1)
-    assert send(visitor, form, proof=proof) == ASKED
-    assert stored(visitor) == [set_aside(Suspicion.NO_PROOF)]
+    let_pass(LIFETIME.total_seconds() + 1)
+    page = Page(visitor.post("/feedback/", data={**form, "proof": proof}))
+    assert (page.status, stored(visitor)) == (422, [])
+    assert "Nothing is lost" in page.alert
+    assert send(visitor, {**page.fields, **TYPED}, proof=solved(visitor)) == THANKED
 
 
 def changed(proof: str, change: Callable[[Any], None]) -> str:
@@ -102,4 +104,4 @@ def test_every_challenge_is_a_new_one_and_kept_in_no_cache(visitor: Visitor) -> 
     parameters = [answer.get_json()["parameters"] for answer in answers]
     assert len({each["nonce"] for each in parameters}) == len({each["keyPrefix"] for each in parameters}) == 3
     lifetimes = [each["expiresAt"] - time.time() for each in parameters]
-    assert all(defence.PROOF_LIFETIME - 60 < seconds <= defence.PROOF_LIFETIME for seconds in lifetimes)
+    assert all(LIFETIME.total_seconds() - 60 < seconds <= LIFETIME.total_seconds() for seconds in lifetimes)

@@ -11,8 +11,9 @@ from sqlalchemy import select, update
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEntry, AuditEvent
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import persons, purge
-from feedback_push.feedback.models import Message, MessageState
+from feedback_push.feedback import daily_counts, persons, purge
+from feedback_push.feedback.daily_counts import Count
+from feedback_push.feedback.models import DailyCount, Message, MessageState
 from feedback_push.push import chores, outbox
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry
 from tests.admin.rows import delivery, device
@@ -195,3 +196,30 @@ def test_so_does_an_old_entry_and_whoever_is_erased(monkeypatch: pytest.MonkeyPa
     later = utcnow() + timedelta(days=1)
     assert [outbox.remove_older(later, 500) for _ in range(3)] == [1, 1, 0]
     assert db.session.scalars(select(Delivery.id)).all() == db.session.scalars(select(OutboxEntry.id)).all() == []
+
+
+@pytest.mark.usefixtures("any_app")
+def test_a_full_spam_list_loses_its_oldest_messages_and_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purge, "MOST_SPAM", 4)
+    monkeypatch.setattr(purge, "MOST_SPAM_BYTES", 100)
+    monkeypatch.setattr(purge, "BATCH", 2)
+    inbox = [receive(content="x" * 200).id for _ in range(2)]
+    spam = [receive(state=MessageState.SPAM).id for _ in range(9)]
+    purge.bound_spam(utcnow())
+    assert left() == [*inbox, *spam[-4:]]
+    large = receive(state=MessageState.SPAM, content="é" * 45).id  # 90 bytes, so that room for two of 5 is left
+    purge.bound_spam(utcnow())
+    db.session.commit()
+    assert left() == [*inbox, *spam[-2:], large]
+    assert daily_counts.recent() == {Count.SPAM_REMOVED: 5 + 2}
+
+
+@pytest.mark.usefixtures("any_app")
+def test_counts_of_days_long_gone_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    today = utcnow()
+    for days in (40, 20, 1, 0):
+        monkeypatch.setattr(daily_counts, "utcnow", lambda days=days: today - timedelta(days=days))
+        daily_counts.add(Count.NOT_NOTIFIED)
+    assert daily_counts.recent() == {Count.NOT_NOTIFIED: 2}
+    purge.bound_spam(today)
+    assert len(db.session.scalars(select(DailyCount.day)).all()) == 3

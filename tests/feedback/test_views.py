@@ -18,7 +18,6 @@ from werkzeug.test import TestResponse
 from feedback_push import network_address
 from feedback_push.auth.models import User
 from feedback_push.database import db
-from feedback_push.extensions import limiter
 from feedback_push.feedback import persons
 from feedback_push.feedback.models import Message
 from feedback_push.push.models import OutboxEntry
@@ -41,9 +40,8 @@ def silent_redis_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def limited(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> Visit:
+def limited(visit: Visit) -> Visit:
     """Visitors who may not write as often as they like, and who share their address with no other test."""
-    monkeypatch.setattr(limiter, "_storage_dead", False)
 
     def visitor_of(**changes: object) -> Visitor:
         visitor = visit(ratelimit_enabled=True, **changes)
@@ -281,7 +279,7 @@ def test_without_the_broker_a_message_is_stored_and_nobody_waits(
         assert len(messages()) == 4
 
 
-def test_who_writes_too_often_is_asked_to_wait_and_keeps_what_was_typed(limited: Visit) -> None:
+def test_without_defence_who_writes_too_often_is_asked_to_wait_and_keeps_what_was_typed(limited: Visit) -> None:
     visitor = limited()
     assert send_often(visitor, 20) == [303] * 20
     answer = visitor.send("/feedback/", **TYPED)
@@ -295,7 +293,7 @@ def test_who_writes_too_often_is_asked_to_wait_and_keeps_what_was_typed(limited:
     assert visitor.send("/feedback/", **TYPED).status_code == 303
 
 
-def test_a_flood_from_many_addresses_is_stopped_as_well(limited: Visit, silent_redis_url: str) -> None:
+def test_without_defence_a_flood_from_many_addresses_is_stopped_as_well(limited: Visit, silent_redis_url: str) -> None:
     visitor = limited(redis_url=silent_redis_url)  # so that the flood ends with this test
     form = {**visitor.read("/feedback/").fields, **TYPED}
 
@@ -303,7 +301,9 @@ def test_a_flood_from_many_addresses_is_stopped_as_well(limited: Visit, silent_r
         visitor.environ_base["REMOTE_ADDR"] = own_address()
         return visitor.post("/feedback/", data=form).status_code
 
-    assert Counter(send() for _ in range(302)) == {303: 300, 429: 2}
+    answers = [send() for _ in range(340)]
+    assert answers[:300] == [303] * 300
+    assert Counter(answers[300:])[429] > 5  # not all: the window slides meanwhile
 
 
 def test_a_limit_keeps_nobodys_address(limited: Visit, redis_url: str) -> None:
@@ -311,16 +311,16 @@ def test_a_limit_keeps_nobodys_address(limited: Visit, redis_url: str) -> None:
     address = visitor.environ_base["REMOTE_ADDR"]
     visitor.send("/feedback/", **TYPED)
     with redis.Redis.from_url(redis_url, decode_responses=True) as server, visitor.application.app_context():
-        keys = list(server.scan_iter("feedback_push:127.0.0.1:limits*"))
+        keys = list(server.scan_iter("feedback_push:127.0.0.1:counters*"))
         assert any(network_address.keyed_hash(address) in key for key in keys)
         assert not any(address in key or address.removesuffix("::1") in key for key in keys)
-        assert all(0 < server.ttl(key) <= 3600 for key in keys)
+        assert all(0 < server.ttl(key) <= 2 * 86400 for key in keys)
 
 
 def test_all_processes_count_together(limited: Visit) -> None:
     one = limited()
     assert send_often(one, 20) == [303] * 20
-    another = limited()  # later, because the process has only one limiter
+    another = limited()
     another.environ_base["REMOTE_ADDR"] = one.environ_base["REMOTE_ADDR"]
     assert send_often(another, 1) == [429]
 
@@ -328,7 +328,8 @@ def test_all_processes_count_together(limited: Visit) -> None:
 @pytest.mark.parametrize("broker", ["gone", "silent"])
 def test_without_redis_each_process_counts_for_itself(limited: Visit, silent_redis_url: str, broker: str) -> None:
     visitor = limited(redis_url=silent_redis_url if broker == "silent" else f"redis://{nobody()}/0")
-    assert send_often(visitor, 21) == [303] * 20 + [429]
+    answers = send_often(visitor, 25)
+    assert (answers[:20], answers[-1]) == ([303] * 20, 429)  # in between the window may slide
     keeps(visitor.send("/feedback/", **TYPED), TYPED)
 
 

@@ -2,20 +2,22 @@
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from celery.utils.timer2 import Timer
 from flask import Flask
 
-from feedback_push.database import db
-from feedback_push.push import outbox, sweeper
+from feedback_push.database import db, utcnow
+from feedback_push.feedback.models import Message
+from feedback_push.push import delivery, outbox, sweeper
 from feedback_push.push.sweeper import Sweeper
 from tests import servers
 from tests.conftest import KEYS, make_settings
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
+from tests.feedback.messages import receive
 from tests.push.devices import owner, subscribe_all
 from tests.push.knocks import Knocks
 from tests.push.notes import note
@@ -26,10 +28,13 @@ PREFORK = ("--pool", "prefork", "--concurrency", "1")
 
 
 @pytest.fixture
-def timer() -> Iterator[Timer]:
-    timer = Timer()
-    yield timer
-    timer.stop()
+def worker(app: Flask) -> Iterator[Sweeper]:
+    """The sweeper of a worker that has just started."""
+    worker = SimpleNamespace(app=app.extensions["celery"])
+    step = Sweeper(worker)
+    step.start(worker)
+    yield step
+    step.stop(worker)
 
 
 @pytest.fixture
@@ -55,15 +60,15 @@ def _enqueue(site: Site, count: int = 1) -> None:
         db.session.commit()
 
 
-def test_a_sweep_is_published_at_once_and_again_until_the_worker_stops(
-    app: Flask, knocks: Knocks, timer: Timer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeper, "INTERVAL", 0.05)
-    worker = SimpleNamespace(timer=timer)
-    step = Sweeper(worker)
-    step.start(worker)
+
+
+@pytest.mark.usefixtures("often")
+def test_a_sweep_is_published_at_once_and_again_until_the_worker_stops(knocks: Knocks, worker: Sweeper) -> None:
     assert [knocks.next() for _ in range(3)] == [("push.sweep", [])] * 3
-    step.stop(worker)
+    worker.stop(None)
     time.sleep(0.1)
     knocks.all()
     assert knocks.next(0.3) is None
@@ -79,16 +84,29 @@ def test_a_sweeper_that_never_started_can_be_stopped(app: Flask) -> None:
     Sweeper(None).stop(None)
 
 
-def test_a_sweep_that_the_broker_does_not_take_stops_no_timer(
-    app: Flask, timer: Timer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.usefixtures("often")
+def test_where_the_broker_takes_no_sweep_the_worker_does_the_work_and_goes_on(
+    app: Flask, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sweeper, "INTERVAL", 0.05)
     app.extensions["celery"].conf.broker_url = "nosuchbroker://"
-    worker = SimpleNamespace(timer=timer)
-    step = Sweeper(worker)
-    step.start(worker)
+    held = receive(deleted_at=utcnow() - timedelta(days=2)).id
+    db.session.rollback()
+    request.getfixturevalue("worker")
     servers.wait_until(lambda: caplog.text.count("the broker did not take the sweep (KeyError)") >= 3)
-    step.stop(worker)
+
+    def is_gone() -> bool:
+        db.session.rollback()
+        return db.session.get(Message, held) is None
+
+    servers.wait_until(is_gone)
+
+
+def test_a_process_forked_while_its_parent_sends_can_send(app: Flask) -> None:
+    with delivery._running:  # noqa: SLF001 - as a run of the parent holds it
+        assert delivery.run() is False
+        sweeper._start_afresh()  # noqa: SLF001 - as a pool's child does
+        assert delivery._running.acquire(blocking=False)  # noqa: SLF001
+    delivery.start_afresh()
 
 
 @pytest.mark.parametrize(

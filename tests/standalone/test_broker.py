@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from redis import Redis
+from redis.exceptions import OutOfMemoryError
 
 from feedback_push.config import Settings
 from feedback_push.standalone import StartError, broker
@@ -60,9 +61,23 @@ def test_it_listens_on_a_private_socket_and_on_no_port(own: Settings) -> None:
         assert own.socket_path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_full_broker_refuses_instead_of_forgetting(own: Settings) -> None:
+def fill(connection: Redis) -> None:
+    for _ in range(1000):
+        connection.lpush("queue", "x" * 10_000)
+
+
+def test_a_full_broker_forgets_counters_and_never_what_is_queued(own: Settings) -> None:
     with broker.running(own), client(own) as connection:
-        assert connection.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        connection.lpush("queue", "a task")
+        connection.config_set("maxmemory", int(connection.info("memory")["used_memory"]) + 1_000_000)
+        with connection.pipeline(transaction=False) as many:
+            for number in range(20_000):
+                many.set(f"counter:{number}", 1, ex=600)
+            many.execute()
+        assert 0 < connection.dbsize() < 20_000
+        with pytest.raises(OutOfMemoryError):
+            fill(connection)
+        assert connection.lindex("queue", -1) == b"a task"
 
 
 def test_with_a_redis_url_nothing_is_run(own: Settings) -> None:

@@ -1,0 +1,58 @@
+"""What the dashboard says about room and bounds: little disk space, a full spam list, messages nobody was told of."""
+
+from flask import current_app
+from flask_babel import gettext, ngettext
+
+from feedback_push import disk
+from feedback_push.disk import Space
+from feedback_push.feedback import daily_counts
+from feedback_push.feedback.daily_counts import Count
+
+
+def lines() -> list[str]:
+    """Return the sentences that an operator should read, none when all is well."""
+    counts = daily_counts.recent()
+    found = [_disk(), _not_notified(counts.get(Count.NOT_NOTIFIED, 0)), _removed(counts.get(Count.SPAM_REMOVED, 0))]
+    return [line for line in found if line]
+
+
+def _disk() -> str | None:
+    space = disk.space()
+    if space == Space.PLENTY:
+        return None
+    free = disk.free_mb()
+    if space == Space.LITTLE:
+        return str(
+            gettext("Disk space is low: %(free)d MB are free. Make room before messages are refused.", free=free)
+        )
+    return str(
+        gettext(
+            "The disk is nearly full: %(free)d MB are free, so only short messages are taken. Make room.", free=free
+        )
+    )
+
+
+def _not_notified(count: int) -> str | None:
+    if not count:
+        return None
+    limit = current_app.extensions["settings"].notification_daily_limit
+    text: str = ngettext(
+        "Since yesterday %(num)d message has come without a notification, because its network had caused as many as it "
+        "may in a day (NOTIFICATION_DAILY_LIMIT: %(limit)d).",
+        "Since yesterday %(num)d messages have come without a notification, because their network had caused as many "
+        "as it may in a day (NOTIFICATION_DAILY_LIMIT: %(limit)d).",
+        count,
+        limit=limit,
+    )
+    return text
+
+
+def _removed(count: int) -> str | None:
+    if not count:
+        return None
+    text: str = ngettext(
+        "The spam list is full. Since yesterday its oldest message has been removed for good.",
+        "The spam list is full. Since yesterday its oldest %(num)d messages have been removed for good.",
+        count,
+    )
+    return text

@@ -1,0 +1,45 @@
+"""Free disk space: how much is left where the messages are stored."""
+
+import os
+from enum import IntEnum
+from pathlib import Path
+
+from flask import current_app
+from sqlalchemy import make_url
+
+from feedback_push.config import Settings
+
+_MB = 1024 * 1024
+
+
+class Space(IntEnum):
+    """How much room is left: plenty, little (time to act), or so little that large messages are refused."""
+
+    PLENTY = 0
+    LITTLE = 1
+    TOO_LITTLE = 2
+
+
+def space() -> Space:
+    """Compare the free space with MIN_FREE_DISK_MB, which is off when 0."""
+    settings: Settings = current_app.extensions["settings"]
+    free = free_mb()
+    if free is None or free >= 2 * settings.min_free_disk_mb:
+        return Space.PLENTY
+    return Space.LITTLE if free >= settings.min_free_disk_mb else Space.TOO_LITTLE
+
+
+def free_mb() -> int | None:
+    """Return the free space in MB on the disk of the SQLite file, else of INSTANCE_DIR; None where it is unknown."""
+    try:
+        found = os.statvfs(_folder(current_app.extensions["settings"]))
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize // _MB
+
+
+def _folder(settings: Settings) -> Path:
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        return Path(url.database).parent
+    return settings.instance_dir

@@ -1,0 +1,40 @@
+"""What happened to messages without anybody being told, counted by the day for the dashboard to say."""
+
+from datetime import date, timedelta
+from enum import StrEnum
+
+from sqlalchemy import delete, func, select
+
+from feedback_push.database import db, insert, utcnow
+from feedback_push.feedback.models import DailyCount
+
+_KEPT = timedelta(days=30)
+
+
+class Count(StrEnum):
+    """The things that are counted."""
+
+    SPAM_REMOVED = "spam-removed"  # because the spam list was full
+    NOT_NOTIFIED = "not-notified"  # because its network had caused enough notifications for a day
+
+
+def add(what: Count, how_many: int = 1) -> None:
+    """Add to today's count, in the caller's transaction."""
+    statement = insert(DailyCount).values(name=what, day=utcnow().date(), count=how_many)
+    db.session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[DailyCount.name, DailyCount.day], set_={"count": DailyCount.count + how_many}
+        )
+    )
+
+
+def recent() -> dict[str, int]:
+    """Return the counts of today and yesterday, by name."""
+    since = utcnow().date() - timedelta(days=1)
+    counts = select(DailyCount.name, func.sum(DailyCount.count)).where(DailyCount.day >= since)
+    return {name: int(count) for name, count in db.session.execute(counts.group_by(DailyCount.name))}
+
+
+def remove_old(today: date) -> None:
+    """Remove the counts that nobody looks at any more; the caller commits."""
+    db.session.execute(delete(DailyCount).where(DailyCount.day < today - _KEPT))
