@@ -13,7 +13,18 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
     # Here and not above, so that a program that needs one part does not load them all.
     from flask import Flask
 
-    from feedback_push import branding, celery, cli, database, errors, extensions, language, logs, security
+    from feedback_push import (
+        branding,
+        celery,
+        cli,
+        concurrency_limit,
+        database,
+        errors,
+        extensions,
+        language,
+        logs,
+        security,
+    )
 
     if settings is None and cli.needs_no_settings():
         app = Flask(__name__)
@@ -24,6 +35,7 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
     app.extensions["settings"] = settings
     logs.init_app()
     security.init_app(app)
+    concurrency_limit.init_app(app)
     database.init_app(app)
     extensions.init_app(app)
     celery.init_app(app)

@@ -16,22 +16,26 @@ from feedback_push.admin import shown
 from feedback_push.admin.pages import blueprint
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
+from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import lists
 from feedback_push.feedback.lists import Filter
 
 _COLUMNS = ("id", "created_at", "state", "submitter_name", "submitter_email", "content")
 _RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
+_exports = ConcurrencyLimit(2)  # a reader who is slow holds a thread for as long as the file does not fit a buffer
 _BYTE_ORDER_MARK = "\ufeff"  # without which Excel takes UTF-8 for something else
 
 
 @blueprint.get("/messages.csv")
+@_exports.share
 def export_csv() -> ResponseReturnValue:
     """A table for spreadsheets, with cells that do nothing when they are opened."""
     return _download(_as_csv(shown.asked_for().filter), "text/csv", "csv")
 
 
 @blueprint.get("/messages.json")
+@_exports.share
 def export_json() -> ResponseReturnValue:
     """A list of objects for programs."""
     return _download(_as_json(shown.asked_for().filter), "application/json", "json")
