@@ -28,7 +28,7 @@ class ConcurrencyLimit:
     """At most `running` requests at a time; `waiting` further ones wait their turn, for `patience` seconds at most.
 
     Of these places a caller that is named has at most `for_each`. A caller that is trusted more has one further place
-    to wait in, which strangers cannot take. A thread that has a place may ask for it again.
+    to wait in, which strangers cannot take, and is the next in turn. A thread that has a place may ask for it again.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class ConcurrencyLimit:
         self._changed = threading.Condition()
         self._callers: Counter[str | None] = Counter()
         self._running = 0
+        self._trusted = 0  # that wait
         self._thread = threading.local()
 
     @contextmanager
@@ -65,11 +66,21 @@ class ConcurrencyLimit:
             if has_share or self._callers.total() >= self._places + trusted:
                 raise Busy(retry_after=self._pause)
             self._callers[caller] += 1
-            if not self._changed.wait_for(lambda: self._running < self._most_running, self._patience):
+            if not self._wait(trusted=trusted):
                 self._forget(caller)
                 raise Busy(retry_after=self._pause)
             self._running += 1
         return self._leave_once(caller)
+
+    def _wait(self, *, trusted: bool) -> bool:
+        self._trusted += trusted
+        try:
+            return self._changed.wait_for(
+                lambda: self._running < self._most_running and (trusted or not self._trusted), self._patience
+            )
+        finally:
+            self._trusted -= trusted
+            self._changed.notify_all()
 
     def enter_for_request(self) -> None:
         """Take a place until the request has ended; Busy where there is none."""
@@ -100,7 +111,7 @@ class ConcurrencyLimit:
                 if places:
                     self._forget(places.pop())
                     self._running -= 1
-                    self._changed.notify()
+                    self._changed.notify_all()
 
         return leave
 

@@ -15,6 +15,7 @@ from feedback_push.concurrency_limit import Busy, ConcurrencyLimit
 from feedback_push.config import Settings
 from feedback_push.feedback import views
 from tests.conftest import PASSWORD
+from tests.servers import wait_until
 from tests.visits import Page, Visitor
 
 
@@ -63,6 +64,25 @@ def test_one_caller_has_their_share_and_who_is_trusted_has_a_place_of_their_own(
     limit._most_running = 4  # noqa: SLF001 - so that it need not wait for its turn
     limit.enter("a", trusted=True)
     assert isinstance(enter(limit, "c", trusted=True), Busy)
+
+
+def test_who_is_trusted_is_next_in_turn() -> None:
+    limit = ConcurrencyLimit(1, waiting=1, patience=10)
+    leave = limit.enter()
+    turns: list[str] = []
+
+    def wait(name: str, *, trusted: bool) -> None:
+        leave = limit.enter(name, trusted=trusted)
+        turns.append(name)
+        leave()
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(wait, "stranger", trusted=False)
+        wait_until(lambda: limit._callers.total() == 2)  # noqa: SLF001
+        pool.submit(wait, "owner", trusted=True)
+        wait_until(lambda: limit._callers.total() == 3)  # noqa: SLF001
+        leave()
+    assert turns == ["owner", "stranger"]
 
 
 def test_a_thread_that_has_a_place_needs_no_second_one() -> None:

@@ -27,7 +27,7 @@ hashing = ConcurrencyLimit(_AT_ONCE, waiting=2, patience=2.0, for_each=2, pause=
 
 def _yield_to_others() -> None:
     if sys.platform == "linux":  # where a thread has a priority of its own, which argon2's threads inherit
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), 10)
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), 4)
 
 
 _threads = ThreadPoolExecutor(_AT_ONCE, "passwords", _yield_to_others)
