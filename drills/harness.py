@@ -19,7 +19,7 @@ _BEGINS_WITHIN = 20.0  # seconds
 _processes = multiprocessing.get_context("spawn")
 
 
-def drill(title: str, site: Site, attack: Attack, *arguments: Any, seconds: float = 6.0) -> Experience:
+def drill(title: str, site: Site, attack: Attack, *arguments: Any, seconds: float = 4.0) -> Experience:
     """Return what visitors experience under the attack; fail where it is far from what they do when idle."""
     idle = visit(site, _IDLE_SECONDS)
     with attacking(site, attack, *arguments):
