@@ -3,9 +3,8 @@
 import hmac
 from collections.abc import Callable
 from datetime import timedelta
-from io import BytesIO
 from typing import IO, Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from flask import Flask, Request, current_app, request
 from flask.typing import ResponseReturnValue
@@ -20,6 +19,7 @@ from feedback_push.config import Settings
 from feedback_push.setting_rules import is_loopback
 
 _LARGEST_BODY = 64 * 1024  # of a request to a view that does not say otherwise
+_DECODED_AT_ONCE = 16 * 1024  # characters
 _MOST_FIELDS = 50  # of a form whose view does not say otherwise
 # To read a large form takes a core for a moment, and several at once would take it from everybody else.
 _large_forms = ConcurrencyLimit(1, waiting=2)
@@ -68,21 +68,45 @@ class _LimitedForm(FormDataParser):
 
     def parse(self, stream: IO[bytes], mimetype: str, *args: Any, **kwargs: Any) -> Any:
         if mimetype == "application/x-www-form-urlencoded":
-            stream = self._checked(stream.read())
-        stream, form, files = super().parse(stream, mimetype, *args, **kwargs)
+            form, files = self.cls(_decoded(self._checked(stream.read()))), self.cls()
+        else:
+            stream, form, files = super().parse(stream, mimetype, *args, **kwargs)
         named = [(name, value) for name, value in form.items(multi=True) if name is not None]
         # A line end is two characters in a form and one in what is stored.
         if self.most_characters and sum(len(text) - text.count("\r\n") for _, text in named) > self.most_characters:
             raise RequestEntityTooLarge
         return stream, self.cls(named), files
 
-    def _checked(self, body: bytes) -> IO[bytes]:
+    def _checked(self, body: bytes) -> bytes:
         # Werkzeug counts the parts of multipart forms only. Both counts take a millisecond for the largest body.
         too_many = self.max_form_parts is not None and body.count(b"&") >= self.max_form_parts
         decoded = len(body) - 2 * body.count(b"%")
         if too_many or (self.most_characters and decoded > 4 * self.most_characters):  # UTF-8 has at most 4 bytes each
             raise RequestEntityTooLarge
-        return BytesIO(body)
+        return body
+
+
+def _decoded(body: bytes) -> list[tuple[str, str]]:
+    """Return the fields of a form as Werkzeug does, in a sixth of the memory."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return []
+    pairs = [pair.partition("=") for pair in text.split("&") if pair]
+    return [(_unquoted(name), _unquoted(value)) for name, _, value in pairs]
+
+
+def _unquoted(text: str) -> str:
+    # Part by part: the library takes 75 times the size of what it decodes.
+    text = text.replace("+", " ")
+    decoded, start = bytearray(), 0
+    while start < len(text):
+        end = start + _DECODED_AT_ONCE
+        if (cut := text.rfind("%", end - 2, end)) >= 0:
+            end = cut
+        decoded += unquote_to_bytes(text[start:end])
+        start = end
+    return decoded.decode("utf-8", "werkzeug.url_quote")
 
 
 class _Request(Request):

@@ -1,8 +1,9 @@
 """security.py: headers, cookies, and which hosts and proxies are believed."""
 
 import re
+import tracemalloc
 from unittest.mock import Mock
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import pytest
 from flask import request
@@ -283,8 +284,7 @@ def test_a_form_that_is_too_large_is_refused_before_it_is_taken_apart(
 ) -> None:
     token = client.read("/feedback/").fields["csrf_token"]
     form = {"content_type": "application/x-www-form-urlencoded", "headers": {"Referer": client.site}}
-    parse = Mock(side_effect=AssertionError("parsed"))
-    monkeypatch.setattr("werkzeug.formparser.parse_qsl", parse)
+    monkeypatch.setattr(security, "_decoded", Mock(side_effect=AssertionError("taken apart")))
     for body in ("a=b&" * 50, "&" * 3_000_000, "content=" + "x" * 3_000_000, "x" * 3_000_000):
         answer = client.post("/feedback/", data=body, **form)
         assert (answer.status_code, len(answer.text) < 10_000) == (413, True), body[:20]
@@ -297,6 +297,31 @@ def test_a_form_that_is_too_large_is_refused_before_it_is_taken_apart(
     fields = "&".join(f"f{number}=" for number in range(46))
     sent = f"csrf_token={token}&submitter_name=Ada&content=Hello&{fields}"
     assert client.post("/feedback/", data=sent, **form).status_code == 303
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", "ü", "+", "%", "%4", "%41", "%C3%BC", "%F0%9F%99%82", "%FF", "%C3", "=", "&", "🙂", " "]),
+        max_size=30,
+    ).map("".join),
+    st.integers(min_value=3, max_value=9),
+)
+def test_a_form_is_read_as_the_library_reads_it(body: str, part: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(security, "_DECODED_AT_ONCE", part)
+        read = security._decoded(body.encode())  # noqa: SLF001
+    assert read == parse_qsl(body, keep_blank_values=True, errors="werkzeug.url_quote")
+    assert security._decoded(b"a=\xff") == []  # noqa: SLF001
+
+
+def test_the_longest_message_takes_little_memory_to_read() -> None:
+    body = b"content=" + b"%F0%9F%99%82" * 200_000
+    tracemalloc.start()
+    try:
+        assert security._decoded(body) == [("content", "🙂" * 200_000)]  # noqa: SLF001
+        assert tracemalloc.get_traced_memory()[1] < 12 * len(body)
+    finally:
+        tracemalloc.stop()
 
 
 def test_no_page_repeats_more_than_a_form_may_hold(client: Visitor) -> None:
