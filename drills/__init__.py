@@ -1,4 +1,4 @@
-"""Drills: what visitors experience while somebody attacks the site. `make drills` runs them.
+"""Drills: measure how long visitors wait while the site is under attack. `make drills` runs them.
 
 A drill starts the real web server on loopback, measures visitors while nothing else happens, attacks, and measures
 them again. It prints one line, and asserts that visitors hardly noticed: against the same machine when idle, so that

@@ -1,4 +1,4 @@
-"""Large posts without a token, and what they cost the visitors and the machine."""
+"""Large posts without a token: the visitors' time and the server's memory."""
 
 import pytest
 

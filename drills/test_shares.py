@@ -1,4 +1,4 @@
-"""What takes long and may take no more than its share of the threads."""
+"""Expensive requests in large numbers: each kind has a share of the threads."""
 
 import time
 from collections.abc import Callable

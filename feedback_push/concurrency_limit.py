@@ -1,4 +1,4 @@
-"""Shares of the threads: at most so many requests do the same expensive thing at a time, and the rest hear so."""
+"""Shares of the threads: bound how many requests do the same expensive thing at a time."""
 
 import threading
 from collections import Counter
@@ -21,7 +21,7 @@ def init_app(app: Flask) -> None:
 
 
 class Busy(ServiceUnavailable):
-    """Too many requests do the same at the moment; another try has a chance after `retry_after` seconds."""
+    """Too many requests do the same at the moment; try again after `retry_after` seconds."""
 
 
 class ConcurrencyLimit:

@@ -26,7 +26,7 @@ def enter(limit: ConcurrencyLimit, caller: str | None = None, *, trusted: bool =
         return busy
 
 
-def test_who_finds_no_place_is_refused_at_once_and_a_place_is_given_back_once() -> None:
+def test_a_request_without_a_place_is_refused_at_once_and_a_place_is_given_back_once() -> None:
     limit = ConcurrencyLimit(1, pause=7)
     leave = limit.enter()
     refused = enter(limit)
@@ -38,7 +38,7 @@ def test_who_finds_no_place_is_refused_at_once_and_a_place_is_given_back_once() 
     assert isinstance(enter(limit), Busy)
 
 
-def test_who_waits_gets_the_place_that_becomes_free_and_is_refused_after_their_patience() -> None:
+def test_a_waiting_request_gets_a_free_place_or_is_refused_after_its_patience() -> None:
     limit = ConcurrencyLimit(1, waiting=1, patience=5)
     leave = limit.enter()
     with ThreadPoolExecutor(1) as pool:
@@ -54,7 +54,7 @@ def test_who_waits_gets_the_place_that_becomes_free_and_is_refused_after_their_p
     impatient.enter()()
 
 
-def test_one_caller_has_their_share_and_who_is_trusted_has_a_place_of_their_own() -> None:
+def test_one_caller_has_a_share_and_a_trusted_one_a_place_of_its_own() -> None:
     limit = ConcurrencyLimit(3, for_each=2)
     limit.enter("a")
     limit.enter("a")
@@ -66,7 +66,7 @@ def test_one_caller_has_their_share_and_who_is_trusted_has_a_place_of_their_own(
     assert isinstance(enter(limit, "c", trusted=True), Busy)
 
 
-def test_who_is_trusted_is_next_in_turn() -> None:
+def test_a_trusted_caller_is_next_in_turn() -> None:
     limit = ConcurrencyLimit(1, waiting=1, patience=10)
     leave = limit.enter()
     turns: list[str] = []

@@ -20,7 +20,7 @@ from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import db
 
 _hasher = PasswordHasher()  # argon2id with the library's current parameters
-# A hash takes 64 MiB and two cores for a moment. Whoever comes when all places are taken is told to come again.
+# A hash takes 64 MiB and two cores for a moment. A request that finds no place is refused.
 _AT_ONCE = max(1, min(2, (os.cpu_count() or 1) // 2))
 hashing = ConcurrencyLimit(_AT_ONCE, waiting=2, patience=2.0, for_each=2, pause=2)
 

@@ -43,7 +43,7 @@ def _in_turn(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseRe
 
     @wraps(view)
     def wait() -> ResponseReturnValue:
-        if request.method == "GET":
+        if request.method != "POST":
             return view()
         known = known_browser.of(request.form.get("email", "")[:320]) is not None
         with accounts.hashing.place(network_address.of_request(), trusted=known):
