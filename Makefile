@@ -11,7 +11,7 @@ $(shell test -x $(BIN)/python || rm -f $(VENV)/.run-installed $(VENV)/.dev-insta
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format bench audit fuzz translations lock clean
+.PHONY: help run test drills check format bench audit fuzz translations lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ run: $(VENV)/.run-installed ## the whole thing in one terminal: web server, work
 test: $(VENV)/.dev-installed ## install what the tests need and run every test
 	@tests/install-packages
 	@$(BIN)/pytest --numprocesses 3 --dist loadscope --cov --cov-report term
+
+drills: $(VENV)/.dev-installed ## attack a site of its own and measure what its visitors notice (4 minutes)
+	@tests/install-packages
+	@$(BIN)/pytest tests/drills --quiet --capture no --timeout 60
 
 check: $(VENV)/.dev-installed ## lint, format check and types
 	$(BIN)/ruff check

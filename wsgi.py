@@ -1,4 +1,4 @@
-"""The web application for gunicorn and the flask command."""
+"""The application for the flask command, and for any other WSGI server."""
 
 from feedback_push import create_app
 

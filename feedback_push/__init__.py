@@ -17,6 +17,7 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
         branding,
         celery,
         cli,
+        concurrency_limit,
         database,
         errors,
         extensions,
@@ -36,6 +37,7 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
     logs.init_app()
     security.init_app(app)
     header_limits.init_app(app)
+    concurrency_limit.init_app(app)
     database.init_app(app)
     extensions.init_app(app)
     celery.init_app(app)

@@ -12,6 +12,7 @@ from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, SecurityError, ServiceUnavailable
 
 from feedback_push import csrf
+from feedback_push.concurrency_limit import Busy
 from feedback_push.database import UNAVAILABLE, db
 from feedback_push.security import wants_json
 
@@ -19,6 +20,13 @@ _log = logging.getLogger(__name__)
 _NOT_UNDERSTOOD = _("That did not work")
 _OURS = (_("Something went wrong"), _("The fault is ours and has been logged."))
 _THEIRS = (_NOT_UNDERSTOOD, _("This site cannot do what was asked of it."))
+_BUSY = (
+    _("A moment, please"),
+    _(
+        "Too many people are doing this right now. If you typed anything, go back: it is still there. "
+        "Please try again in a few seconds."
+    ),
+)
 _WORDS = {
     400: (
         _NOT_UNDERSTOOD,
@@ -57,7 +65,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None:
         return error.response
     code = error.code or 500
-    title, text = _WORDS.get(code, _OURS if code >= 500 else _THEIRS)
+    title, text = _BUSY if isinstance(error, Busy) else _WORDS.get(code, _OURS if code >= 500 else _THEIRS)
     return _answer(code, title, text, _kept_headers(error))
 
 

@@ -3,18 +3,19 @@
 import hmac
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import IO, Any, TypeVar
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from flask import Flask, Request, current_app, request
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
 from flask_talisman import Talisman
-from werkzeug.exceptions import SecurityError
+from werkzeug.exceptions import RequestEntityTooLarge, SecurityError
 from werkzeug.formparser import FormDataParser
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.utils import cached_property
 
+from feedback_push.concurrency_limit import Busy, ConcurrencyLimit
 from feedback_push.config import Settings
 from feedback_push.setting_rules import is_loopback
 
@@ -23,6 +24,10 @@ _KEPT_IN_URLS = "!$&'()*+,/:;=?@%"  # by quote; what is percent-encoded stays so
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _USUAL_PORTS = {"http": 8000, "https": 443}  # over plain http that of `make run`
 _LONGEST_TARGET = 2048  # characters
+_DECODED_AT_ONCE = 16 * 1024  # characters
+_MOST_FIELDS = 50  # of a form whose view does not say otherwise
+# To read a large form takes a core for a moment, and several at once would take it from everybody else.
+_large_forms = ConcurrencyLimit(1, waiting=2)
 _YEAR = 365 * 86400
 # Nothing at all, and then what our pages need. Scripts need the nonce of their page, wherever they come from.
 _CONTENT_SECURITY_POLICY = {
@@ -58,18 +63,67 @@ View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 talisman = Talisman()
 
 
-class _NamedFields(FormDataParser):
-    """Leaves out the fields of a multipart form that have no name, on which the check of CSRF tokens would fail."""
+class _LimitedForm(FormDataParser):
+    """Refuses a form that is too large before it is taken apart, and leaves out fields without a name.
 
-    def parse(self, *args: Any, **kwargs: Any) -> Any:
-        stream, form, files = super().parse(*args, **kwargs)
-        return stream, self.cls([(name, value) for name, value in form.items(multi=True) if name is not None]), files
+    On those of a multipart form, the check of CSRF tokens would fail.
+    """
+
+    most_characters: int | None = None
+
+    def parse(self, stream: IO[bytes], mimetype: str, *args: Any, **kwargs: Any) -> Any:
+        if mimetype == "application/x-www-form-urlencoded":
+            form, files = self.cls(_decoded(self._checked(stream.read()))), self.cls()
+        else:
+            stream, form, files = super().parse(stream, mimetype, *args, **kwargs)
+        named = [(name, value) for name, value in form.items(multi=True) if name is not None]
+        # A line end is two characters in a form and one in what is stored.
+        if self.most_characters and sum(len(text) - text.count("\r\n") for _, text in named) > self.most_characters:
+            raise RequestEntityTooLarge
+        return stream, self.cls(named), files
+
+    def _checked(self, body: bytes) -> bytes:
+        # Werkzeug counts the parts of multipart forms only. Both counts take a millisecond for the largest body.
+        too_many = self.max_form_parts is not None and body.count(b"&") >= self.max_form_parts
+        decoded = len(body) - 2 * body.count(b"%")
+        if too_many or (self.most_characters and decoded > 4 * self.most_characters):  # UTF-8 has at most 4 bytes each
+            raise RequestEntityTooLarge
+        return body
+
+
+def _decoded(body: bytes) -> list[tuple[str, str]]:
+    """Return the fields of a form as Werkzeug does, in a sixth of the memory."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return []
+    pairs = [pair.partition("=") for pair in text.split("&") if pair]
+    return [(_unquoted(name), _unquoted(value)) for name, _, value in pairs]
+
+
+def _unquoted(text: str) -> str:
+    # Part by part: the library takes 75 times the size of what it decodes.
+    text = text.replace("+", " ")
+    decoded, start = bytearray(), 0
+    while start < len(text):
+        end = start + _DECODED_AT_ONCE
+        if (cut := text.rfind("%", end - 2, end)) >= 0:
+            end = cut
+        decoded += unquote_to_bytes(text[start:end])
+        start = end
+    return decoded.decode("utf-8", "werkzeug.url_quote")
 
 
 class _Request(Request):
     """Spells its own address in ASCII: Werkzeug would decode the host by IDNA 2003, which fails on newer names."""
 
-    form_data_parser_class = _NamedFields
+    form_data_parser_class = _LimitedForm
+    most_characters: int | None = None
+
+    def make_form_data_parser(self) -> FormDataParser:
+        parser = super().make_form_data_parser()
+        parser.most_characters = self.most_characters  # type: ignore[attr-defined]
+        return parser
 
     @cached_property
     def url(self) -> str:
@@ -99,13 +153,13 @@ def init_app(app: Flask) -> None:
         REMEMBER_COOKIE_NAME=cookie_name(settings, "remember_token"),
         MAX_CONTENT_LENGTH=_LARGEST_BODY,
         MAX_FORM_MEMORY_SIZE=_LARGEST_BODY,
+        MAX_FORM_PARTS=_MOST_FIELDS,
         REMEMBER_COOKIE_DURATION=timedelta(days=14),
         REMEMBER_COOKIE_HTTPONLY=True,
         REMEMBER_COOKIE_SAMESITE="Lax",
         REMEMBER_COOKIE_SECURE=settings.https,
     )
     app.before_request(_only_for_hosts(_own_hosts(settings)))  # before anything redirects
-    app.before_request(_limit_body)  # before anything reads it
     talisman.init_app(
         app,
         content_security_policy=_CONTENT_SECURITY_POLICY,
@@ -122,6 +176,7 @@ def init_app(app: Flask) -> None:
         permissions_policy=_PERMISSIONS_POLICY,
         referrer_policy="same-origin",  # no-referrer would hide the origin of our own forms, too
     )
+    app.before_request(_limit_body)  # after Talisman, so that a refusal has a nonce, and before anything reads it
     app.after_request(_isolate)
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
@@ -139,14 +194,24 @@ def cookie_name(settings: Settings, name: str) -> str:
     return f"{'__Host-' if settings.https else ''}{name}{tag}"
 
 
-def takes_up_to(size: int) -> Callable[[View], View]:
-    """Let a view take larger requests than others; the outermost decorator but the route."""
+def takes_up_to(
+    size: int = _LARGEST_BODY, *, fields: int = _MOST_FIELDS, characters: int | None = None
+) -> Callable[[View], View]:
+    """Let a view take larger requests than others; the outermost decorator but the route.
+
+    `size` is in bytes; `characters` is the length of all the form's texts together, which a page may show again.
+    """
 
     def mark(view: View) -> View:
-        view.largest_body = size  # type: ignore[attr-defined]
+        view.limits = size, fields, characters  # type: ignore[attr-defined]
         return view
 
     return mark
+
+
+def largest_body(app: Flask) -> int:
+    """Return the bytes of the largest request body that any view takes."""
+    return max(_limits(view)[0] for view in app.view_functions.values())
 
 
 def keyed_hash(purpose: str, text: str) -> str:
@@ -194,9 +259,22 @@ def _only_for_hosts(hosts: set[str]) -> Callable[[], None]:
 
 
 def _limit_body() -> None:
-    view = current_app.view_functions.get(request.endpoint or "")
-    if size := getattr(view, "largest_body", None):
-        request.max_content_length = request.max_form_memory_size = size
+    size, fields, characters = _limits(current_app.view_functions.get(request.endpoint or ""))
+    request.max_content_length = request.max_form_memory_size = size
+    request.max_form_parts = fields
+    request.most_characters = characters  # type: ignore[attr-defined]
+    if request.environ.get("feedback_push.overloaded"):  # the web server's note that it has not kept the body
+        raise Busy(retry_after=5)
+    announced = request.content_length or 0
+    if announced > size:
+        raise RequestEntityTooLarge
+    if announced > _LARGEST_BODY:
+        _large_forms.enter_for_request()
+
+
+def _limits(view: Callable[..., Any] | None) -> tuple[int, int, int | None]:
+    limits: tuple[int, int, int | None] = getattr(view, "limits", (_LARGEST_BODY, _MOST_FIELDS, None))
+    return limits
 
 
 def _isolate(response: Response) -> ResponseReturnValue:

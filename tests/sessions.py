@@ -1,5 +1,6 @@
 """The people at a running site, each with an HTTP session that does what a browser without JavaScript does."""
 
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urljoin
@@ -16,10 +17,11 @@ _TIMEOUT = 20.0  # seconds
 class Visitor:
     """Keeps cookies, reads pages, and sends their forms."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, ca_file: Path | None = None) -> None:
         self._settings = settings
         self._http = requests.Session()
         self._http.trust_env = False
+        self._http.verify = str(ca_file) if ca_file else True
 
     def __enter__(self) -> Self:
         return self

@@ -21,11 +21,7 @@ from tests.environment import environment_of
 from tests.program import Program
 from tests.sessions import Staff, Visitor
 
-_GUNICORN = [
-    *(sys.executable, "-m", "gunicorn", "wsgi:app"),
-    *("--worker-class", "feedback_push.web_server.Worker", "--threads", "8", "--graceful-timeout", "5"),
-    "--no-control-socket",
-]
+_WEB = [sys.executable, "-m", "feedback_push.web_server"]
 # The warning to root is about pickled tasks; ours are JSON.
 _CELERY = [
     *(sys.executable, "-W", "ignore:You're running the worker", "-m", "celery", "-A", "celery_worker", "worker"),
@@ -63,7 +59,7 @@ class Site:
 
     def serve(self, **settings: str) -> Program:
         """Start the web server, where given with other settings, and wait until it answers."""
-        self.web = self._start([*_GUNICORN, "--bind", f"127.0.0.1:{self.settings.port}"], "web", settings)
+        self.web = self._start(_WEB, "web", settings)
         _wait_for(self.web, self._answers)
         return self.web
 

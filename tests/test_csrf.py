@@ -51,7 +51,11 @@ def test_with_its_token_a_form_of_this_site_is_taken_whatever_the_browser_hides(
         # A proxy that is trusted, one that is not, and one that takes the port from the Host header.
         ({"site_url": HTTPS, "trusted_proxies": 1}, {"X-Forwarded-Proto": "https"}, [HTTPS]),
         ({"site_url": f"{HTTPS}:8443"}, {"Host": "feedback.example.org"}, [f"{HTTPS}:8443", HTTPS]),
-        ({"site_url": "https://xn--bcher-kva.example"}, {"Host": "xn--bcher-kva.example"}, ["https://xn--bcher-kva.example"]),
+        (
+            {"site_url": "https://xn--bcher-kva.example"},
+            {"Host": "xn--bcher-kva.example"},
+            ["https://xn--bcher-kva.example"],
+        ),
         ({"site_url": "http://127.0.0.1:8000"}, {}, ["http://127.0.0.1:8000"]),
         ({"site_url": "http://127.0.0.1:8000"}, {"Host": "localhost:9000"}, ["http://localhost:9000"]),
         ({"site_url": "http://[::1]:8000"}, {}, ["http://[::1]:8000"]),

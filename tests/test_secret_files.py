@@ -14,7 +14,7 @@ SECRET = "a secret for tests only"
 COMMANDS = {
     "flask": ["flask", "--app", "wsgi", "user", "list"],
     "celery": ["celery", "-A", "celery_worker", "inspect", "ping"],
-    "gunicorn": ["gunicorn", "--check-config", "wsgi:app"],
+    "web server": ["python", "-m", "feedback_push.web_server"],
 }
 
 

@@ -83,5 +83,5 @@ def _rest(stage: Stage) -> _Idle:
 
 
 def _role(command: str) -> str:
-    roles = {"gunicorn": "web server", "celery": "worker", "feedback_push.standalone": "launcher"}
+    roles = {"feedback_push.web_server": "web server", "celery": "worker", "feedback_push.standalone": "launcher"}
     return next((role for word, role in roles.items() if word in command), "broker")

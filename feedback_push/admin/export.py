@@ -20,6 +20,7 @@ from feedback_push.admin import shown, xlsx
 from feedback_push.admin.pages import blueprint
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
+from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import lists
 from feedback_push.feedback.lists import Filter
@@ -35,6 +36,7 @@ _SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
 _FORMULA = regex.compile(
     rf"(?V1)\A(?=[\t\n\r])|(?:\A|(?<=[{_SEPARATORS}]))(?=[[\s\p{{Cc}}\p{{Cf}}\"]--[{_SEPARATORS}]]*+[{_SIGNS}])"
 )
+_exports = ConcurrencyLimit(2)  # a reader who is slow holds a thread for as long as the file does not fit a buffer
 _BYTE_ORDER_MARK = "\ufeff"  # without which Excel takes UTF-8 for something else
 
 
@@ -47,12 +49,14 @@ def _only_from_this_site() -> ResponseReturnValue | None:
 
 
 @blueprint.get("/messages.csv")
+@_exports.share
 def export_csv() -> ResponseReturnValue:
     """A table for spreadsheets, with cells that do nothing when they are opened."""
     return _download(_as_csv(shown.asked_for().filter), "text/csv", "csv")
 
 
 @blueprint.get("/messages.xlsx")
+@_exports.share
 def export_xlsx() -> ResponseReturnValue:
     """A workbook that holds every text as it was written."""
     chosen = shown.asked_for().filter
@@ -66,6 +70,7 @@ def export_xlsx() -> ResponseReturnValue:
 
 
 @blueprint.get("/messages.json")
+@_exports.share
 def export_json() -> ResponseReturnValue:
     """A list of objects for programs."""
     return _download(_as_json(shown.asked_for().filter), "application/json", "json")

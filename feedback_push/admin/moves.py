@@ -25,6 +25,7 @@ _NOTED = {
 
 
 @blueprint.post("/messages/move")
+@security.takes_up_to(fields=1000)  # a field for each message of a list that has grown
 def move_messages() -> ResponseReturnValue:
     """Do with the messages `id` what `move` says, and go on to `next`, or back to the list."""
     how = request.form.get("move", type=Move) or abort(400)

@@ -1,9 +1,13 @@
 """Accounts: making them, finding them, and checking and changing their passwords."""
 
+import os
 import secrets
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
-from threading import BoundedSemaphore
+from threading import get_native_id
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
@@ -12,10 +16,21 @@ from sqlalchemy import exists, select
 from feedback_push import email_address
 from feedback_push.auth import audit, password_rules, sessions
 from feedback_push.auth.models import AuditEvent, User
+from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import db
 
 _hasher = PasswordHasher()  # argon2id with the library's current parameters
-_room = BoundedSemaphore(2)  # one hash takes 64 MiB: a flood of sign-ins may take time, but not all the memory
+# A hash takes 64 MiB and two cores for a moment. A request that finds no place is refused.
+_AT_ONCE = max(1, min(2, (os.cpu_count() or 1) // 2))
+hashing = ConcurrencyLimit(_AT_ONCE, waiting=2, patience=2.0, for_each=2, pause=2)
+
+
+def _yield_to_others() -> None:
+    if sys.platform == "linux":  # where a thread has a priority of its own, which argon2's threads inherit
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), 4)
+
+
+_threads = ThreadPoolExecutor(_AT_ONCE, "passwords", _yield_to_others)
 
 _before_deletion: list[Callable[[User], None]] = []
 
@@ -130,14 +145,14 @@ def _hash_of_new(password: str, email: str) -> str:
 
 
 def _hash(password: str) -> str:
-    with _room:
-        return _hasher.hash(password)
+    with hashing.place():
+        return _threads.submit(copy_context().run, _hasher.hash, password).result()
 
 
 def _fits(password: str, stored: str) -> bool:
     try:
-        with _room:
-            return _hasher.verify(stored, password)
+        with hashing.place():
+            return _threads.submit(copy_context().run, _hasher.verify, stored, password).result()
     except VerificationError:
         return False
 

@@ -1,16 +1,19 @@
 """Signing in and out."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 
 from flask import Blueprint, current_app, jsonify, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, decode_cookie, login_user, logout_user
 
-from feedback_push import browser_name, csrf, errors, security
+from feedback_push import browser_name, csrf, errors, network_address, security
 from feedback_push.auth import accounts, audit, known_browser, sessions, throttle
 from feedback_push.auth.forms import LONGEST_EMAIL, LoginForm
 from feedback_push.auth.models import AuditEvent, User
+from feedback_push.concurrency_limit import Busy
 from feedback_push.database import db
 from feedback_push.extensions import login_manager
 
@@ -36,7 +39,29 @@ def _load_user(token: str) -> User | None:
     return user
 
 
+def _in_turn(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
+    """Let a sign-in begin when a place to hash passwords is free, before it counts as a try."""
+
+    @wraps(view)
+    def wait() -> ResponseReturnValue:
+        if request.method != "POST":
+            return view()
+        known = known_browser.of(request.form.get("email", "")[:320]) is not None
+        with accounts.hashing.place(network_address.of_request(), trusted=known):
+            return view()
+
+    return wait
+
+
+@blueprint.errorhandler(Busy)
+def _busy(error: Busy) -> ResponseReturnValue:
+    form = LoginForm()
+    form.form_errors.append(_("Many people are signing in right now. Please try again in a few seconds."))
+    return _form(form, 503, {"Retry-After": str(error.retry_after)})
+
+
 @blueprint.route("/login", methods=["GET", "POST"])
+@_in_turn
 def login() -> ResponseReturnValue:
     """Sign an administrator in, then go where they wanted to go."""
     if current_user.is_authenticated:

@@ -9,10 +9,11 @@ from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
 from feedback_push import csrf, security
+from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import UNAVAILABLE, db
 from feedback_push.feedback import confirmation, defence, inbox, proof_of_work, quotas
 from feedback_push.feedback.defence import SendAgain
-from feedback_push.feedback.forms import FeedbackForm
+from feedback_push.feedback.forms import LONGEST_CONTENT, FeedbackForm
 from feedback_push.feedback.models import Message
 from feedback_push.feedback.quotas import Verdict
 from feedback_push.feedback.suspicion import CONFIRMABLE, PROVEN, Suspicion
@@ -21,6 +22,8 @@ from feedback_push.push import outbox
 _log = logging.getLogger(__name__)
 # The longest message, in a script whose every character takes twelve bytes in a form.
 _LARGEST_FORM = 3 * 1024 * 1024
+_OTHER_FIELDS = 16 * 1024  # characters: the name, the address, the token, the proof of work
+_challenges = ConcurrencyLimit(3)
 
 blueprint = Blueprint("feedback", __name__)
 blueprint.after_request(security.private)
@@ -55,7 +58,7 @@ def home() -> ResponseReturnValue:
 
 
 @blueprint.route("/feedback/", methods=["GET", "POST"])
-@security.takes_up_to(_LARGEST_FORM)
+@security.takes_up_to(_LARGEST_FORM, characters=LONGEST_CONTENT + _OTHER_FIELDS)
 def form() -> ResponseReturnValue:
     """Take a message: the thank-you page follows if and only if it is stored."""
     feedback = FeedbackForm()
@@ -75,6 +78,7 @@ def form() -> ResponseReturnValue:
 
 
 @blueprint.get("/feedback/challenge")
+@_challenges.share
 def challenge() -> ResponseReturnValue:
     """The challenge that the form's script solves while the visitor types."""
     return security.no_store(jsonify(proof_of_work.challenge()))

@@ -70,21 +70,7 @@ def _listener(host: str, port: int | None) -> Iterator[socket.socket | None]:
 
 
 def _web(listener: int) -> Child:
-    options = [
-        *(
-            "--bind",
-            f"fd://{listener}",
-            "--worker-class",
-            "feedback_push.web_server.Worker",
-            "--workers",
-            "1",
-            "--threads",
-            "8",
-        ),
-        *("--max-requests", "5000", "--max-requests-jitter", "500", "--graceful-timeout", "5"),
-        *("--no-control-socket", "--log-level", "warning"),
-    ]
-    return Child("The web server", [*_python("gunicorn"), *options, "wsgi:app"], listener)
+    return Child("The web server", [*_python("feedback_push.web_server"), "--fd", str(listener)], listener)
 
 
 def _worker() -> Child:

@@ -1,18 +1,20 @@
 """auth/accounts.py: who may sign in, and with what."""
 
+import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from threading import Barrier, get_native_id
 
 import argon2
 import pytest
-from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from feedback_push.auth import accounts, sessions
 from feedback_push.auth.accounts import AccountError
 from feedback_push.auth.models import User
+from feedback_push.concurrency_limit import Busy
 from feedback_push.database import db
 from tests.conftest import PASSWORD, make_user
 
@@ -151,43 +153,42 @@ def test_a_password_that_is_changed_while_it_is_looked_at_signs_nobody_in(
     assert accounts.authenticate(EMAIL, PASSWORD) is None
 
 
-@pytest.mark.usefixtures("app")
-def test_two_passwords_at_a_time_are_verified_and_the_others_wait_for_their_turn(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
+def test_a_crowd_of_passwords_is_refused_but_for_a_few_and_hashed_at_low_priority(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    make_user(EMAIL)
     running: list[int] = []
     most: list[int] = []
+    priorities: set[int] = set()
 
     class Slow(argon2.PasswordHasher):
-        def verify(self, stored: str | bytes, password: str | bytes) -> Literal[True]:
+        def hash(self, *_: object, **__: object) -> str:
             running.append(1)
             most.append(len(running))
-            time.sleep(0.02)
+            priorities.add(os.getpriority(os.PRIO_PROCESS, get_native_id()))
+            time.sleep(0.3)
             running.pop()
-            return super().verify(stored, password)
+            return "hashed"
 
-    monkeypatch.setattr(accounts, "_hasher", Slow.from_parameters(argon2.profiles.CHEAPEST))
-
-    def sign_in(_: int) -> bool:
-        with app.app_context():
-            return accounts.authenticate(EMAIL, PASSWORD) is not None
-
-    db.session.remove()
-    with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(sign_in, range(16)))
-    assert max(most) == 2
+    monkeypatch.setattr(accounts, "_hasher", Slow())
+    outcomes = _at_once(16, lambda: accounts._hash(PASSWORD))  # noqa: SLF001
+    at_once = accounts._AT_ONCE  # noqa: SLF001
+    assert max(most) == at_once
+    assert (outcomes.count("hashed"), outcomes.count("busy")) == (at_once + 2, 14 - at_once)
+    assert min(priorities) > os.getpriority(os.PRIO_PROCESS, get_native_id())
 
 
-@pytest.mark.usefixtures("app")
-def test_a_new_password_waits_for_its_turn_too() -> None:
-    room = accounts._room  # noqa: SLF001
-    with ThreadPoolExecutor(1) as pool:
-        with room, room:
-            hashed = pool.submit(accounts._hash, "battery staple")  # noqa: SLF001
-            with pytest.raises(TimeoutError):
-                hashed.result(0.2)
-        assert hashed.result(10).startswith("$argon2id$")
+def _at_once(count: int, work: Callable[[], str]) -> list[str]:
+    together = Barrier(count)
+
+    def one(_: int) -> str:
+        together.wait(10)
+        try:
+            return work()
+        except Busy:
+            return "busy"
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
 
 
 @pytest.mark.usefixtures("app")

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from threading import Timer
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -11,8 +12,9 @@ from flask import Flask
 from flask_login import current_user
 from sqlalchemy import select, update
 
-from feedback_push.auth import accounts, audit, sessions
+from feedback_push.auth import accounts, audit, sessions, throttle
 from feedback_push.auth.models import AuditEntry, Session, User
+from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.counters import Counters
 from feedback_push.database import db, utcnow
 from feedback_push.feedback.models import Message
@@ -386,3 +388,23 @@ def test_signing_out_ends_the_session_also_where_that_request_is_the_first_for_m
     db.session.remove()  # or this test would hold the user for the request
     client.post("/logout", data={"csrf_token": token}, headers={"Referer": client.site})
     assert db.session.query(Session).count() == 0
+
+
+def test_where_too_many_sign_in_a_stranger_keeps_the_form_and_a_known_browser_gets_in(
+    client: Visitor, app: Flask, staff: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.sign_in(staff.email, PASSWORD)
+    client.sign_out()
+    monkeypatch.setattr(accounts, "hashing", ConcurrencyLimit(1, patience=10))
+    monkeypatch.setattr(throttle.Try, "start", lambda _: pytest.fail("counted as a try"))
+    leave = accounts.hashing.enter()
+    answer = Visitor(app).sign_in(staff.email, PASSWORD)
+    page = Page(answer)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "Many people are signing in" in page.alert
+    assert (page.fields["email"], page.fields["password"]) == (staff.email, "")
+    monkeypatch.undo()
+    monkeypatch.setattr(accounts, "hashing", ConcurrencyLimit(1, patience=10))
+    leave = accounts.hashing.enter()
+    Timer(0.2, leave).start()
+    assert client.sign_in(staff.email, PASSWORD).status_code == 303

@@ -87,7 +87,7 @@ def test_a_second_launcher_in_the_same_folder_is_refused(shared: Launchers) -> N
     assert fetch(f"{first.url}/healthz")[0] == 200
 
 
-@pytest.mark.parametrize("victim", ["gunicorn", "celery_worker", "valkey-server"])
+@pytest.mark.parametrize("victim", ["feedback_push.web_server", "celery_worker", "valkey-server"])
 def test_a_part_that_dies_comes_back(shared: Launchers, victim: str) -> None:
     run = shared.runs[0]
     dead = run.members(victim)[0]
@@ -123,7 +123,7 @@ def test_a_second_start_keeps_everything(own: Launchers) -> None:
     assert (own.instance / "secrets.env").read_bytes() == secrets
 
 
-@pytest.mark.parametrize("moment", ["first_run", "gunicorn"])
+@pytest.mark.parametrize("moment", ["first_run", "feedback_push.web_server"])
 def test_it_can_be_stopped_while_it_starts(own: Launchers, moment: str) -> None:
     run = own.start(settled=False)
     wait_until(lambda: run.members(moment) != [], 30)

@@ -1,0 +1,162 @@
+"""The server: the loop that reads and writes for all clients, and the threads that answer whole requests."""
+
+import resource
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.server import TcpWSGIServer
+
+from feedback_push import security
+from feedback_push.web_server.channel import IDLE_SECONDS, LARGE_BODY, Channel
+from feedback_push.web_server.parser import Parser
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+_THREADS = 8
+_MOST_CONNECTIONS = 500
+_OTHER_FILES = 200  # that the application has open besides: the database, Redis, templates
+_LARGE_BODIES = 32 * 1024 * 1024  # bytes in memory, of all large requests together
+_ANSWERS = 64 * 1024 * 1024  # bytes of all answers together that their clients have not read yet
+_ACCEPTED_AT_ONCE = 64
+_STOPS_WITHIN = 4.5  # seconds
+
+
+class Server(TcpWSGIServer):  # type: ignore[misc]
+    """waitress with bounds for all clients together.
+
+    Bodies stay in memory. When there are too many connections, the oldest ends of the network that has the most.
+    """
+
+    channel_class = Channel
+
+    def __init__(self, app: "Flask", listener: socket.socket) -> None:
+        self._most_connections = _raise_limit_of_files()
+        self._body_bytes = 0
+        self._networks: dict[str, dict[Channel, None]] = {}
+        self._stopping = False
+        sockinfo = (listener.family, listener.type, listener.proto, listener.getsockname())
+        super().__init__(
+            app, map={}, _sock=listener, adj=_adjustments(app, self._most_connections), sockinfo=sockinfo,
+            bind_socket=False,
+        )  # fmt: skip
+
+    def run(self) -> None:
+        """Serve until `stop` is called, then finish the requests under way, for 5 seconds at most."""
+        while not self._stopping:
+            wasyncore.poll2(1.0, self._map)
+        self._finish()
+
+    def stop(self, *_: object) -> None:
+        """Have `run` return; may be called by a signal handler."""
+        if not self._stopping:
+            self._stopping = True
+            self.pull_trigger()
+
+    def has_room(self, request: Parser, arrived: int) -> bool:
+        """Return whether a request whose next bytes have arrived may go on, beside all other large ones."""
+        size = max(request.content_length, request.body_bytes_received)
+        if size <= LARGE_BODY:
+            return True
+        self._body_bytes += arrived
+        return bool(self._body_bytes + size - request.body_bytes_received <= _LARGE_BODIES)
+
+    def handle_accept(self) -> None:
+        """Take the clients that wait, many at once, so that a crowd does not keep the others waiting."""
+        for _ in range(_ACCEPTED_AT_ONCE):
+            before = len(self.active_channels)
+            super().handle_accept()
+            if len(self.active_channels) == before:
+                return
+            if len(self.active_channels) > self._most_connections:
+                self._end_one()
+
+    def note_open(self, channel: Channel) -> None:
+        """Count a connection for its network."""
+        self._networks.setdefault(channel.network, {})[channel] = None
+
+    def note_closed(self, channel: Channel) -> None:
+        """Forget a connection."""
+        of_network = self._networks.get(channel.network, {})
+        of_network.pop(channel, None)
+        if not of_network:
+            self._networks.pop(channel.network, None)
+
+    def maintenance(self, now: float) -> None:
+        """End what is overdue; waitress calls it every second.
+
+        At once, and not by `will_close` as waitress does: that takes effect when the client reads, if ever.
+        """
+        channels: list[Channel] = list(self.active_channels.values())
+        for channel in channels:
+            if channel.is_overdue(now):
+                channel.handle_close()
+        self._body_bytes = sum(channel.body_size for channel in channels)
+        unread = sum(channel.total_outbufs_len for channel in channels)
+        for channel in sorted(channels, key=lambda channel: channel.total_outbufs_len, reverse=True):
+            if unread <= _ANSWERS:
+                break
+            if now - channel.last_activity > 1:
+                unread -= channel.total_outbufs_len
+                channel.handle_close()
+
+    def _end_one(self) -> None:
+        largest = max(self._networks.values(), key=len)
+        for channel in largest:  # the oldest first
+            if channel.is_waiting:
+                channel.handle_close()
+                return
+
+    def _finish(self) -> None:
+        ends_at = time.monotonic() + _STOPS_WITHIN
+        self.close_listener()
+        while time.monotonic() < ends_at:
+            for channel in list(self.active_channels.values()):
+                if channel.is_at_rest:
+                    channel.handle_close()
+            if not self.active_channels:
+                break
+            wasyncore.poll2(0.1, self._map)
+        self.task_dispatcher.shutdown(timeout=0.5)
+        for channel in list(self.active_channels.values()):
+            channel.handle_close()
+        self.trigger.close()
+
+    def close_listener(self) -> None:
+        """Take no further clients; those of an inherited listener wait for the next server."""
+        self.accepting = False
+        self.del_channel()
+        self.socket.close()
+
+
+def _adjustments(app: "Flask", connections: int) -> Adjustments:
+    largest = security.largest_body(app)
+    options: dict[str, Any] = {
+        "threads": _THREADS,
+        "connection_limit": connections + _ACCEPTED_AT_ONCE,
+        "channel_timeout": IDLE_SECONDS,
+        "cleanup_interval": 1,
+        "recv_bytes": 32 * 1024,
+        "max_request_header_size": 32 * 1024,
+        "max_request_body_size": largest + 1,  # the first size that is too large
+        "inbuf_overflow": 2 * largest,  # never a file: nothing that visitors write is on the disk beside the database
+        "ident": "",
+        "asyncore_use_poll": True,  # select() ends at the 1,024th file
+        # Werkzeug's ProxyFix reads them, as far as there are proxies; without any, nobody shall.
+        "clear_untrusted_proxy_headers": not app.extensions["settings"].trusted_proxies,
+    }
+    return Adjustments(**options)
+
+
+def _raise_limit_of_files() -> int:
+    """Return how many connections there may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS + _ACCEPTED_AT_ONCE + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(100, soft - _ACCEPTED_AT_ONCE - _OTHER_FILES)
+    return _MOST_CONNECTIONS

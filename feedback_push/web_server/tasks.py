@@ -1,0 +1,33 @@
+"""Answer a request in one of the threads: by the application, or in a line where the request is malformed."""
+
+from typing import Any
+
+from waitress import task
+
+
+class Task(task.WSGITask):  # type: ignore[misc]
+    """A request that the application answers."""
+
+    def get_environment(self) -> dict[str, Any]:
+        """Add the server's own notes to what the application learns of the request."""
+        environ: dict[str, Any] = super().get_environment()
+        environ["SERVER_SOFTWARE"] = "waitress"
+        environ["feedback_push.overloaded"] = self.request.overloaded
+        return environ
+
+
+class ErrorTask(task.ErrorTask):  # type: ignore[misc]
+    """A request that is malformed; the answer repeats nothing of it."""
+
+    def execute(self) -> None:
+        """Answer with the reason and close the connection."""
+        error = self.request.error
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers += [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        body = f"{error.reason}.\n".encode()
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)

@@ -1,0 +1,1 @@
+"""The tests of feedback_push/web_server/."""
