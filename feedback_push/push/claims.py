@@ -18,7 +18,7 @@ from feedback_push.push.models import Delivery, OutboxEntry, Shows, Subscription
 
 # Above the longest that a claimed delivery can take: its turn at the origin and the HTTP timeout.
 LEASE = timedelta(seconds=60)
-FRESH = 0.02  # seconds for which a delivery that is still ours counts as such
+FRESH = 0.1  # seconds for which a delivery that is still ours counts as such: to ask costs the sending thread its turn
 _delivery = cast(Table, Delivery.__table__)
 _device = cast(Table, Subscription.__table__)
 _entry = cast(Table, OutboxEntry.__table__)

@@ -33,7 +33,7 @@ from feedback_push.push.vapid import VapidKeys
 
 _log = logging.getLogger(__name__)
 _Key = TypeVar("_Key")
-_ASKED_ABOUT = 56  # pushes in a lane that are asked about together with those whose turn it is
+_ASKED_ABOUT = 248  # pushes in a lane that are asked about together with those whose turn it is
 _AT_ONCE = 8  # pushes encrypted before what has been answered is looked at again
 
 
