@@ -1,6 +1,7 @@
 """Shares of the threads: bound how many requests do the same expensive thing at a time."""
 
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -98,6 +99,8 @@ class ConcurrencyLimit:
                 leave()
                 raise
             response.call_on_close(leave)
+            # Nobody closes an answer that passes a file through: the server closes the file alone.
+            weakref.finalize(response, leave)
             g.setdefault("leave_on_failure", []).append(leave)  # where a later step fails, nobody closes this answer
             return response
 

@@ -15,7 +15,6 @@ from wtforms.validators import Length, StopValidation
 # Characters of a field without a Length validator.
 _LONGEST_TEXT = 1_000
 _LONGEST_VALUE = 100  # of numbers, times and choices; one with 400 digits is too large for WTForms' NumberRange
-_MOST_VALUES = 50  # of one field, such as a list of boxes
 _TOO_LONG = _("Please use at most %(max)d characters.")
 # NUL cannot be stored in PostgreSQL, a lone surrogate nowhere; neither can be typed on purpose.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -57,7 +56,7 @@ class TypedForm(FlaskForm):  # type: ignore[misc]
         kept: MultiDict[str, str] = MultiDict()
         for field in self:
             most = _limit(field)[0]
-            for value in sent.getlist(field.name)[:_MOST_VALUES]:
+            for value in sent.getlist(field.name):
                 if len(value) - value.count("\r\n") > most:
                     self.too_long.add(field.short_name)
                     value = value[:most]  # noqa: PLW2901

@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 
 from feedback_push.auth import accounts, sessions
 from feedback_push.auth.models import Session, User
+from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import db
 from feedback_push.push.models import Subscription
 from tests.conftest import PASSWORD, make_user
@@ -21,7 +22,8 @@ _ACCOUNT = "FROM auth_user"
 
 
 @pytest.fixture
-def app(any_app: Flask) -> Flask:
+def app(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Flask:
+    monkeypatch.setattr(accounts, "hashing", ConcurrencyLimit(2))  # the first keeps a place while it stands still
     make_user(EMAIL)
     return any_app
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -56,7 +57,8 @@ def test_people_do_through_it_what_they_do_without(site: Site, staff: Staff) -> 
     assert staff.write("ü" * 199_000).url == f"{address}/feedback/complete/"
     signed_in = staff.sign_in("staff@example.org", PASSWORD)
     assert (signed_in.url, signed_in.status_code) == (f"{address}/admin/", 200)
-    assert {"__Host-session", "__Host-known_browser"} <= set(staff.cookies)
+    port = urlsplit(address).port
+    assert {f"__Host-session_{port}", f"__Host-known_browser_{port}"} <= set(staff.cookies)
     too_large = staff.send("/feedback/", content="x" * 4 * MEGABYTE, submitter_name="Ada")
     assert too_large.status_code == 413
     assert "Go back: what you typed is still there." in too_large.text

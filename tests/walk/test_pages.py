@@ -25,8 +25,9 @@ _NO_PAGES = {
     "feedback.challenge",
     "admin.ledger",
     "admin.news",
+    "security_txt.show",
 }
-_ASIDE = ("sw.js", ".webmanifest", ".js", ".css", ".json", ".csv")
+_ASIDE = ("sw.js", ".webmanifest", ".js", ".css", ".json", ".csv", ".xlsx")
 _VISITORS = ("feedback.", "auth.login")
 
 
