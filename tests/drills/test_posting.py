@@ -129,7 +129,7 @@ def test_a_flood_without_proof_stays_within_the_bytes_of_its_network(site: Site)
     took = get_through(site, "2001:db8:2:1::9")
     print(f"a flood of 34 MB {dict(large + small)}: {kept:.1f} MB stored, a visitor there thanked after {took:.2f} s")
     assert kept <= 2  # the large messages of a /56 in an hour
-    assert large[429] + small[429] > 300
+    assert large[429] + large[503] + small[429] + small[503] > 300  # 503: only one large form is read at a time
 
 
 def test_an_office_behind_one_address_gets_through_one_after_the_other(site: Site) -> None:
