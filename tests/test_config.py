@@ -358,7 +358,7 @@ COMMANDS = {
     "flask user list": ["flask", "--app", "wsgi", "user", "list"],
     "flask db upgrade": ["flask", "--app", "wsgi", "db", "upgrade"],
     "celery": ["celery", "-A", "celery_worker", "worker", "--pool", "solo"],
-    "web server": ["gunicorn", "--check-config", "wsgi:app"],
+    "web server": ["python", "-m", "feedback_push.web_server"],
     "make run": ["python", "-m", "feedback_push.standalone"],
 }
 
@@ -391,7 +391,10 @@ def test_bad_settings_end_every_command_with_that_message_and_no_traceback(comma
         assert part not in output
 
 
-@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+CONNECTING = {name: command for name, command in COMMANDS.items() if name != "web server"}  # which waits for requests
+
+
+@pytest.mark.parametrize("command", CONNECTING.values(), ids=CONNECTING)
 def test_servers_that_do_not_answer_make_no_command_show_a_password(command: list[str], tmp_path: Path) -> None:
     nobody = servers.free_port()
     _, output = output_of(
@@ -401,6 +404,6 @@ def test_servers_that_do_not_answer_make_no_command_show_a_password(command: lis
         DATABASE_URL=f"postgresql://ada:l0ve%40l%2Fce%23%25%3A@127.0.0.1:{nobody}/x",
         REDIS_URL=f"redis://:an%20al%5Btic%C3%A9@127.0.0.1:{nobody}/0",
     )
-    assert str(nobody) in output or command[0] == "gunicorn"
+    assert str(nobody) in output
     for part in ("l0ve", "l/ce", "l%2Fce", "an al", "an%20al", "al[tic", "al%5Btic"):
         assert part not in output
