@@ -13,7 +13,7 @@ $(shell test -x $(BIN)/python || rm -f $(VENV)/.run-installed $(VENV)/.dev-insta
 .DELETE_ON_ERROR:
 .PHONY: help run test drills check format bench audit fuzz translations lock clean
 
-help: ## this list
+help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run-installed ## the whole thing in one terminal: web server, worker, embedded broker

@@ -16,7 +16,7 @@ from feedback_push import create_app, database
 from feedback_push.auth import accounts
 from feedback_push.config import Settings
 from feedback_push.database import db
-from feedback_push.notification_rules import NO_BURST
+from feedback_push.notification_validators import NO_BURST
 from tests import servers
 from tests.environment import environment_of
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from benchmarks import push_service
 from benchmarks.push_service import PushService
-from feedback_push.push import vapid
-from feedback_push.push.vapid import VapidKeys
+from feedback_push.webpush import vapid
+from feedback_push.webpush.vapid import VapidKeys
 from tests import servers
 
 

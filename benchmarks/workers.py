@@ -14,8 +14,9 @@ from benchmarks.push_service import Run
 from benchmarks.sample import Sample
 from benchmarks.site import Site, environment
 from benchmarks.stage import Stage
+from feedback_push import dispatch
 from feedback_push.database import db
-from feedback_push.push import doorbell, fanout, outbox
+from feedback_push.push import fanout, outbox
 from tests import servers
 
 _LONGEST = 600.0  # seconds
@@ -110,7 +111,7 @@ def _warm_up(stage: Stage, workers: Workers, number: int) -> None:
     run = stage.service.new_run(50)
     make_due(workers.site, run, number * _WARM_UP)
     for _ in range(number):
-        doorbell.ring("push.deliver")
+        dispatch.publish("push.deliver")
     _wait_until_settled(workers)
     run.arrivals()
 

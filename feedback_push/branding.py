@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from feedback_push import accent, branding_rules, config, security
+from feedback_push import accent, branding_validators, config, security
 
 _OWN_ICON = config.ROOT / "static" / "icons" / "icon.svg"
 _OWN_ACCENT = "#0b6b57"
@@ -31,7 +31,7 @@ class Logo:
 
 
 @dataclass(frozen=True)
-class Face:
+class Branding:
     """What the templates know as `site`; an empty text stands for our own, which is translated."""
 
     name: str
@@ -68,7 +68,7 @@ class Face:
 def init_app(app: Flask) -> None:
     """Read the logo once, and let every template use `site`."""
     settings: config.Settings = app.extensions["settings"]
-    face = Face(
+    face = Branding(
         name=settings.site_name,
         accent=settings.site_accent,
         title=settings.form_title,
@@ -80,16 +80,16 @@ def init_app(app: Flask) -> None:
     app.extensions["branding"] = app.jinja_env.globals["site"] = face
 
 
-def face() -> Face:
+def current() -> Branding:
     """The face of this site."""
-    current: Face = current_app.extensions["branding"]
+    current: Branding = current_app.extensions["branding"]
     return current
 
 
 @blueprint.get("/theme.css")
 def theme() -> ResponseReturnValue:
     """The accent colour's shades for site.css."""
-    colour = face().accent
+    colour = current().accent
     css = render_template("theme.css", light=accent.light(colour), dark=accent.dark(colour))
     return _cached(Response(css, mimetype="text/css"), current=colour[1:])
 
@@ -98,7 +98,7 @@ def theme() -> ResponseReturnValue:
 @security.talisman(content_security_policy=_PICTURE_POLICY, content_security_policy_nonce_in=[])  # type: ignore[untyped-decorator]
 def logo() -> ResponseReturnValue:
     """The site's logo."""
-    picture = face().logo
+    picture = current().logo
     return _cached(Response(picture.content, mimetype=picture.media_type), current=picture.version)
 
 
@@ -116,4 +116,4 @@ def _logo(settings: config.Settings) -> Logo:
         colour = accent.light(settings.site_accent).button
         return Logo(_OWN_ICON.read_bytes().replace(_OWN_ACCENT.encode(), colour.encode()), "image/svg+xml")
     content = Path(settings.site_logo).read_bytes()
-    return Logo(content, branding_rules.picture_type(content))
+    return Logo(content, branding_validators.picture_type(content))

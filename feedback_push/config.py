@@ -11,15 +11,15 @@ from urllib.parse import quote, urlsplit
 from environs import Env, EnvValidationError, validate
 
 from feedback_push import (
-    branding_rules,
-    notification_rules,
+    branding_validators,
+    notification_validators,
     redis_spelling,
     secret_files,
-    setting_rules,
-    url_rules,
-    vapid_rules,
+    setting_validators,
+    url_validators,
+    vapid_validators,
 )
-from feedback_push.notification_rules import USUAL_BURST, Burst, QuietHours
+from feedback_push.notification_validators import USUAL_BURST, Burst, QuietHours
 
 __all__ = ["ROOT", "ConfigError", "Settings", "instance_dir", "listens_at", "load", "source"]
 
@@ -134,25 +134,25 @@ def source() -> Env:
     """Every variable as it was set: the environment first, then `.env`, then what `make run` made."""
     env = Env(eager=False)
     for parse in (
-        setting_rules.secret_key,
-        url_rules.site_url,
-        setting_rules.admin_url,
-        url_rules.database_url,
-        url_rules.redis_url,
-        url_rules.push_proxy,
-        url_rules.security_contact,
-        url_rules.security_policy,
-        setting_rules.host_list,
-        vapid_rules.vapid_private_key,
-        vapid_rules.vapid_public_key,
-        vapid_rules.vapid_subject,
-        setting_rules.time_zone,
-        branding_rules.site_name,
-        branding_rules.site_logo,
-        branding_rules.site_accent,
-        branding_rules.form_text,
-        notification_rules.burst,
-        notification_rules.quiet_hours,
+        setting_validators.secret_key,
+        url_validators.site_url,
+        setting_validators.admin_url,
+        url_validators.database_url,
+        url_validators.redis_url,
+        url_validators.push_proxy,
+        url_validators.security_contact,
+        url_validators.security_policy,
+        setting_validators.host_list,
+        vapid_validators.vapid_private_key,
+        vapid_validators.vapid_public_key,
+        vapid_validators.vapid_subject,
+        setting_validators.time_zone,
+        branding_validators.site_name,
+        branding_validators.site_logo,
+        branding_validators.site_accent,
+        branding_validators.form_text,
+        notification_validators.burst,
+        notification_validators.quiet_hours,
     ):
         env.add_parser(parse.__name__, parse)
     env.read_env(".env", recurse=False)
@@ -200,9 +200,9 @@ def _read(env: Env) -> Settings:
         vapid_private_key=private_key,
         vapid_public_key=env.vapid_public_key("VAPID_PUBLIC_KEY", "", private_key=private_key),
         vapid_subject=env.vapid_subject(
-            "VAPID_SUBJECT", vapid_rules.default_subject(site_url), site=site_url, push_enabled=bool(private_key)
+            "VAPID_SUBJECT", vapid_validators.default_subject(site_url), site=site_url, push_enabled=bool(private_key)
         ),
-        push_ttl=env.int("PUSH_TTL", 86400, validate=validate.Range(1, notification_rules.LONGEST_TTL)),
+        push_ttl=env.int("PUSH_TTL", 86400, validate=validate.Range(1, notification_validators.LONGEST_TTL)),
         push_allowed_hosts=env.host_list("PUSH_ALLOWED_HOSTS", ""),
         push_allow_private_addresses=env.bool("PUSH_ALLOW_PRIVATE_ADDRESSES", False),
         push_concurrency=env.int("PUSH_CONCURRENCY", 256, validate=validate.Range(1, 5000)),
@@ -212,7 +212,7 @@ def _read(env: Env) -> Settings:
         instance_dir=instance,
         ratelimit_enabled=env.bool("RATELIMIT_ENABLED", True),
         form_defence=form_defence,
-        notification_shows=env.str("NOTIFICATION_SHOWS", "all", validate=validate.OneOf(notification_rules.SHOWS)),
+        notification_shows=env.str("NOTIFICATION_SHOWS", "all", validate=validate.OneOf(notification_validators.SHOWS)),
         # What is without defence is a test or under load, which counts every notification.
         notification_burst=env.burst("NOTIFICATION_BURST", "0" if form_defence is False else str(USUAL_BURST)),
         notification_daily_limit=env.int("NOTIFICATION_DAILY_LIMIT", 500, validate=validate.Range(1, 1_000_000)),

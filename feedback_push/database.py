@@ -3,11 +3,25 @@
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from flask import Flask, has_request_context, request
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Index, Integer, MetaData, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    DateTime,
+    Dialect,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    delete,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -50,7 +64,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 BigInt = BigInteger().with_variant(Integer(), "sqlite")
 # SQLite would give the id of the last row again once that row is deleted.
-NO_ID_TWICE = {"sqlite_autoincrement": True}
+AUTOINCREMENT = {"sqlite_autoincrement": True}
 Id = Annotated[int, mapped_column(BigInt, primary_key=True)]
 
 
@@ -70,7 +84,7 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(model_class=Base)
-UNAVAILABLE = (DBAPIError, PoolTimeoutError)  # what every use of the database may raise
+DATABASE_ERRORS = (DBAPIError, PoolTimeoutError)  # what every use of the database may raise
 
 
 def init_app(app: Flask) -> None:
@@ -84,7 +98,7 @@ def init_app(app: Flask) -> None:
         raise ConfigError("The settings cannot be used:\n  DATABASE_URL: its options cannot be used.") from None
     if url.startswith("sqlite"):
         with app.app_context():
-            sqlite.make_safe_for_neighbours(db.engine, reads_first=_only_asks)
+            sqlite.configure_engine(db.engine, reads_first=_only_asks)
 
 
 def upgrade(app: Flask) -> None:
@@ -113,15 +127,25 @@ def insert(model: type[Base]) -> postgresql.Insert | sqlite_dialect.Insert:
     return postgresql.insert(model) if dialect == "postgresql" else sqlite_dialect.insert(model)
 
 
+def delete_batch(model: type[Base], *which: ColumnElement[bool], most: int, oldest_first: Any = None) -> int:
+    """Delete at most `most` rows that meet the conditions and return their number; the caller commits.
+
+    To delete everything at once can take minutes, in which nobody else can write.
+    """
+    table = model.__table__
+    some = select(table.c.id).where(*which).order_by(oldest_first).limit(most).scalar_subquery()
+    return cast("CursorResult[Any]", db.session.execute(delete(model).where(table.c.id.in_(some)))).rowcount
+
+
 def partial_index(name: str, *columns: str, where: str) -> Index:
     """An index over the rows that meet a condition, which both databases read the same."""
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
-def overwrite_what_is_deleted() -> None:
+def secure_delete() -> None:
     """Leave nothing in the files of what is deleted from now on; PostgreSQL gives the room to other rows by itself."""
     if db.engine.dialect.name == "sqlite":
-        sqlite.overwrite_what_is_deleted(db.engine)
+        sqlite.secure_delete(db.engine)
 
 
 def _only_asks() -> bool:

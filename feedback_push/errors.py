@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, Se
 
 from feedback_push import csrf
 from feedback_push.concurrency_limit import Busy
-from feedback_push.database import UNAVAILABLE, db
+from feedback_push.database import DATABASE_ERRORS, db
 from feedback_push.security import wants_json
 
 _log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SecurityError, _wrong_host)
     app.register_error_handler(csrf.Refused, csrf_refused)
-    for kind in UNAVAILABLE:
+    for kind in DATABASE_ERRORS:
         app.register_error_handler(kind, _database_error)
     app.register_error_handler(StaleDataError, _gone_meanwhile)
     app.register_error_handler(ObjectDeletedError, _gone_meanwhile)

@@ -25,28 +25,28 @@ class Ids(TypeDecorator[Iterable[int]]):
         return f"{{{spelt[1:-1]}}}" if dialect.name == "postgresql" else spelt
 
 
-class _Among(FunctionElement[bool]):
+class _IdIn(FunctionElement[bool]):
     # Not of the type Boolean, which SQLAlchemy would compare with 1 for SQLite, and that reads the whole table.
     name = "among"
     inherit_cache = True
 
 
-def among(
+def id_in(
     column: QueryableAttribute[int] | ColumnElement[int], ids: Iterable[int] | BindParameter[Any]
 ) -> ColumnElement[bool]:
     """Whether the column is one of these, which are a single parameter: the statement is the same for any number."""
     given = ids if isinstance(ids, BindParameter) else literal(ids, Ids)
-    return _Among(column, given)
+    return _IdIn(column, given)
 
 
-@compiles(_Among, "postgresql")
-def _array(among: _Among, compiler: SQLCompiler, **how: Any) -> str:
+@compiles(_IdIn, "postgresql")
+def _array(among: _IdIn, compiler: SQLCompiler, **how: Any) -> str:
     column, ids = among.clauses
     return f"{compiler.process(column, **how)} = ANY (CAST({compiler.process(ids, **how)} AS BIGINT[]))"
 
 
-@compiles(_Among, "sqlite")
-def _json(among: _Among, compiler: SQLCompiler, **how: Any) -> str:
+@compiles(_IdIn, "sqlite")
+def _json(among: _IdIn, compiler: SQLCompiler, **how: Any) -> str:
     column, ids = among.clauses
     return f"{compiler.process(column, **how)} IN {_values(compiler.process(ids, **how))}"
 

@@ -17,17 +17,17 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["get_locale"] = get_locale
 
 
-def speak(language: str | None, time_zone: str | None) -> None:
+def set_locale(language: str | None, time_zone: str | None) -> None:
     """Use an administrator's own language and zone for the rest of this request, as far as they have set them."""
     g.language, g.time_zone = language, time_zone
 
 
-def wanted() -> str:
+def current() -> str:
     """The code of the language of this request."""
     return str(get_locale())
 
 
-def asked() -> str:
+def browser_language() -> str:
     """The code of the language that the browser asks for, whatever the administrator has set."""
     return request.accept_languages.best_match(LANGUAGES) or "en"
 

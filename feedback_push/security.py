@@ -17,7 +17,7 @@ from werkzeug.utils import cached_property
 
 from feedback_push.concurrency_limit import Busy, ConcurrencyLimit
 from feedback_push.config import Settings
-from feedback_push.setting_rules import is_loopback
+from feedback_push.setting_validators import is_loopback
 
 _LARGEST_BODY = 64 * 1024  # of a request to a view that does not say otherwise
 _KEPT_IN_URLS = "!$&'()*+,/:;=?@%"  # by quote; what is percent-encoded stays so
@@ -42,7 +42,7 @@ _CONTENT_SECURITY_POLICY = {
     "form-action": "'self'",
     "frame-ancestors": "'none'",
     "require-trusted-types-for": "'script'",
-    "trusted-types": "feedback-push",  # the name in admin/agreement.js, for the worker's address
+    "trusted-types": "feedback-push",  # the name in admin/subscription-sync.js, for the worker's address
 }
 # All that a browser can be told to keep from a page, but for what the dashboard may want: the clipboard to copy to. And
 # but for bluetooth, a name that Chromium on Linux does not know and complains of.

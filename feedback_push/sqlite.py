@@ -22,7 +22,7 @@ _BEGIN_TO_WRITE = "BEGIN IMMEDIATE"
 _WAIT = f"PRAGMA busy_timeout={_PATIENCE * 1000:.0f}"  # for whatever is not the beginning of a transaction
 
 
-def make_safe_for_neighbours(engine: Engine, *, reads_first: Callable[[], bool]) -> None:
+def configure_engine(engine: Engine, *, reads_first: Callable[[], bool]) -> None:
     """Have every connection that the engine makes from now on keep what it is told, and stand in line to write.
 
     A transaction has the line's first place from its beginning, so that what it reads still holds when it writes; but
@@ -52,7 +52,7 @@ def make_safe_for_neighbours(engine: Engine, *, reads_first: Callable[[], bool])
     event.listen(engine, "before_cursor_execute", _turn_into_writer)
 
 
-def overwrite_what_is_deleted(engine: Engine) -> None:
+def secure_delete(engine: Engine) -> None:
     """Write zeros over what is deleted from now on, and take what was out of the log; between transactions."""
     with closing(engine.raw_connection()) as connection:
         for pragma in ("secure_delete=ON", "wal_checkpoint(TRUNCATE)"):

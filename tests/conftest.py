@@ -4,7 +4,9 @@ import base64
 import logging
 import os
 import shutil
+import socket
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,12 @@ from feedback_push.auth import accounts
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db
-from feedback_push.notification_rules import NO_BURST
-from feedback_push.push.vapid import VapidKeys
-from feedback_push.vapid_rules import public_key_of
+from feedback_push.notification_validators import NO_BURST
+from feedback_push.vapid_validators import public_key_of
+from feedback_push.webpush.vapid import VapidKeys
 from tests import leaks, servers
 from tests.doubles.push_service import PushService
+from tests.published import PublishedTasks
 from tests.visits import Visit, Visitor
 
 # How long an example takes says more about the other tests that run at the moment.
@@ -187,6 +190,32 @@ def service() -> Iterator[PushService]:
         yield running
 
 
+@pytest.fixture
+def published(redis_url: str) -> Iterator[PublishedTasks]:
+    """The tasks that `app` or `any_app` has published."""
+    with closing(PublishedTasks(redis_url)) as queue:
+        yield queue
+
+
+@pytest.fixture
+def broker_port() -> int:
+    """Where the broker of `without_broker` would be."""
+    return servers.free_port()
+
+
+@pytest.fixture
+def without_broker(settings: Settings, broker_port: int) -> Iterator[Flask]:
+    """An application whose broker is not running, inside its application context."""
+    yield from _inside(replace(settings, redis_url=f"redis://127.0.0.1:{broker_port}/0"))
+
+
+@pytest.fixture
+def with_hanging_broker(settings: Settings) -> Iterator[Flask]:
+    """An application whose broker takes connections and says nothing, inside its application context."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        yield from _inside(replace(settings, redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0"))
+
+
 def make_settings(database_url: str, redis_url: str, folder: Path) -> Settings:
     """Settings as an operator of a small site would have them, but with loopback for a push service."""
     return Settings(
@@ -233,3 +262,12 @@ def _application(settings: Settings) -> Iterator[Flask]:
 def _administer(url: str, statement: str) -> None:
     with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
         connection.execute(statement.encode())
+
+
+def _inside(settings: Settings) -> Iterator[Flask]:
+    app = create_app(settings)
+    with app.app_context():
+        yield app
+        if publisher := app.extensions.get("dispatch"):
+            while not publisher.waiting.empty():  # or its thread would go on trying during the tests that follow
+                publisher.waiting.get()

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from feedback_push.auth.models import User
 from feedback_push.database import db
-from feedback_push.feedback import defence
+from feedback_push.feedback import spam
 from feedback_push.feedback.models import Message, MessageState
 from feedback_push.push import receipts
 from tests.conftest import PASSWORD
@@ -83,10 +83,10 @@ def test_no_token_is_worth_anything_in_the_place_of_another(app: Flask, client: 
     csrf_token = client.read("/feedback/").fields["csrf_token"]
     key = receipts.signing_key(app.extensions["settings"].secret_key)
     with app.test_request_context():
-        stamp, receipt = defence.opened(), receipts.token(1, key)
-    assert None not in (defence._read(stamp), receipts.read(receipt, key))  # noqa: SLF001 - as the form's traps read it
+        stamp, receipt = spam.opened(), receipts.token(1, key)
+    assert None not in (spam._read(stamp), receipts.read(receipt, key))  # noqa: SLF001 - as the form's traps read it
     for token in (csrf_token, receipt):
-        assert defence._read(token) is None  # noqa: SLF001
+        assert spam._read(token) is None  # noqa: SLF001
     for token in (csrf_token, stamp):
         assert receipts.read(token, key) is None
     for token in (stamp, receipt):

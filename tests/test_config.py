@@ -15,9 +15,9 @@ from kombu import Connection
 
 from feedback_push import config, create_app, database
 from feedback_push.config import ConfigError, Settings
-from feedback_push.notification_rules import NO_BURST, Burst, QuietHours
-from feedback_push.push import vapid
+from feedback_push.notification_validators import NO_BURST, Burst, QuietHours
 from feedback_push.standalone import broker
+from feedback_push.webpush import vapid
 from tests import servers
 from tests.conftest import KEYS, PRIVATE_KEY
 from tests.program import Program

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from feedback_push.database import db
 from feedback_push.feedback.models import Message
-from feedback_push.ids import among
+from feedback_push.ids import id_in
 from tests.feedback.messages import message
 
 
@@ -15,13 +15,13 @@ def test_many_ids_are_one_parameter() -> None:
     db.session.commit()
     ids = list(db.session.scalars(select(Message.id).order_by(Message.id)))
     for some in ([ids[0], ids[2]], {ids[1]}, ()):
-        assert set(db.session.scalars(select(Message.id).where(among(Message.id, some)))) == set(some)
-    assert set(db.session.scalars(select(Message.id).where(among(Message.id, iter(ids))))) == set(ids)
+        assert set(db.session.scalars(select(Message.id).where(id_in(Message.id, some)))) == set(some)
+    assert set(db.session.scalars(select(Message.id).where(id_in(Message.id, iter(ids))))) == set(ids)
 
 
 @pytest.mark.usefixtures("app")
 def test_sqlite_looks_ids_up_instead_of_reading_the_table() -> None:
-    statement = select(Message.id).where(among(Message.id, [1, 2])).compile(db.engine)
+    statement = select(Message.id).where(id_in(Message.id, [1, 2])).compile(db.engine)
     with db.engine.connect() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", ("[1, 2]",)).all()
     assert [row.detail for row in plan if "feedback_message" in row.detail] == [

@@ -20,27 +20,27 @@ from feedback_push import language
 )
 def test_a_visitor_reads_what_the_browser_asks_for(app: Flask, asked: str, spoken: str) -> None:
     with app.test_request_context(headers={"Accept-Language": asked}):
-        assert language.wanted() == spoken
+        assert language.current() == spoken
 
 
 def test_an_administrators_setting_comes_before_the_browsers(app: Flask) -> None:
     with app.test_request_context(headers={"Accept-Language": "de"}):
-        language.speak("lt", "Europe/Vilnius")
-        assert (language.wanted(), str(get_timezone())) == ("lt", "Europe/Vilnius")
+        language.set_locale("lt", "Europe/Vilnius")
+        assert (language.current(), str(get_timezone())) == ("lt", "Europe/Vilnius")
 
 
 def test_what_the_browser_asks_for_is_known_beside_the_setting(app: Flask) -> None:
     with app.test_request_context(headers={"Accept-Language": "de"}):
-        language.speak("lt", None)
-        assert language.asked() == "de"
+        language.set_locale("lt", None)
+        assert language.browser_language() == "de"
     with app.test_request_context(headers={"Accept-Language": "fr"}):
-        assert language.asked() == "en"
+        assert language.browser_language() == "en"
 
 
 def test_without_a_setting_the_browser_and_the_site_decide(app: Flask) -> None:
     with app.test_request_context(headers={"Accept-Language": "de"}):
-        language.speak(None, None)
-        assert (language.wanted(), str(get_timezone())) == ("de", "UTC")
+        language.set_locale(None, None)
+        assert (language.current(), str(get_timezone())) == ("de", "UTC")
 
 
 def test_a_page_says_in_which_language_it_is(app: Flask) -> None:

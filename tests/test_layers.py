@@ -11,9 +11,9 @@ from tests.servers import CHECKOUT
 
 PACKAGE = "feedback_push"
 LAYERS = [
-    {"setting_rules", "secret_files", "redis_spelling"},
+    {"setting_validators", "secret_files", "redis_spelling"},
     {"vapid_formats"},
-    {"branding_rules", "notification_rules", "url_rules", "vapid_rules"},
+    {"branding_validators", "notification_validators", "url_validators", "vapid_validators"},
     {"config"},
     {"sqlite", "ids"},
     {"database"},
@@ -31,6 +31,8 @@ LAYERS = [
         "header_limits",
         "extensions",
         "celery",
+        "dispatch",
+        "maintenance",
         "security",
         "security_txt",
         "concurrency_limit",
@@ -42,6 +44,7 @@ LAYERS = [
         "migrations",
     },
     {"auth"},
+    {"webpush"},
     {"push"},
     {"feedback"},
     {"admin"},
@@ -52,8 +55,8 @@ LAYERS = [
 ]
 RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 ONE_DOOR = {
-    "pywebpush": ["feedback_push/push/gateway.py"],
-    "pycurl": ["feedback_push/push/transport.py", "feedback_push/push/transfer.py"],
+    "pywebpush": ["feedback_push/webpush/gateway.py"],
+    "pycurl": ["feedback_push/webpush/transport.py"],
 }
 
 
@@ -129,16 +132,16 @@ def test_a_module_imports_only_from_its_left() -> None:
         ),
         ("push/outbox.py", "from feedback_push.feedback.models import Message", "push stands left of feedback"),
         ("push/outbox.py", "from ..feedback import inbox", "imports feedback_push.feedback.inbox"),
-        ("auth/views.py", "def view():\n    import feedback_push.admin.words", "auth/views.py:2 imports"),
+        ("auth/views.py", "def view():\n    import feedback_push.admin.labels", "auth/views.py:2 imports"),
         ("security.py", "from feedback_push import create_app", "imports feedback_push.create_app"),
         ("feedback/views.py", "import celery_worker", "feedback stands left of celery_worker"),
         ("cli.py", "from feedback_push.standalone import broker", "cli stands left of standalone"),
         (
-            "push/delivery.py",
+            "push/sender.py",
             "import pycurl",
-            "only feedback_push/push/transport.py and feedback_push/push/transfer.py may",
+            "only feedback_push/webpush/transport.py may",
         ),
-        ("health.py", "from pywebpush import webpush", "only feedback_push/push/gateway.py may"),
+        ("health.py", "from pywebpush import webpush", "only feedback_push/webpush/gateway.py may"),
     ],
 )
 def test_an_offence_is_named_by_its_line(tmp_path: Path, file: str, line: str, named: str) -> None:
@@ -148,3 +151,12 @@ def test_an_offence_is_named_by_its_line(tmp_path: Path, file: str, line: str, n
     [offence] = offences(tmp_path)
     assert named in offence
     assert f"feedback_push/{file}:" in offence
+
+
+def test_webpush_imports_nothing_of_ours_but_itself() -> None:
+    imported = {one.module for path in (CHECKOUT / PACKAGE / "webpush").glob("*.py") for one in imports(path, CHECKOUT)}
+    assert [module for module in imported if module.split(".")[:2] == [PACKAGE, "webpush"]]
+    assert [
+        module for module in imported if module.split(".")[0] == PACKAGE and module.split(".")[1] != "webpush"
+    ] == []
+    assert not {"flask", "sqlalchemy"} & {module.split(".")[0] for module in imported}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from feedback_push.push import receipts, vapid
+from feedback_push.push import receipts
+from feedback_push.webpush import vapid
 from tests import leaks
 from tests.conftest import KEYS, PASSWORD, PRIVATE_KEY
 from tests.doubles.push_service import PushService

@@ -18,7 +18,7 @@ from feedback_push.auth import accounts, sessions
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import undo
-from feedback_push.push import receipts, trial
+from feedback_push.push import outbox, receipts
 from feedback_push.push.models import DeliveryState
 from tests.admin.rows import delivery, device
 from tests.conftest import PASSWORD, make_user
@@ -170,7 +170,7 @@ def place_of(app: Flask, staff: User) -> Place:
     message = receive(content=f"{MARK} content", submitter_name="Ada")
     phone = device(staff, endpoint=f"https://fcm.googleapis.com/fcm/send/{MARK}")
     sent = delivery(message, phone, state=DeliveryState.ACCEPTED, accepted_at=utcnow())
-    test = trial.start(phone)
+    test = outbox.enqueue_test(phone)
     db.session.commit()
     receipt = receipts.token(sent.id, receipts.signing_key(app.extensions["settings"].secret_key))
     sessions.begin(staff, browser=MARK, remembered=False)

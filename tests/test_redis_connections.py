@@ -10,7 +10,7 @@ import redis
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from feedback_push import url_rules
+from feedback_push import url_validators
 from feedback_push.config import Settings
 from tests import servers
 from tests.doubles.certificates import LoopbackAuthority
@@ -55,8 +55,8 @@ def test_an_authority_that_is_not_trusted_is_refused_by_every_client_and_a_named
     files = ["--tls-cert-file", pair, "--tls-key-file", pair, "--tls-ca-cert-file", str(authority.ca_file)]
     with servers.redis_server(tmp_path, None, "--tls-port", str(port), "--tls-auth-clients", "no", *files):
         address = f"rediss://127.0.0.1:{port}/1"
-        untrusted = replace(settings, redis_url=url_rules.redis_url(address))
-        trusted = replace(settings, redis_url=url_rules.redis_url(f"{address}?ssl_ca_certs={authority.ca_file}"))
+        untrusted = replace(settings, redis_url=url_validators.redis_url(address))
+        trusted = replace(settings, redis_url=url_validators.redis_url(f"{address}?ssl_ca_certs={authority.ca_file}"))
         assert connected(untrusted) == set()
         assert connected(trusted) == {"readiness", "limits", "celery"}
         with working(untrusted) as worker:
@@ -74,7 +74,7 @@ def test_a_server_may_listen_on_a_socket_only(settings: Settings, visit: Visit, 
     ):
         server.config_set("requirepass", "p@ss/word")
         address = f"unix://:p%40ss%2Fword@{path}?db=3".replace(" ", "%20")
-        on_socket = replace(settings, redis_url=url_rules.redis_url(address))
+        on_socket = replace(settings, redis_url=url_validators.redis_url(address))
         assert connected(on_socket) == {"readiness", "limits", "celery"}
         with working(on_socket) as worker:
             servers.wait_until(lambda: is_ready(visit, on_socket), 30, "the worker's start")

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from werkzeug.test import create_environ, run_wsgi_app
 
-from feedback_push import security, url_rules
+from feedback_push import security, url_validators
 from feedback_push.auth.models import User
 from feedback_push.security import path_within_site
 from tests.conftest import PASSWORD
@@ -156,14 +156,14 @@ def test_the_session_cookie_keeps_to_the_site(site: Visit, site_url: str, name: 
     ],
 )
 def test_the_site_answers_under_its_own_name(site: Visit, site_url: str, hosts: list[str]) -> None:
-    visitor = site(site_url=url_rules.site_url(site_url))
+    visitor = site(site_url=url_validators.site_url(site_url))
     assert {host: visitor.get("/who", headers={"Host": host}).status_code for host in hosts} == dict.fromkeys(
         hosts, 200
     )
 
 
 def test_a_site_answers_under_a_name_that_only_browsers_new_idna_knows(site: Visit) -> None:
-    application = site(site_url=url_rules.site_url("https://straße.example.org"), trusted_proxies=1).application
+    application = site(site_url=url_validators.site_url("https://straße.example.org"), trusted_proxies=1).application
 
     def answer(address: str, scheme: str = "https") -> tuple[str, str | None]:
         # Not through the test client, which spells addresses by the old one itself.

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from py_vapid import Vapid
 
-from feedback_push import vapid_formats, vapid_rules
+from feedback_push import vapid_formats, vapid_validators
 from tests.conftest import KEYS
 from tests.doubles import base64url
 from tests.refusals import is_refused
@@ -58,11 +58,11 @@ def test_a_key_is_the_same_in_every_form_and_in_a_file(tmp_path: Path, private_f
     for name, content in PRIVATE.items():
         path.write_bytes(base64.b64encode(content) if name == "raw" else content)
         for value in [*spelled(content), str(path), os.path.relpath(path)]:
-            assert vapid_rules.vapid_private_key(value, "") == KEYS.private_key
+            assert vapid_validators.vapid_private_key(value, "") == KEYS.private_key
     for name, content in PUBLIC.items():
         path.write_bytes(base64.b64encode(content) if name == "raw" else content)
         for value in [*spelled(content), str(path)]:
-            assert vapid_rules.vapid_public_key(value, KEYS.private_key) == KEYS.public_key
+            assert vapid_validators.vapid_public_key(value, KEYS.private_key) == KEYS.public_key
 
 
 def test_the_files_that_pywebpushs_own_tool_writes_are_usable(tmp_path: Path, private_files: None) -> None:
@@ -70,9 +70,11 @@ def test_the_files_that_pywebpushs_own_tool_writes_are_usable(tmp_path: Path, pr
     pair.generate_keys()
     pair.save_key(str(tmp_path / "private_key.pem"))
     pair.save_public_key(str(tmp_path / "public_key.pem"))
-    kept = vapid_rules.vapid_private_key(str(tmp_path / "private_key.pem"), "")
+    kept = vapid_validators.vapid_private_key(str(tmp_path / "private_key.pem"), "")
     assert Vapid.from_raw(kept.encode()).private_key.private_numbers() == pair.private_key.private_numbers()
-    assert vapid_rules.vapid_public_key(str(tmp_path / "public_key.pem"), kept) == vapid_rules.public_key_of(kept)
+    assert vapid_validators.vapid_public_key(str(tmp_path / "public_key.pem"), kept) == vapid_validators.public_key_of(
+        kept
+    )
 
 
 def test_what_is_not_such_a_key_is_refused_without_a_part_of_it(tmp_path: Path, private_files: None) -> None:

@@ -14,8 +14,9 @@ from pywebpush import WebPusher, webpush, webpush_async
 
 from benchmarks.devices import subscription
 from benchmarks.senders import IN_FLIGHT, TTL, Kit
-from feedback_push.config import Settings
-from feedback_push.push.gateway import Gateway, Push, Result
+from feedback_push.webpush.endpoints import EndpointPolicy
+from feedback_push.webpush.gateway import Config, Gateway, Push, Result
+from feedback_push.webpush.vapid import VapidKeys
 
 Device = dict[str, Any]
 Send = Callable[[list[Device]], None]
@@ -57,12 +58,9 @@ async def _open_session() -> aiohttp.ClientSession:
 
 def gateway(kit: Kit) -> Send:
     """Our gateway, kept busy as `delivery` keeps it busy."""
-    settings = Settings(
-        site_url="http://127.0.0.1:8000", secret_key="", database_url="",
-        vapid_private_key=kit.private_key, vapid_public_key=kit.public_key, vapid_subject=kit.subject,
-        push_allowed_hosts=("127.0.0.1",), push_allow_private_addresses=True,
-    )  # fmt: skip
-    door, window, refill = Gateway(settings), 6 * settings.push_concurrency, 4 * settings.push_concurrency
+    config = Config(kit.subject, EndpointPolicy(("127.0.0.1",), private_allowed=True))
+    door = Gateway(config, [VapidKeys(kit.private_key, kit.public_key)])
+    window, refill = 6 * config.concurrency, 4 * config.concurrency
 
     def send(devices: list[Device]) -> None:
         pushes = [(n, _push(kit, device)) for n, device in enumerate(devices)]

@@ -12,7 +12,7 @@ from benchmarks.push_service import Run
 from benchmarks.report import Table, Target, number
 from benchmarks.site import KINDS, Kind, Site
 from benchmarks.stage import Stage
-from feedback_push.push import doorbell
+from feedback_push import dispatch
 from tests import servers
 
 _VISITORS = 4
@@ -69,7 +69,7 @@ def _busy_load(stage: Stage, made: Site, visitors: list[Browser]) -> _Load:
     with made.app.app_context():
         workers.make_due(made, run, stage.scale.posting_pushes)
         rows.retire_devices()
-        doorbell.ring("push.deliver")
+        dispatch.publish("push.deliver")
     load = _load(visitors, lambda sent: sent >= _MOST or workers.nothing_is_due(made))
     servers.wait_until(lambda: workers.nothing_is_due(made), 120, "the last push")
     _check(run, stage.scale.posting_pushes)

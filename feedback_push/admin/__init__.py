@@ -3,12 +3,12 @@
 from feedback_push.admin import (
     account,
     audit_log,
+    bulk_actions,
     devices,
     export,
-    installable,
-    ledger,
+    history,
     messages,
-    moves,
+    pwa,
     settings,
 )
 from feedback_push.admin.pages import blueprint
@@ -17,11 +17,11 @@ __all__ = [
     "account",
     "audit_log",
     "blueprint",
+    "bulk_actions",
     "devices",
     "export",
-    "installable",
-    "ledger",
+    "history",
     "messages",
-    "moves",
+    "pwa",
     "settings",
 ]

@@ -14,7 +14,8 @@ from feedback_push.auth.forms import PasswordForm
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.auth.views import continue_session
 from feedback_push.database import db
-from feedback_push.push import endpoints, suspension
+from feedback_push.push import suspension
+from feedback_push.webpush import endpoints
 
 _LATEST = 10  # entries of the log
 
@@ -35,7 +36,7 @@ def change_password() -> ResponseReturnValue:
     tries = throttle.of_user(user)
     db.session.rollback()  # nobody shall wait for a transaction while this waits for Redis
     if seconds := tries.start():
-        form.form_errors.append(throttle.words(seconds))
+        form.form_errors.append(throttle.message(seconds))
         return _page(form), 429, {"Retry-After": str(seconds)}
     if not accounts.has_password(user, form.current.data):
         audit.count(AuditEvent.SIGN_IN_FAILED, user)
@@ -87,5 +88,5 @@ def _page(form: PasswordForm) -> str:
         sessions=mine,
         latest_end=sessions.latest_end,
         entries=latest,
-        words=audit.words,
+        words=audit.label,
     )

@@ -7,12 +7,12 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from feedback_push import browser_name, typed_text
-from feedback_push.admin import push_status, words
+from feedback_push.admin import labels, push_status
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db, utcnow
-from feedback_push.push import deliveries, keys, outbox, preferences, second_thoughts, subscriptions, trial
+from feedback_push.push import digests, history, keys, outbox, preferences, subscriptions
 from feedback_push.push.models import Subscription
 
 LONGEST_NAME = 100
@@ -23,10 +23,10 @@ _LONGEST_TYPED = 1_000  # with the spaces that are left out
 def show_devices() -> ResponseReturnValue:
     """The browsers of the signed-in administrator, and what has come of the test in `tested`."""
     devices = subscriptions.of(current_user)
-    errors = {device.id: last for device in devices if (last := deliveries.last_failed(device))}
-    reasons = {device_id: (words.reason(last), last.entry.created_at) for device_id, last in errors.items()}
-    tested = trial.find(request.args.get("tested", 0, type=_id), current_user)
-    words_of_test = words.trial(*tested, utcnow())[0] if tested else None
+    errors = {device.id: last for device in devices if (last := history.last_failed(device))}
+    reasons = {device_id: (labels.reason(last), last.entry.created_at) for device_id, last in errors.items()}
+    tested = outbox.find_test(request.args.get("tested", 0, type=_id), current_user)
+    words_of_test = labels.trial(*tested, utcnow())[0] if tested else None
     entry = tested[0] if tested else None
     told = {"reasons": reasons, "tested": entry, "words_of_test": words_of_test, "moved": push_status.moved()}
     quiet_until = preferences.quiet_until(current_user)
@@ -36,17 +36,17 @@ def show_devices() -> ResponseReturnValue:
 @blueprint.get(f"/devices/tests/<{ID}:entry_id>.json")
 def show_test(entry_id: int) -> ResponseReturnValue:
     """What has come of a test, for the script that waits for it."""
-    found = trial.find(entry_id, current_user) or abort(404)
-    told, final = words.trial(*found, utcnow())
+    found = outbox.find_test(entry_id, current_user) or abort(404)
+    told, final = labels.trial(*found, utcnow())
     return jsonify(words=told, final=final)
 
 
 @blueprint.post(f"/devices/<{ID}:device_id>/test")
 def test_device(device_id: int) -> ResponseReturnValue:
     """Send a real push to one of the caller's browsers, even to a paused one."""
-    if keys.ring().current is None:
+    if keys.cached().current is None:
         abort(404)
-    entry = trial.start(_own(device_id))
+    entry = outbox.enqueue_test(_own(device_id))
     db.session.commit()
     outbox.wake(entry.id)
     return _back(device_id, tested=entry.id)
@@ -69,7 +69,7 @@ def pause_device(device_id: int) -> ResponseReturnValue:
     """Send no ordinary notification there until it is resumed."""
     device = _own(device_id)
     device.paused_at = device.paused_at or utcnow()
-    second_thoughts.pause(device)
+    digests.cancel_pending(device)
     db.session.commit()
     return _back(device_id)
 

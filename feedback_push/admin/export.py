@@ -16,7 +16,7 @@ from sqlalchemy import Row
 from werkzeug.wsgi import wrap_file
 
 from feedback_push import csrf, language
-from feedback_push.admin import shown, xlsx
+from feedback_push.admin import message_query, xlsx
 from feedback_push.admin.pages import blueprint
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
@@ -44,7 +44,7 @@ _BYTE_ORDER_MARK = "\ufeff"  # without which Excel takes UTF-8 for something els
 def _only_from_this_site() -> ResponseReturnValue | None:
     # A link on another site shall not make the server write a million messages into somebody's downloads.
     if request.endpoint in _EXPORTS and not csrf.is_from_this_site():
-        return redirect(shown.asked_for().at())
+        return redirect(message_query.from_request().at())
     return None
 
 
@@ -52,14 +52,14 @@ def _only_from_this_site() -> ResponseReturnValue | None:
 @_exports.share
 def export_csv() -> ResponseReturnValue:
     """A table for spreadsheets, with cells that do nothing when they are opened."""
-    return _download(_as_csv(shown.asked_for().filter), "text/csv", "csv")
+    return _download(_as_csv(message_query.from_request().filter), "text/csv", "csv")
 
 
 @blueprint.get("/messages.xlsx")
 @_exports.share
 def export_xlsx() -> ResponseReturnValue:
     """A workbook that holds every text as it was written."""
-    chosen = shown.asked_for().filter
+    chosen = message_query.from_request().filter
     _note("XLSX")
     file = xlsx.write(chain.from_iterable(lists.parts(chosen)), language.time_zone())
     size = file.seek(0, 2)
@@ -73,7 +73,7 @@ def export_xlsx() -> ResponseReturnValue:
 @_exports.share
 def export_json() -> ResponseReturnValue:
     """A list of objects for programs."""
-    return _download(_as_json(shown.asked_for().filter), "application/json", "json")
+    return _download(_as_json(message_query.from_request().filter), "application/json", "json")
 
 
 def _download(text: Iterator[str], mimetype: str, extension: str) -> Response:

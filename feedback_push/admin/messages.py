@@ -9,9 +9,9 @@ from flask_login import current_user
 from sqlalchemy import Row
 
 from feedback_push import bidi
-from feedback_push.admin import capacity, ledger, shown
+from feedback_push.admin import capacity, history, message_query
+from feedback_push.admin.message_query import MessageQuery
 from feedback_push.admin.pages import ID, blueprint, page
-from feedback_push.admin.shown import Shown
 from feedback_push.database import db
 from feedback_push.feedback import inbox, lists, suspicion
 from feedback_push.feedback.models import LISTS, MessageState
@@ -24,7 +24,7 @@ _OVERLAP = 20  # ids: of two messages that come together the later one may be se
 @blueprint.get("/", endpoint="inbox")
 def show_inbox() -> ResponseReturnValue:
     """The newest messages of a list, or those before the cursor in `before`."""
-    asked = shown.asked_for()
+    asked = message_query.from_request()
     return page(
         "admin/inbox.html",
         shown=asked,
@@ -34,7 +34,7 @@ def show_inbox() -> ResponseReturnValue:
         counted=_counted,
         unread_words=_unread_words(lists.unread()),
         excerpt=_excerpt,
-        suspicion_words=suspicion.words,
+        suspicion_words=suspicion.label,
         all_selected=request.args.get("select") == "all",
         quiet_until=preferences.quiet_until(current_user),
         capacity=capacity.lines(),
@@ -47,13 +47,13 @@ def show_message(message_id: int) -> ResponseReturnValue:
     message = inbox.find(message_id) or abort(404)
     inbox.mark_read(message)
     db.session.commit()
-    asked = shown.asked_for()
+    asked = message_query.from_request()
     newer, older = lists.neighbours(asked.filter, message_id)
     return page(
         "admin/message.html",
         message=message,
-        suspected=suspicion.words(message.spam_reason),
-        ledger=ledger.of(message),
+        suspected=suspicion.label(message.spam_reason),
+        ledger=history.of(message),
         shown=asked,
         list_name=_list_names()[asked.filter.list],
         newer=_address(newer, asked),
@@ -64,7 +64,7 @@ def show_message(message_id: int) -> ResponseReturnValue:
 @blueprint.get("/news")
 def news() -> ResponseReturnValue:
     """For an open page: how many messages there are, and those of its list that came after the message `after`."""
-    asked, after = shown.asked_for(), request.args.get("after", type=shown.message_id)
+    asked, after = message_query.from_request(), request.args.get("after", type=message_query.message_id)
     rows = [] if after is None else lists.since(asked.filter, after - _OVERLAP)
     come = sum(row.id > (after or 0) for row in rows)
     counts = lists.counts()
@@ -88,7 +88,7 @@ def _unread_words(count: int) -> str:
     return str(ngettext("%(num)d unread", "%(num)d unread", count))
 
 
-def _told(row: Row[Any], asked: Shown) -> dict[str, Any]:
+def _told(row: Row[Any], asked: MessageQuery) -> dict[str, Any]:
     return {
         "id": row.id,
         "name": bidi.isolated(row.submitter_name),
@@ -99,7 +99,7 @@ def _told(row: Row[Any], asked: Shown) -> dict[str, Any]:
     }
 
 
-def _address(message_id: int | None, asked: Shown) -> str | None:
+def _address(message_id: int | None, asked: MessageQuery) -> str | None:
     return None if message_id is None else asked.at("admin.message", message_id=message_id)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import session
 from flask_babel import gettext, ngettext
 
-from feedback_push.feedback.moving import Move
+from feedback_push.feedback.bulk_actions import BulkAction
 
 _KEY = "notice"
 _TAKEN_BACK = "taken-back"
@@ -20,7 +20,7 @@ class Notice:
     undo: int | None
 
 
-def tell(how: Move, count: int, undo: int | None) -> None:
+def tell(how: BulkAction, count: int, undo: int | None) -> None:
     """Have the next page say what was done to so many messages, and offer to undo it."""
     session[_KEY] = [how, count, undo]
 
@@ -49,12 +49,14 @@ def _words(how: str, count: int) -> str:
     if not count:
         return str(gettext("No message was selected."))
     words = {
-        Move.READ: ngettext("%(num)d message marked as read.", "%(num)d messages marked as read.", count),
-        Move.UNREAD: ngettext("%(num)d message marked as unread.", "%(num)d messages marked as unread.", count),
-        Move.ARCHIVE: ngettext("%(num)d message archived.", "%(num)d messages archived.", count),
-        Move.INBOX: ngettext("%(num)d message moved to the inbox.", "%(num)d messages moved to the inbox.", count),
-        Move.SPAM: ngettext("%(num)d message moved to spam.", "%(num)d messages moved to spam.", count),
-        Move.NOT_SPAM: ngettext("%(num)d message is no spam.", "%(num)d messages are no spam.", count),
-        Move.DELETE: ngettext("%(num)d message deleted.", "%(num)d messages deleted.", count),
+        BulkAction.READ: ngettext("%(num)d message marked as read.", "%(num)d messages marked as read.", count),
+        BulkAction.UNREAD: ngettext("%(num)d message marked as unread.", "%(num)d messages marked as unread.", count),
+        BulkAction.ARCHIVE: ngettext("%(num)d message archived.", "%(num)d messages archived.", count),
+        BulkAction.INBOX: ngettext(
+            "%(num)d message moved to the inbox.", "%(num)d messages moved to the inbox.", count
+        ),
+        BulkAction.SPAM: ngettext("%(num)d message moved to spam.", "%(num)d messages moved to spam.", count),
+        BulkAction.NOT_SPAM: ngettext("%(num)d message is no spam.", "%(num)d messages are no spam.", count),
+        BulkAction.DELETE: ngettext("%(num)d message deleted.", "%(num)d messages deleted.", count),
     }
-    return str(words[Move(how)])
+    return str(words[BulkAction(how)])

@@ -23,7 +23,7 @@ def _only_for_administrators() -> ResponseReturnValue | None:
     if request.endpoint in _PUBLIC:
         return None
     if current_user.is_authenticated:
-        language.speak(current_user.language, current_user.time_zone)
+        language.set_locale(current_user.language, current_user.time_zone)
         return None
     wanted = security.path_within_site(request.full_path.rstrip("?")) if request.method == "GET" else None
     return redirect(url_for("auth.login", next=wanted))

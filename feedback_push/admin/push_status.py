@@ -7,11 +7,11 @@ from typing import NamedTuple
 from flask import current_app
 from flask_babel import gettext
 
-from feedback_push.admin import words
+from feedback_push.admin import labels
 from feedback_push.auth.models import User
 from feedback_push.feedback import lists
-from feedback_push.push import deliveries, keys, origins, subscriptions
-from feedback_push.push.keys import Ring
+from feedback_push.push import circuit_breaker, history, keys, subscriptions
+from feedback_push.push.keys import Keyring
 from feedback_push.push.models import DeviceState, Subscription
 
 
@@ -35,8 +35,8 @@ class PushStatus:
 
     def why_failing(self, device: Subscription) -> str | None:
         """The reason in words."""
-        last = deliveries.last_failed(device)
-        return words.reason(last) if last else None
+        last = history.last_failed(device)
+        return labels.reason(last) if last else None
 
     @property
     def newest_unread(self) -> int:
@@ -53,7 +53,7 @@ class Moved(NamedTuple):
 
 def current(user: User) -> PushStatus | None:
     """The state of push for somebody at the dashboard; None when no keys are configured."""
-    ring = keys.ring()
+    ring = keys.cached()
     if ring.current:
         banner = _refused() or _proxy_failed() or _unreadable(ring) or _mismatched(ring.current.public_key)
     else:
@@ -65,7 +65,7 @@ def current(user: User) -> PushStatus | None:
 
 def moved() -> Moved | None:
     """How far the devices have come from the old VAPID keys to the current one; None where there is no old one."""
-    ring = keys.ring()
+    ring = keys.cached()
     if ring.current is None or len(ring.live) + len(ring.unreadable) < 2:
         return None
     devices = keys.devices()
@@ -73,7 +73,7 @@ def moved() -> Moved | None:
 
 
 def _refused() -> str | None:
-    held = origins.held()
+    held = circuit_breaker.open_circuits()
     if not held:
         return None
     text: str = gettext(
@@ -85,7 +85,7 @@ def _refused() -> str | None:
 
 
 def _proxy_failed() -> str | None:
-    failure = deliveries.proxy_failure() if current_app.extensions["settings"].push_proxy else None
+    failure = history.proxy_failure() if current_app.extensions["settings"].push_proxy else None
     if failure is None:
         return None
     text: str = gettext(
@@ -96,7 +96,7 @@ def _proxy_failed() -> str | None:
     return text
 
 
-def _unreadable(ring: Ring) -> str | None:
+def _unreadable(ring: Keyring) -> str | None:
     if not ring.unreadable:
         return None
     text: str = gettext(

@@ -16,16 +16,17 @@ from wtforms.widgets import CheckboxInput
 from feedback_push import language
 from feedback_push.admin.pages import blueprint, page
 from feedback_push.database import db, utcnow
-from feedback_push.notification_rules import LARGEST_BURST, NO_BURST, USUAL_BURST, Burst, QuietHours
-from feedback_push.push import kinds, preferences, second_thoughts, subscriptions, summaries
-from feedback_push.push.models import Shows
+from feedback_push.notification_validators import LARGEST_BURST, NO_BURST, USUAL_BURST, Burst, QuietHours
+from feedback_push.push import digests, preferences, subscriptions
+from feedback_push.push.models import PreviewLevel
+from feedback_push.push.notification import CHOOSABLE
 from feedback_push.typed_text import TypedForm
 
 _USUAL_NIGHT = QuietHours(time(22), time(7))
 _SHOWS = {
-    Shows.ALL: _("Who has written, and the beginning of the message"),
-    Shows.NAME: _("Only who has written"),
-    Shows.NOTHING: _("Only that there is a new message"),
+    PreviewLevel.ALL: _("Who has written, and the beginning of the message"),
+    PreviewLevel.NAME: _("Only who has written"),
+    PreviewLevel.NOTHING: _("Only that there is a new message"),
 }
 _WINDOWS = {10: _("10 seconds"), 60: _("1 minute"), 300: _("5 minutes"), 900: _("15 minutes"), 3600: _("1 hour")}
 
@@ -83,7 +84,7 @@ class SettingsForm(TypedForm):
 
     def __init__(self, present: dict[str, Any]) -> None:
         super().__init__(data=present)
-        self.kinds.choices = [(kind.code, kind.name) for kind in kinds.CHOOSABLE.values()]
+        self.kinds.choices = [(kind.code, kind.name) for kind in CHOOSABLE.values()]
         self.shows.choices = [(shows.value, _SHOWS[shows]) for shows in preferences.allowed()]
         self.burst_seconds.choices = _windows(int(present["burst_seconds"]))
         self.language.choices = [("", _("As the browser asks for")), *language.LANGUAGES.items()]
@@ -113,7 +114,7 @@ def _chosen() -> dict[str, Any]:
     hours = wishes.quiet_hours or _USUAL_NIGHT
     burst = wishes.burst if wishes.burst.count else USUAL_BURST
     return {
-        "kinds": [code for code in kinds.CHOOSABLE if code not in muted],
+        "kinds": [code for code in CHOOSABLE if code not in muted],
         "shows": wishes.shows.value,
         "quiet": wishes.quiet_hours is not None,
         "quiet_from": hours.begin,
@@ -129,22 +130,22 @@ def _chosen() -> dict[str, Any]:
 def _choose(form: SettingsForm) -> None:
     _speak(form.language.data or None)
     current_user.time_zone = form.time_zone.data or None
-    muted = kinds.CHOOSABLE.keys() - set(form.kinds.data)
+    muted = CHOOSABLE.keys() - set(form.kinds.data)
     preferences.save(
         current_user,
-        shows=Shows(form.shows.data),
+        shows=PreviewLevel(form.shows.data),
         quiet_hours=QuietHours(form.quiet_from.data, form.quiet_until.data) if form.quiet.data else None,
         burst=Burst(form.burst_count.data, int(form.burst_seconds.data)) if form.burst.data else NO_BURST,
         muted=muted,
     )
-    second_thoughts.want(current_user.id, shows=Shows(form.shows.data), muted=muted)
-    summaries.release(current_user.id, utcnow())
+    digests.apply_to_pending(current_user.id, shows=PreviewLevel(form.shows.data), muted=muted)
+    digests.release(current_user.id, utcnow())
 
 
 def _speak(chosen: str | None) -> None:
     if chosen != current_user.language:
         current_user.language = chosen
-        subscriptions.speak(current_user, chosen or language.asked())
+        subscriptions.set_language(current_user, chosen or language.browser_language())
 
 
 def _windows(present: int) -> list[tuple[str, str]]:

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from flask import has_request_context, request
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import CursorResult, delete, select
+from sqlalchemy import select
 
 from feedback_push import browser_name, network_address
 from feedback_push.auth.models import AuditEntry, AuditEvent, User
-from feedback_push.database import db, insert, utcnow
+from feedback_push.database import db, delete_batch, insert, utcnow
 
 _PER_PAGE = 50
 _LONGEST_DETAIL = 200
@@ -84,13 +84,11 @@ def page(before: int | None = None, about: User | None = None, size: int = _PER_
 
 
 def remove_older(before: datetime, most: int) -> int:
-    """Remove entries from before then, the oldest first; how many it was."""
-    oldest = select(AuditEntry.id).where(AuditEntry.at < before).order_by(AuditEntry.at).limit(most).scalar_subquery()
-    removed = db.session.execute(delete(AuditEntry).where(AuditEntry.id.in_(oldest)))
-    return cast("CursorResult[Any]", removed).rowcount
+    """Remove at most `most` entries from before then, the oldest first, and return how many it was."""
+    return delete_batch(AuditEntry, AuditEntry.at < before, most=most, oldest_first=AuditEntry.at)
 
 
-def words(entry: AuditEntry) -> str:
+def label(entry: AuditEntry) -> str:
     """The event in the reader's language."""
     text = _WORDS.get(AuditEvent(entry.event)) if entry.event in set(AuditEvent) else None
     if text is None:

@@ -86,7 +86,7 @@ def list_audit(most: int) -> None:
 def _line(entry: AuditEntry) -> str:
     times = f" ({entry.count} times)" if entry.count > 1 else ""
     whence = f"{entry.browser}, address {entry.address_hash[:8]}" if entry.browser else "command"
-    return f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.email or '-'}  {audit.words(entry)}{times}  [{whence}]"
+    return f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.email or '-'}  {audit.label(entry)}{times}  [{whence}]"
 
 
 def _find(email: str) -> User:

@@ -8,7 +8,7 @@ from flask_login import UserMixin
 from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from feedback_push.database import NO_ID_TWICE, Base, Id, partial_index, utcnow
+from feedback_push.database import AUTOINCREMENT, Base, Id, partial_index, utcnow
 
 
 class User(UserMixin, Base):  # type: ignore[misc]
@@ -34,7 +34,7 @@ class Session(Base):
     """One browser that is signed in. Whoever reads this table cannot sign in with what stands there."""
 
     __tablename__ = "auth_session"
-    __table_args__ = NO_ID_TWICE
+    __table_args__ = AUTOINCREMENT
 
     id: Mapped[Id]
     user_id: Mapped[int] = mapped_column(ForeignKey("auth_user.id", ondelete="CASCADE"), index=True)
@@ -81,7 +81,7 @@ class AuditEntry(Base):
     __tablename__ = "auth_audit"
     __table_args__ = (
         partial_index("ix_auth_audit_user_id", "user_id", "id", where="user_id IS NOT NULL"),
-        NO_ID_TWICE,
+        AUTOINCREMENT,
     )
 
     id: Mapped[Id]

@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload
 
 from feedback_push.auth.models import Session, User
 from feedback_push.database import db, utcnow
-from feedback_push.ids import among
+from feedback_push.ids import id_in
 
 # From the last visit, and at the latest from signing in: an open page asks for news by itself, and so visits for ever.
 # A browser that is not remembered forgets its cookie when it is closed; the server does not rely on that.
@@ -181,7 +181,7 @@ def _end(ending: Ending) -> list[str]:
     if ended or ending.session_id is None:
         for react in _reactions:
             react(ending)
-    db.session.execute(delete(Session).where(among(Session.id, ended)))
+    db.session.execute(delete(Session).where(id_in(Session.id, ended)))
     return list(ended.values())
 
 

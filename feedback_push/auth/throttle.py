@@ -103,7 +103,7 @@ def of_user(user: User) -> Try:
     return _try(_Counter(f"user:{user.id}", _LONGEST))
 
 
-def words(seconds: int) -> str:
+def message(seconds: int) -> str:
     """How long to wait, for the person who has to."""
     text: str = (
         ngettext(

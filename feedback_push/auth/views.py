@@ -71,7 +71,7 @@ def login() -> ResponseReturnValue:
         return _form(form, 422 if form.is_submitted() else 200)
     tries = throttle.of_sign_in(form.email.data)
     if seconds := tries.start():
-        form.form_errors.append(throttle.words(seconds))
+        form.form_errors.append(throttle.message(seconds))
         return _form(form, 429, {"Retry-After": str(seconds)})
     user = accounts.authenticate(form.email.data, form.password.data)
     if user is None:

@@ -10,7 +10,7 @@ from feedback_push import database
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db
-from feedback_push.feedback import persons
+from feedback_push.feedback import personal_data
 
 person = AppGroup("person", help="What is stored about one person, by their e-mail address.")
 
@@ -19,14 +19,14 @@ person = AppGroup("person", help="What is stored about one person, by their e-ma
 @click.argument("email")
 def export_person(email: str) -> None:
     """Print all about a person as JSON: their messages, what became of each notification, their account."""
-    audit.note(AuditEvent.MESSAGES_EXPORTED, messages=persons.count(email))
+    audit.note(AuditEvent.MESSAGES_EXPORTED, messages=personal_data.count(email))
     db.session.commit()
     click.echo(f'{{\n  "email": {_json(email.strip())},\n  "messages": [', nl=False)
     separator = ""
-    for message in persons.messages(email):
+    for message in personal_data.messages(email):
         click.echo(f"{separator}\n    {_json(message, '    ')}", nl=False)
         separator = ","
-    account = persons.account(email)
+    account = personal_data.account(email)
     db.session.rollback()
     click.echo(f'\n  ],\n  "account": {_json(account, "  ")}\n}}')
 
@@ -37,20 +37,20 @@ def export_person(email: str) -> None:
 def erase_person(email: str, yes: bool) -> None:
     """Erase a person's messages for good, archived and deleted ones too, and the notifications about them."""
     if not yes:
-        found = persons.count(email)
+        found = personal_data.count(email)
         db.session.rollback()  # no transaction is open while somebody thinks
         click.confirm(f"Erase {found} messages from {email} for good?", abort=True)
     erased = 0
-    database.overwrite_what_is_deleted()
-    while batch := persons.erase_some(email):
+    database.secure_delete()
+    while batch := personal_data.erase_some(email):
         erased += batch
         audit.note(AuditEvent.MESSAGES_DELETED, messages=batch)
         db.session.commit()
     db.session.rollback()
-    database.overwrite_what_is_deleted()
+    database.secure_delete()
     click.echo(f"{erased} messages are erased, with the notifications about them and their deliveries.")
     click.echo("Backups made before still hold them.")
-    if persons.has_account(email):
+    if personal_data.has_account(email):
         click.echo(f"There is also an account for {email}, which stays.")
 
 

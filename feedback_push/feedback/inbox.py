@@ -11,7 +11,7 @@ from feedback_push.feedback import daily_counts, lists
 from feedback_push.feedback.daily_counts import Count
 from feedback_push.feedback.models import LISTS, Message, MessageState
 from feedback_push.feedback.suspicion import Suspicion
-from feedback_push.ids import among
+from feedback_push.ids import id_in
 from feedback_push.push import notification, outbox
 from feedback_push.push.notification import Action, Notification
 
@@ -35,7 +35,7 @@ def receive(message: Message, suspicion: Suspicion | None = None, *, notify: boo
 
 def release(message_ids: Iterable[int], *, notify: bool = True) -> list[int]:
     """Bring messages back from spam, each with the notification that it has not had; return the new entries' ids."""
-    held = select(Message).where(among(Message.id, message_ids), text(LISTS["spam"])).order_by(Message.id)
+    held = select(Message).where(id_in(Message.id, message_ids), text(LISTS["spam"])).order_by(Message.id)
     entries = []
     for message in db.session.scalars(held.with_for_update()).all():
         message.state, message.spam_reason = MessageState.NEW, None

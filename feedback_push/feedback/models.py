@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from feedback_push import search_text
 from feedback_push.auth.models import Session, User
-from feedback_push.database import NO_ID_TWICE, Base, Id, partial_index, utcnow
+from feedback_push.database import AUTOINCREMENT, Base, Id, partial_index, utcnow
 from feedback_push.push.models import OutboxEntry
 
 
@@ -93,7 +93,7 @@ class Message(Base):
         partial_index("ix_feedback_message_deleted_at", "deleted_at", where="deleted_at IS NOT NULL"),
         Index("ix_feedback_message_created_at", "created_at"),
         partial_index("ix_feedback_message_person", "person", "id", where="person IS NOT NULL"),
-        NO_ID_TWICE,
+        AUTOINCREMENT,
     )
 
 
@@ -118,7 +118,7 @@ class Undo(Base):
     """The earlier states of messages that one session has moved; the row goes when it is used."""
 
     __tablename__ = "feedback_undo"
-    __table_args__ = NO_ID_TWICE
+    __table_args__ = AUTOINCREMENT
 
     id: Mapped[Id]
     session_id: Mapped[int] = mapped_column(ForeignKey(Session.id, ondelete="CASCADE"), index=True)

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from flask import current_app
 from sqlalchemy import Select, delete, func, select, text
 
+from feedback_push import maintenance
 from feedback_push.auth import audit
 from feedback_push.database import db
 from feedback_push.feedback import daily_counts
 from feedback_push.feedback.daily_counts import Count
 from feedback_push.feedback.models import LISTS, Message
-from feedback_push.ids import among
-from feedback_push.push import chores, outbox
+from feedback_push.ids import id_in
+from feedback_push.push import outbox
 
 KEPT = timedelta(days=1)  # in which a deletion can be undone
 BATCH = 100  # messages for each sweep, so that no visitor waits for the database meanwhile
@@ -24,13 +25,13 @@ MOST_SPAM = 5000
 MOST_SPAM_BYTES = 64 * 1024 * 1024
 
 
-@chores.every_sweep
+@maintenance.register
 def remove_deleted(now: datetime) -> None:
     """Remove the messages that were deleted longest ago, as far as their time is over."""
     _remove(select(Message.id, Message.outbox_id).where(Message.deleted_at < now - KEPT).order_by(Message.deleted_at))
 
 
-@chores.every_sweep
+@maintenance.register
 def remove_old(now: datetime) -> None:
     """Remove what is older than it is meant to become: batch by batch, each in a transaction of its own."""
     settings = current_app.extensions["settings"]
@@ -48,7 +49,7 @@ def remove_old(now: datetime) -> None:
                 return
 
 
-@chores.every_sweep
+@maintenance.register
 def bound_spam(now: datetime) -> None:
     """Remove the oldest spam beyond what the list may hold, and count it; batch by batch, as above."""
     stop_at = time.monotonic() + _SECONDS
@@ -95,8 +96,8 @@ def _remove(which: Select[int, int | None], counted_as: Count | None = None) -> 
     """
     rows = db.session.execute(which.limit(BATCH).with_for_update(skip_locked=True)).all()
     entries = [row.outbox_id for row in rows if row.outbox_id is not None]
-    if rows and not outbox.lighten(entries):
-        db.session.execute(delete(Message).where(among(Message.id, (row.id for row in rows))))
+    if rows and not outbox.delete_deliveries(entries):
+        db.session.execute(delete(Message).where(id_in(Message.id, (row.id for row in rows))))
         outbox.remove(entries)
         if counted_as:
             daily_counts.add(counted_as, len(rows))

@@ -15,7 +15,7 @@ class Suspicion(StrEnum):
     REPLAYED_PROOF = "replayed-proof"
 
 
-def words(reason: str | None) -> str:
+def label(reason: str | None) -> str:
     """A reason that was stored, in words; nothing for none, or for one that is no longer known."""
     return str(WORDS.get(Suspicion(reason), "")) if reason in set(Suspicion) else ""
 

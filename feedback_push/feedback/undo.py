@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 
+from feedback_push import maintenance
 from feedback_push.database import db, utcnow
+from feedback_push.feedback.bulk_actions import Before
 from feedback_push.feedback.models import Undo
-from feedback_push.feedback.moving import Before
-from feedback_push.push import chores
 
 KEPT = timedelta(hours=1)
 _MOST = 20  # of a session; the oldest make room
@@ -33,7 +33,7 @@ def use(undo_id: int, session_id: int) -> Before | None:
     return before
 
 
-@chores.every_sweep
+@maintenance.register
 def forget_expired(now: datetime) -> None:
     """Remove what nobody can use any more."""
     expired = select(Undo.id).where(Undo.expires_at <= now).limit(_BATCH).scalar_subquery()

@@ -10,12 +10,12 @@ from flask_login import current_user
 
 from feedback_push import csrf, security
 from feedback_push.concurrency_limit import ConcurrencyLimit
-from feedback_push.database import UNAVAILABLE, db
-from feedback_push.feedback import confirmation, defence, inbox, proof_of_work, quotas
-from feedback_push.feedback.defence import SendAgain
+from feedback_push.database import DATABASE_ERRORS, db
+from feedback_push.feedback import confirmation, inbox, proof_of_work, quotas, spam
 from feedback_push.feedback.forms import LONGEST_CONTENT, FeedbackForm
 from feedback_push.feedback.models import Message
 from feedback_push.feedback.quotas import Verdict
+from feedback_push.feedback.spam import SendAgain
 from feedback_push.feedback.suspicion import CONFIRMABLE, PROVEN, Suspicion
 from feedback_push.push import outbox
 
@@ -65,7 +65,7 @@ def form() -> ResponseReturnValue:
     if not feedback.validate_on_submit():
         return _rejected(feedback, 422) if feedback.is_submitted() else _page(feedback, 200)
     try:
-        suspicion = defence.judge(request.form)
+        suspicion = spam.judge(request.form)
     except SendAgain:
         return _rejected(
             feedback, 422, _("This page had been open for a while. Nothing is lost: please send it once more.")
@@ -133,7 +133,7 @@ def _stored(feedback: FeedbackForm, suspicion: Suspicion | None) -> ResponseRetu
         message = _message(feedback)
         entry_id, message_id = inbox.receive(message, suspicion, notify=notify), message.id
         db.session.commit()
-    except UNAVAILABLE:
+    except DATABASE_ERRORS:
         db.session.rollback()
         _log.exception("a message could not be stored")
         return _page(
@@ -162,7 +162,7 @@ def _not_taken(feedback: FeedbackForm, verdict: Verdict, suspicion: Suspicion | 
 
 
 def _page(feedback: FeedbackForm, status: int, notice: str | None = None) -> tuple[str, int]:
-    traps = defence if defence.is_on() else None
+    traps = spam if spam.is_on() else None
     return render_template("feedback/form.html", form=feedback, notice=notice, traps=traps), status
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric import ec
 from flask_babel import lazy_gettext as _
 
-from feedback_push.push.endpoints import EndpointPolicy, EndpointRefused
+from feedback_push.config import Settings
+from feedback_push.webpush.endpoints import KNOWN_HOSTS, EndpointPolicy, EndpointRefused
 
 _LONGEST_KEY = 200  # characters; the longest has 88
 
@@ -38,6 +39,11 @@ class BrowserSubscription:
         except EndpointRefused as error:
             raise SubscriptionRefused(str(error)) from None
         return cls(endpoint, _public_key(keys.get("p256dh")), _secret(keys.get("auth")))
+
+
+def endpoint_policy(settings: Settings) -> EndpointPolicy:
+    """Return the policy that the settings describe: the known push services and the operator's own."""
+    return EndpointPolicy(KNOWN_HOSTS + settings.push_allowed_hosts, settings.push_allow_private_addresses)
 
 
 def key_of(data: object, live: Container[str]) -> str | None:

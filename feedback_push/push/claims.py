@@ -10,15 +10,15 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Integer, Select, Table, Update, bindparam, exists, select, update
 
-from feedback_push.database import UNAVAILABLE, db
-from feedback_push.ids import Ids, among
-from feedback_push.push import endpoints
-from feedback_push.push.errors import Postponed, PushError, SessionEnded
-from feedback_push.push.models import Delivery, OutboxEntry, Shows, Subscription
+from feedback_push.database import DATABASE_ERRORS, db
+from feedback_push.ids import Ids, id_in
+from feedback_push.push.models import Delivery, OutboxEntry, PreviewLevel, Subscription
+from feedback_push.webpush import endpoints
+from feedback_push.webpush.responses import Postponed, PushError
 
 # Above the longest that a claimed delivery can take: its turn at the origin and the HTTP timeout.
 LEASE = timedelta(seconds=60)
-FRESH = 0.1  # seconds for which a delivery that is still ours counts as such: to ask costs the sending thread its turn
+FRESH = 0.1  # seconds for which a check is good: it costs the sending thread its turn
 _delivery = cast(Table, Delivery.__table__)
 _device = cast(Table, Subscription.__table__)
 _entry = cast(Table, OutboxEntry.__table__)
@@ -63,7 +63,7 @@ class Entry(NamedTuple):
     counts: int
 
 
-class Claimed(NamedTuple):
+class Claim(NamedTuple):
     """A delivery that is ours until the lease ends, with all that is needed to send it and to record the result."""
 
     entry: Entry
@@ -71,7 +71,7 @@ class Claimed(NamedTuple):
     id: int
     attempts: int
     reduced: bool
-    shows: Shows
+    shows: PreviewLevel
     service: int
     subscription_id: int
     endpoint: str
@@ -88,7 +88,7 @@ def services_due(now: datetime) -> list[int]:
     return list(db.session.scalars(_SERVICES_DUE, {"now": now}))
 
 
-def take(room: Mapping[int, int], now: datetime) -> list[Claimed]:
+def take(room: Mapping[int, int], now: datetime) -> list[Claim]:
     """Claim the deliveries that have been due the longest, for each push service at most as many as it has room for.
 
     The caller commits before it sends.
@@ -102,11 +102,18 @@ def take(room: Mapping[int, int], now: datetime) -> list[Claimed]:
     return _read(rows, claim) if rows else []
 
 
-class Watch:
-    """Tells at the last moment which claimed deliveries may still be sent, over a connection of its own.
+class SessionEnded(PushError):
+    """Never sent: somebody ended the session of the device, or removed the delivery, after it was claimed."""
 
-    A delivery may not where somebody has ended its device's session, removed it or its device, or claimed it since. An
-    answer is good for FRESH seconds, so that one question serves many pushes.
+    code = "session-ended"
+    conclusive = False
+
+
+class Watch:
+    """Check at the last moment which claimed deliveries may still be sent, over a connection of its own.
+
+    A delivery may not be sent if its device's session has ended, if it or its device was removed, or if another worker
+    has claimed it since. An answer is good for FRESH seconds, so that one query serves many pushes.
     """
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
@@ -114,19 +121,19 @@ class Watch:
         self._lock = Lock()
         self._connection: Connection | None = None
         self._ended = False
-        self._fresh: dict[tuple[int, str], float] = {}  # what was ours then, by the monotonic clock
+        self._fresh: dict[tuple[int, str], float] = {}  # checked at, by the monotonic clock
 
-    def objections(self, batch: Sequence[Claimed], following: Sequence[Claimed] = ()) -> list[PushError | None]:
-        """Return for each of this batch why it may not be sent now, or None where it may; from any thread.
+    def refusals(self, batch: Sequence[Claim], following: Sequence[Claim] = ()) -> list[PushError | None]:
+        """Return a reason for each of this batch that may not be sent now, else None; may be called from any thread.
 
-        Those `following` are asked about too, for they may come next.
+        Those `following` are checked in the same query, because they come next.
         """
         with self._lock:
             self._forget()
             try:
                 if not all((claimed.id, claimed.claim) in self._fresh for claimed in batch):
                     self._ask([*batch, *following])
-            except UNAVAILABLE as error:  # without the database nobody knows
+            except DATABASE_ERRORS as error:  # without the database we cannot know
                 self._close()
                 return [Postponed(detail=type(error).__name__)] * len(batch)
             if self._ended:
@@ -134,7 +141,7 @@ class Watch:
             return [None if (claimed.id, claimed.claim) in self._fresh else SessionEnded() for claimed in batch]
 
     def end(self) -> None:
-        """Give the connection back; what is asked later takes one for each question."""
+        """Give the connection back; a later check takes one for itself."""
         with self._lock:
             self._ended = True
             self._close()
@@ -142,14 +149,14 @@ class Watch:
     def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(*UNAVAILABLE):
+            with suppress(*DATABASE_ERRORS):
                 connection.close()
 
     def _forget(self) -> None:
         oldest = time.monotonic() - FRESH
         self._fresh = {ours: at for ours, at in self._fresh.items() if at > oldest}
 
-    def _ask(self, batch: Sequence[Claimed]) -> None:
+    def _ask(self, batch: Sequence[Claim]) -> None:
         now = time.monotonic()
         if self._connection is None:
             self._connection = self._connect()
@@ -159,10 +166,10 @@ class Watch:
         self._fresh |= {(id_, claim): now for id_, claim in rows if claim == asked[id_]}
 
 
-def _read(rows: Sequence[Any], claim: str) -> list[Claimed]:
+def _read(rows: Sequence[Any], claim: str) -> list[Claim]:
     entries = {row[0]: Entry(*row[1:]) for row in _those(_ENTRIES, {row[0] for row in rows})}
     devices = {row[0]: (*row, endpoints.origin(row[1])) for row in _those(_DEVICES, {row[1] for row in rows})}
-    return [Claimed._make((entries[row[0]], claim, *row[2:], *devices[row[1]])) for row in rows]
+    return [Claim._make((entries[row[0]], claim, *row[2:], *devices[row[1]])) for row in rows]
 
 
 def _those(which: Select[Any], ids: Collection[int]) -> Sequence[Any]:
@@ -194,8 +201,8 @@ _MARK = _mark().returning(*_OF_DELIVERY)
 _STILL_OURS = (
     select(_delivery.c.id, _delivery.c.claim)
     .join(_device, _device.c.id == _delivery.c.subscription_id)
-    .where(among(_delivery.c.id, bindparam("ids", type_=Ids)))
+    .where(id_in(_delivery.c.id, bindparam("ids", type_=Ids)))
     .where(_delivery.c.due_at.is_not(None), _device.c.suspended_at.is_(None))
 )
-_ENTRIES = select(*_OF_ENTRY).where(among(_entry.c.id, bindparam("ids", type_=Ids)))
-_DEVICES = select(*_OF_DEVICE).where(among(_device.c.id, bindparam("ids", type_=Ids)))
+_ENTRIES = select(*_OF_ENTRY).where(id_in(_entry.c.id, bindparam("ids", type_=Ids)))
+_DEVICES = select(*_OF_DEVICE).where(id_in(_device.c.id, bindparam("ids", type_=Ids)))

@@ -1,12 +1,13 @@
-"""The operator's commands about VAPID keys."""
+"""Commands for operators: VAPID keys."""
 
 import click
 from flask import current_app
 from flask.cli import AppGroup
 
 from feedback_push.database import db
-from feedback_push.push import keys, vapid
+from feedback_push.push import keys
 from feedback_push.push.models import Subscription
+from feedback_push.webpush import vapid
 
 vapid_keys = AppGroup("vapid", help="The keys that sign notifications.")
 
@@ -20,8 +21,8 @@ def generate() -> None:
 
 @vapid_keys.command("list")
 def show() -> None:
-    """Show every key: since when, whether it is in use, and how many devices were made with it."""
-    ring, devices = keys.ring(), keys.devices()
+    """Show every key: its age, its state and how many devices use it."""
+    ring, devices = keys.cached(), keys.devices()
     stored = {row.public_key: row for row in keys.every()}
     for public_key in dict.fromkeys([*(ring.live.keys() - stored.keys()), *stored]):
         row = stored.get(public_key)
@@ -31,22 +32,22 @@ def show() -> None:
 
 @vapid_keys.command("rotate")
 def rotate() -> None:
-    """Make a new key current, on every machine at once; devices move to it when their browser next visits."""
+    """Make a new key current on every machine; devices move to it at their browser's next visit."""
     if not current_app.extensions["settings"].vapid_subject:
-        raise click.ClickException("Set VAPID_SUBJECT first: whom a push service may write to.")
+        raise click.ClickException("Set VAPID_SUBJECT first: the contact for push services.")
     public_key = keys.rotate()
     db.session.commit()
     click.echo(
         f"The new key is {public_key}.\n"
-        "Each device goes on with the key it has until its browser next opens the dashboard. `vapid list` and the "
-        "dashboard tell how many have moved; then end the old key with `vapid retire`."
+        "Each device keeps its key until its browser opens the dashboard again. `vapid list` and the dashboard show "
+        "how many have moved. Then end the old key with `vapid retire`."
     )
 
 
 @vapid_keys.command("retire")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def retire(yes: bool) -> None:
-    """End every key but the current one, after saying which devices would get nothing until their next visit."""
+    """End every key but the current one, after listing the devices that still use them."""
     old = keys.old()
     if not old:
         click.echo("There is no old key.")
@@ -59,7 +60,7 @@ def retire(yes: bool) -> None:
     )
     for device in lost:
         click.echo(f"  {device.user.email}  {device.name}  {_seen(device)}")
-    db.session.rollback()  # no transaction is open while somebody thinks
+    db.session.rollback()  # keep no transaction open while somebody thinks
     if not yes:
         click.confirm(f"End {len(old)} old {'key' if len(old) == 1 else 'keys'} for good?", abort=True)
     keys.retire(old)
@@ -67,7 +68,7 @@ def retire(yes: bool) -> None:
     click.echo("Done.")
 
 
-def _state(public_key: str, ring: keys.Ring) -> str:
+def _state(public_key: str, ring: keys.Keyring) -> str:
     if ring.current and public_key == ring.current.public_key:
         return "current"
     if public_key in ring.live:

@@ -1,7 +1,7 @@
-"""The VAPID keys: several can be live, and each device goes on with the one that it was made with.
+"""VAPID keys: several can be live at once, because a device can be reached only with the key it subscribed with.
 
-The pair in the settings is the first, and is all there is until somebody rotates. What is stored is encrypted under
-SECRET_KEY, so that a stolen backup alone cannot push.
+The pair in the settings is the only one until an operator rotates it. Stored keys are encrypted with SECRET_KEY, so a
+stolen backup alone cannot send notifications.
 """
 
 import base64
@@ -18,39 +18,39 @@ from flask import current_app
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import joinedload
 
-from feedback_push import vapid_rules
+from feedback_push import vapid_validators
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db, utcnow
-from feedback_push.push import vapid
 from feedback_push.push.models import DeviceState, Subscription, VapidKey
-from feedback_push.push.vapid import VapidKeys
+from feedback_push.webpush import vapid
+from feedback_push.webpush.vapid import VapidKeys
 
-_FRESH = 3.0  # seconds that a process goes on with the keys it has read
+_FRESH = 3.0  # seconds for which a process caches the keys
 _PURPOSE = b"feedback_push: stored VAPID keys"
 
 _log = logging.getLogger(__name__)
 
 
-class Ring(NamedTuple):
-    """The keys that can be used: `current` is what browsers subscribe with, None where push is off."""
+class Keyring(NamedTuple):
+    """The usable keys: browsers subscribe with `current`, which is None if push is off."""
 
     current: VapidKeys | None
     live: dict[str, VapidKeys]  # by their public keys
-    unreadable: frozenset[str]  # public keys of those that were stored under another SECRET_KEY
+    unreadable: frozenset[str]  # public keys whose private half was stored under another SECRET_KEY
 
 
-def ring() -> Ring:
-    """The keys, read from the database every few seconds at most: for what a page shows and a browser is given."""
-    cached: tuple[float, Ring] | None = current_app.extensions.get("push.keys")
+def cached() -> Keyring:
+    """Return the keys as read a few seconds ago at most: for pages and browsers."""
+    cached: tuple[float, Keyring] | None = current_app.extensions.get("push.keys")
     if cached and time.monotonic() - cached[0] < _FRESH:
         return cached[1]
-    return ring_now()
+    return load()
 
 
-def ring_now() -> Ring:
-    """The keys as they are now: for deciding about a device, which may have a key of a second ago."""
-    cached: tuple[float, Ring] | None = current_app.extensions.get("push.keys")
+def load() -> Keyring:
+    """Return the keys as they are now: for decisions about a device, whose key may be a second old."""
+    cached: tuple[float, Keyring] | None = current_app.extensions.get("push.keys")
     fresh = _read()
     for public_key in fresh.unreadable - (cached[1].unreadable if cached else set()):
         _log.error("the VAPID key %s… was stored under another SECRET_KEY and cannot be used", public_key[:12])
@@ -59,10 +59,10 @@ def ring_now() -> Ring:
 
 
 def rotate() -> str:
-    """Add a new pair, which is the current one for every process within seconds; its public key."""
+    """Add a new key pair, current for every process within seconds, and return its public key."""
     ours, known = _ours(), every()
     if ours and ours.public_key not in {row.public_key for row in known}:
-        _store(ours)  # or it would be the newest once it is taken out of the settings and put back
+        _store(ours)  # or it would count as the newest if it left the settings and came back
     new = vapid.generate()
     _store(new)
     audit.note(AuditEvent.KEY_ROTATED)
@@ -71,25 +71,25 @@ def rotate() -> str:
 
 
 def every() -> list[VapidKey]:
-    """What is stored of all keys, the retired ones too, the oldest first."""
+    """Return every stored key, including retired ones, the oldest first."""
     return list(db.session.scalars(select(VapidKey).order_by(VapidKey.id)))
 
 
 def old() -> set[str]:
-    """The public keys that `retire` would end: all that are not retired yet, but for the current one."""
+    """Return the public keys that `retire` would end: all but the current and the retired ones."""
     now = _read()
     return ({*now.live, *now.unreadable}) - {now.current.public_key if now.current else ""}
 
 
 def lost(public_keys: Iterable[str]) -> list[Subscription]:
-    """The devices, with their owners, that could not be sent to without these keys."""
+    """Return the devices, with their owners, that could not be reached without these keys."""
     made_with = (Subscription.vapid_public_key.in_(set(public_keys)), Subscription.state == DeviceState.LIVE)
     devices = select(Subscription).where(*made_with).order_by(Subscription.user_id, Subscription.id)
     return list(db.session.scalars(devices.options(joinedload(Subscription.user))))
 
 
 def retire(public_keys: set[str]) -> None:
-    """End these keys for good: what is stored of them is erased, and their devices must subscribe again."""
+    """End these keys for good: erase their private halves; their devices must subscribe again."""
     for public_key in public_keys - {row.public_key for row in every()}:
         db.session.add(VapidKey(public_key=public_key))
     db.session.flush()
@@ -102,13 +102,13 @@ def retire(public_keys: set[str]) -> None:
 
 
 def devices() -> dict[str, int]:
-    """How many devices can be sent to, by the key that they were made with."""
+    """Count the live devices by the key they subscribed with."""
     count = select(Subscription.vapid_public_key, func.count()).where(Subscription.state == DeviceState.LIVE)
     rows = db.session.execute(count.group_by(Subscription.vapid_public_key))
     return {public_key: number for public_key, number in rows}  # noqa: C416 - rows are no pairs to the type checker
 
 
-def _read() -> Ring:
+def _read() -> Keyring:
     ours = _ours()
     live, unreadable, retired = {}, set(), set()
     for row in every():
@@ -122,11 +122,11 @@ def _read() -> Ring:
     if ours and ours.public_key not in retired:
         live.setdefault(ours.public_key, ours)
         newest = newest or ours
-    return Ring(newest, live, frozenset(unreadable))
+    return Keyring(newest, live, frozenset(unreadable))
 
 
 def _ours() -> VapidKeys | None:
-    """The pair in the settings."""
+    """Return the key pair in the settings, if there is one."""
     settings = current_app.extensions["settings"]
     return VapidKeys(settings.vapid_private_key, settings.vapid_public_key) if settings.push_enabled else None
 
@@ -140,7 +140,7 @@ def _store(pair: VapidKeys) -> None:
 def _decrypted(row: VapidKey) -> VapidKeys | None:
     try:
         private_key = _cipher().decrypt((row.private_key or "").encode()).decode()
-        if vapid_rules.public_key_of(private_key) == row.public_key:
+        if vapid_validators.public_key_of(private_key) == row.public_key:
             return VapidKeys(private_key, row.public_key)
     except (InvalidToken, ValidationError):
         return None

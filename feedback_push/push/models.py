@@ -8,9 +8,9 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from feedback_push.auth.models import Session, User
-from feedback_push.database import NO_ID_TWICE, Base, Id, partial_index, utcnow
-from feedback_push.push import endpoints
-from feedback_push.push.endpoints import LONGEST_ENDPOINT
+from feedback_push.database import AUTOINCREMENT, Base, Id, partial_index, utcnow
+from feedback_push.webpush import endpoints
+from feedback_push.webpush.endpoints import LONGEST_ENDPOINT
 
 
 class DeviceState(StrEnum):
@@ -32,7 +32,7 @@ class DeliveryState(StrEnum):
     EXPIRED = "expired"
 
 
-class Shows(StrEnum):
+class PreviewLevel(StrEnum):
     """How much of a message a notification shows."""
 
     ALL = "all"
@@ -51,7 +51,7 @@ class Subscription(Base):
     __tablename__ = "push_subscription"
     __table_args__ = (
         partial_index("ix_push_subscription_session_id", "session_id", where="session_id IS NOT NULL"),
-        NO_ID_TWICE,
+        AUTOINCREMENT,
     )
 
     id: Mapped[Id]
@@ -103,7 +103,7 @@ class OutboxEntry(Base):
         partial_index("ix_push_outbox_open", "id", where="fanned_out_at IS NULL"),
         partial_index("ix_push_outbox_user_id", "user_id", where="user_id IS NOT NULL"),
         partial_index("ix_push_outbox_subscription_id", "subscription_id", where="subscription_id IS NOT NULL"),
-        NO_ID_TWICE,
+        AUTOINCREMENT,
     )
 
 
@@ -124,7 +124,9 @@ class Delivery(Base):
     status: Mapped[int | None] = mapped_column(SmallInteger)
     detail: Mapped[str | None] = mapped_column(String(200))
     accepted_at: Mapped[datetime | None]
-    shows: Mapped[Shows] = mapped_column(String(10), default=Shows.ALL, server_default=Shows.ALL.value)
+    shows: Mapped[PreviewLevel] = mapped_column(
+        String(10), default=PreviewLevel.ALL, server_default=PreviewLevel.ALL.value
+    )
     shown_at: Mapped[datetime | None]  # as the device's service worker reports it, if it does
     clicked_at: Mapped[datetime | None]
     held_until: Mapped[datetime | None]
@@ -140,7 +142,7 @@ class Delivery(Base):
         partial_index("ix_push_delivery_held", "held_until", "id", where="held_until IS NOT NULL"),
         partial_index("ix_push_delivery_failed", "subscription_id", "id", where="error IS NOT NULL"),
         partial_index("ix_push_delivery_summary_id", "summary_id", where="summary_id IS NOT NULL"),
-        NO_ID_TWICE,
+        AUTOINCREMENT,
     )
 
 
@@ -150,7 +152,7 @@ class Preference(Base):
     __tablename__ = "push_preference"
 
     user_id: Mapped[int] = mapped_column(ForeignKey("auth_user.id", ondelete="CASCADE"), primary_key=True)
-    shows: Mapped[Shows] = mapped_column(String(10))
+    shows: Mapped[PreviewLevel] = mapped_column(String(10))
     quiet_from: Mapped[str | None] = mapped_column(String(5))  # "22:00" in the user's time zone; None: no quiet hours
     quiet_until: Mapped[str | None] = mapped_column(String(5))
     burst_count: Mapped[int] = mapped_column(Integer)  # more within burst_seconds are told in one; 0: never
@@ -170,7 +172,7 @@ class VapidKey(Base):
     """A VAPID key that was rotated in or out; `private_key` is encrypted, and None once it is retired."""
 
     __tablename__ = "push_vapid_key"
-    __table_args__ = NO_ID_TWICE
+    __table_args__ = AUTOINCREMENT
 
     id: Mapped[Id]
     public_key: Mapped[str] = mapped_column(String(88), unique=True)
@@ -179,7 +181,7 @@ class VapidKey(Base):
     retired_at: Mapped[datetime | None]
 
 
-class HeldOrigin(Base):
+class OpenCircuit(Base):
     """A push service that refuses our key, contact or clock: nothing but one probe at a time is sent to it."""
 
     __tablename__ = "push_held_origin"

@@ -1,15 +1,21 @@
-"""A Notification and its JSON: Declarative Web Push, small enough for every push service."""
+"""Notifications: their kinds, and their JSON (Declarative Web Push) at each preview level."""
 
 import base64
 import json
 import unicodedata
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
 
 import regex
+from flask_babel import force_locale, format_decimal, lazy_gettext, ngettext
 
 from feedback_push import bidi
+from feedback_push.language import LANGUAGES
 from feedback_push.push import receipts
+from feedback_push.push.claims import Entry
+from feedback_push.push.models import PreviewLevel
 
 LARGEST_PAYLOAD = 3000  # bytes; RFC 8291 allows 3993, but some bridges re-encode
 _LARGEST_UNSTAMPED = LARGEST_PAYLOAD - receipts.LONGEST_TOKEN
@@ -18,9 +24,42 @@ _CLUSTER = regex.compile(r"\X")
 _LINE_ENDS = regex.compile("[\n\t\u2028\u2029]+")
 
 
+TEST = "test"  # the kind of a test notification for one device
+_SUMMARY = "summary:"  # prefix of a summary's code; the code of the summarised kind follows
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of notification that administrators can turn off; its code has at most 12 characters."""
+
+    code: str
+    name: str
+    one: str  # the title of one that may not show more
+    several: Callable[[int], str]  # the title of a summary
+    leads_to: str = ""  # the address a summary opens, relative to the dashboard's
+
+
+def _new_messages(count: int) -> str:
+    return str(ngettext("%(count)s new message", "%(count)s new messages", count, count=format_decimal(count)))
+
+
+FEEDBACK = Kind("feedback", lazy_gettext("New feedback"), lazy_gettext("New message"), _new_messages)
+CHOOSABLE = {kind.code: kind for kind in (FEEDBACK,)}
+
+
+def summary_of(kind: Kind) -> str:
+    """Return the code of a summary of this kind."""
+    return _SUMMARY + kind.code
+
+
+def summarised(code: str) -> Kind | None:
+    """Return the kind that an entry with this code summarises; None if it is no summary."""
+    return CHOOSABLE.get(code.removeprefix(_SUMMARY)) if code.startswith(_SUMMARY) else None
+
+
 @dataclass(frozen=True)
 class Action:
-    """A button on a notification: its name for the service worker, its words, and the address it opens."""
+    """A button on a notification: its name for the service worker, its text, and the address it opens."""
 
     action: str
     title: str
@@ -29,9 +68,10 @@ class Action:
 
 @dataclass(frozen=True)
 class Notification:
-    """What a browser shows; `navigate` is the absolute address that a click opens, `tag` replaces its like.
+    """A notification as a browser shows it: a click opens `navigate`, an absolute address.
 
-    `app_badge` is the number on the icon of an installed dashboard; without one the icon stays as it is.
+    A later notification with the same `tag` replaces it. `app_badge` is the number on the icon of an installed
+    dashboard; None leaves the icon unchanged.
     """
 
     title: str
@@ -44,11 +84,11 @@ class Notification:
 
     @property
     def topic(self) -> str:
-        """The RFC 8030 Topic of the tag: 32 base64url characters, a length that Apple accepts too."""
+        """The tag as an RFC 8030 Topic: 32 base64url characters, a length that Apple accepts too."""
         return base64.urlsafe_b64encode(sha256(self.tag.encode()).digest())[:32].decode()
 
     def to_json(self) -> str:
-        """The payload; the body gives way where it would be larger than LARGEST_PAYLOAD bytes with its receipt."""
+        """Return the payload, with the body shortened until it has at most LARGEST_PAYLOAD bytes with its receipt."""
         text = _encode(self)
         if len(text.encode()) <= _LARGEST_UNSTAMPED:
             return text
@@ -58,15 +98,22 @@ class Notification:
         return replace(self, body=bidi.isolated(excerpt(self.body, half)) if half > 8 else "").to_json()
 
 
+def payload_for(entry: Entry, shows: PreviewLevel, language: str) -> str:
+    """Return the payload for a device with this preview level and language."""
+    if shows == PreviewLevel.ALL and not summarised(entry.kind):
+        return entry.payload
+    return _made(entry, shows, language if language in LANGUAGES else "en")
+
+
 def without_body(payload: str) -> str:
-    """The same payload without its body, for a push service that refused it."""
+    """Return the payload without its body, for a push service that refused the whole."""
     message = json.loads(payload)
     message["notification"].pop("body", None)
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 
 def excerpt(text: str, length: int = BODY_LENGTH) -> str:
-    """The first `length` characters, and `...` where more followed; never cut inside what a reader sees as one."""
+    """Return the first `length` characters, and `...` if more follow; never cut inside a grapheme cluster."""
     if len(text) <= length:
         return text
     end = 0
@@ -78,8 +125,25 @@ def excerpt(text: str, length: int = BODY_LENGTH) -> str:
 
 
 def printable(text: str) -> str:
-    """The text without control characters, which some notification centres show as boxes; line ends stay."""
+    """Return the text without control characters, which some systems show as boxes; keep line ends and tabs."""
     return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs"))
+
+
+@lru_cache(maxsize=1000)
+def _made(entry: Entry, shows: PreviewLevel, language: str) -> str:
+    message = json.loads(entry.payload)
+    message["notification"].pop("body", None)
+    if title := _own_title(entry, shows, language):
+        message["notification"] |= {"title": title, "lang": language}
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
+def _own_title(entry: Entry, shows: PreviewLevel, language: str) -> str | None:
+    """Return our own title, if the sender's name must not be shown."""
+    with force_locale(language):
+        if kind := summarised(entry.kind):
+            return kind.several(entry.counts)
+        return str(CHOOSABLE[entry.kind].one) if shows == PreviewLevel.NOTHING else None
 
 
 def name(text: str) -> str:

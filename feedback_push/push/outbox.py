@@ -1,32 +1,34 @@
-"""The outbox: a notification is stored in its caller's transaction, and a knock follows the commit."""
+"""The outbox: store a notification in the caller's transaction, and wake the workers after the commit."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, cast
 
 from flask import current_app
-from sqlalchemy import ColumnElement, CursorResult, delete, func, select
+from flask_babel import gettext
+from sqlalchemy import delete, select
 
-from feedback_push.database import db, utcnow
-from feedback_push.ids import among
-from feedback_push.push import doorbell, kinds
+from feedback_push import dispatch
+from feedback_push.auth.models import User
+from feedback_push.database import db, delete_batch, utcnow
+from feedback_push.ids import id_in
+from feedback_push.push import subscriptions
 from feedback_push.push.models import Delivery, OutboxEntry, Subscription
-from feedback_push.push.notification import Notification
+from feedback_push.push.notification import FEEDBACK, TEST, Notification
 
-MOST_DELIVERIES = 5000  # that one transaction removes: less than half a second of SQLite
+MOST_DELIVERIES = 5000  # deleted in one transaction: less than half a second of SQLite
 
 
 def enqueue(
     notification: Notification,
     *,
-    kind: str = kinds.FEEDBACK.code,
+    kind: str = FEEDBACK.code,
     user_id: int | None = None,
     subscription_id: int | None = None,
     counts: int = 1,
 ) -> OutboxEntry:
-    """Add a notification to the session: it exists if and only if the caller's transaction commits.
+    """Add a notification to the caller's transaction: for all administrators, one of them, or one device.
 
-    It is for all administrators, or for one of them, or for one device; `counts` is how many messages it tells of.
+    `counts` is the number of messages it is about.
     """
     now = utcnow()
     entry = OutboxEntry(
@@ -44,51 +46,65 @@ def enqueue(
     return entry
 
 
+def enqueue_test(device: Subscription) -> OutboxEntry:
+    """Add a test notification for one device; the caller commits and wakes."""
+    settings = current_app.extensions["settings"]
+    test = Notification(
+        title=gettext("It works"),
+        body=gettext("This is the test that you asked for."),
+        navigate=f"{settings.site_url}{settings.admin_url}devices",
+        tag=f"test-{device.id}",
+    )
+    return enqueue(test, kind=TEST, subscription_id=device.id)
+
+
+def find_test(entry_id: int, user: User) -> tuple[OutboxEntry, Delivery | None] | None:
+    """Return a test notification for one of this user's devices, and its delivery as soon as there is one."""
+    mine = select(OutboxEntry).join(Subscription, Subscription.id == OutboxEntry.subscription_id)
+    these = (OutboxEntry.id == entry_id, OutboxEntry.kind == TEST, Subscription.user_id == user.id)
+    entry = db.session.scalar(mine.where(*these))
+    if entry is None:
+        return None
+    return entry, db.session.scalar(select(Delivery).where(Delivery.outbox_id == entry.id))
+
+
 def wake(entry_id: int) -> None:
-    """Tell the workers that an entry is committed; never raises and never waits."""
-    doorbell.ring("push.fan_out", entry_id)
+    """Tell the workers that an entry is committed; never raise and never wait."""
+    dispatch.publish("push.fan_out", entry_id)
 
 
 def due(now: datetime) -> list[int]:
-    """The oldest entries whose fan-out is not finished and whose time has not run out; at most 100."""
+    """Return the ids of the oldest entries that have not expired and are not fanned out; at most 100."""
     still_open = (OutboxEntry.fanned_out_at.is_(None), OutboxEntry.expires_at > now)
     return list(db.session.scalars(select(OutboxEntry.id).where(*still_open).order_by(OutboxEntry.id).limit(100)))
 
 
-def lighten(entry_ids: Iterable[int]) -> bool:
-    """Remove some of the deliveries of entries that are to go; whether there may be more. The caller commits.
+def delete_deliveries(entry_ids: Iterable[int]) -> bool:
+    """Delete a batch of the deliveries of entries that are to go, and return whether there may be more.
 
-    To remove an entry for ten thousand devices, or a hundred of them, takes too long for one transaction.
+    To delete an entry for ten thousand devices, or a hundred of them, takes too long for one transaction.
     """
-    theirs = among(Delivery.outbox_id, list(entry_ids))
-    _lock_devices(theirs)
-    some = select(Delivery.id).where(theirs).limit(MOST_DELIVERIES).scalar_subquery()
-    removed = db.session.execute(delete(Delivery).where(Delivery.id.in_(some)))
-    return cast("CursorResult[Any]", removed).rowcount == MOST_DELIVERIES
+    theirs = id_in(Delivery.outbox_id, list(entry_ids))
+    in_flight = select(Delivery.subscription_id).where(theirs, Delivery.due_at.is_not(None))
+    subscriptions.lock(Subscription.id.in_(in_flight))
+    return delete_batch(Delivery, theirs, most=MOST_DELIVERIES) == MOST_DELIVERIES
 
 
 def remove(entry_ids: Iterable[int]) -> None:
-    """Remove entries with their deliveries, sent or not; the caller commits."""
-    db.session.execute(delete(OutboxEntry).where(among(OutboxEntry.id, entry_ids)))
+    """Remove entries with their deliveries, sent or not. The caller commits."""
+    db.session.execute(delete(OutboxEntry).where(id_in(OutboxEntry.id, entry_ids)))
 
 
 def remove_older(before: datetime, most: int) -> int:
-    """Remove entries made before then whose time is over, the oldest first, with their deliveries; how many it was.
+    """Remove the oldest expired entries from before then, with their deliveries, and return how many it was.
 
-    Where they have too many deliveries for once, some of these go instead, and they count as one entry.
+    If they have too many deliveries, a batch of these is removed instead, which counts as one entry.
     """
-    # Those with the lowest ids are the oldest: where none of them is old enough there is no need to look further.
+    # The lowest ids are the oldest: if none of them is old enough, there is no need to look further.
     first = select(OutboxEntry.id).order_by(OutboxEntry.id).limit(most).scalar_subquery()
     too_old = (OutboxEntry.created_at < before, OutboxEntry.expires_at < utcnow())
     ids = db.session.scalars(select(OutboxEntry.id).where(OutboxEntry.id.in_(first), *too_old)).all()
-    if lighten(ids):
+    if delete_deliveries(ids):
         return 1
     remove(ids)
     return len(ids)
-
-
-def _lock_devices(deliveries: ColumnElement[bool]) -> None:
-    # Of what may just be under way, in the order of the ledger, or its worker and this could wait for each other.
-    open_ = select(Delivery.subscription_id).where(deliveries, Delivery.due_at.is_not(None))
-    locked = select(Subscription.id).where(Subscription.id.in_(open_)).order_by(Subscription.id)
-    db.session.execute(select(func.count()).select_from(locked.with_for_update(key_share=True).subquery()))

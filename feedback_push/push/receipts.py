@@ -1,4 +1,4 @@
-"""Receipts: what a device's service worker says about one delivery, under a token that the push brought with it."""
+"""Receipts: a device's service worker reports that it showed a notification, with a token that came with the push."""
 
 import hmac
 from datetime import datetime
@@ -9,38 +9,38 @@ from sqlalchemy import Update, func, literal, or_, select, update
 from feedback_push.database import db
 from feedback_push.push.models import Delivery, Subscription
 
-EMPTY = {"receipt": ""}  # in a payload, where the token goes
-_EMPTY_JSON = '"receipt":""'  # nothing within a string reads like this: JSON has a backslash before its quotes
+EMPTY = {"receipt": ""}  # the place of the token in a payload
+_EMPTY_JSON = '"receipt":""'  # no string in JSON can contain this: quotes in it have a backslash
 _MAC_BYTES = 16
 _LARGEST_ID = 2**63 - 1
 LONGEST_TOKEN = len(f"{_LARGEST_ID}.") + 2 * _MAC_BYTES
 
 
 class Event(StrEnum):
-    """What happened to a notification."""
+    """An event that a device reports."""
 
     SHOWN = "shown"
     CLICKED = "clicked"
 
 
 def signing_key(secret_key: str) -> bytes:
-    """What tokens are made with, and nothing else is: derived from the site's secret."""
+    """Derive the key that signs receipt tokens, and nothing else, from the site's secret."""
     return hmac.digest(secret_key.encode(), b"push receipt", "sha256")
 
 
 def stamp(payload: str, delivery_id: int, key: bytes) -> str:
-    """The payload with the token of a delivery; the same token at every try."""
-    # By text and not by JSON: every push comes through here, thousands a second.
+    """Put the token of a delivery into its payload; every attempt has the same token."""
+    # As text, not as JSON: this runs for every push, thousands of times a second.
     return payload.replace(_EMPTY_JSON, f'"receipt":"{token(delivery_id, key)}"', 1)
 
 
 def token(delivery_id: int, key: bytes) -> str:
-    """What names a delivery, and proves that we have sent it."""
+    """Return a token that names a delivery and proves that we sent it."""
     return f"{delivery_id}.{hmac.digest(key, b'%d' % delivery_id, 'sha256')[:_MAC_BYTES].hex()}"
 
 
 def read(given: str, key: bytes) -> int | None:
-    """The delivery that a token names, or None where it is not one of ours."""
+    """Return the id of the delivery that a token names; None if the token is not ours."""
     number = given.partition(".")[0] if len(given) <= LONGEST_TOKEN else ""
     if not (number.isascii() and number.isdigit()) or int(number) > _LARGEST_ID:
         return None
@@ -49,8 +49,8 @@ def read(given: str, key: bytes) -> int | None:
 
 
 def record(delivery_id: int, event: Event, now: datetime) -> None:
-    """Write down when a notification was shown, and clicked, the first time each is told. The caller commits."""
-    # The device before the delivery, in the order of the ledger, or one could wait for the other.
+    """Record the first time a notification was shown, and clicked. The caller commits."""
+    # The device before the delivery, which is the lock order.
     news = select(Delivery.subscription_id).where(Delivery.id == delivery_id, Delivery.shown_at.is_(None))
     _execute(update(Subscription).where(Subscription.id.in_(news)).values(last_shown_at=now))
     columns = [Delivery.shown_at, Delivery.clicked_at] if event == Event.CLICKED else [Delivery.shown_at]

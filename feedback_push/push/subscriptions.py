@@ -3,14 +3,13 @@
 import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, update
 
+from feedback_push import maintenance
 from feedback_push.auth import accounts, audit, sessions
 from feedback_push.auth.models import AuditEvent, User
-from feedback_push.database import db, insert, utcnow
-from feedback_push.push import chores
+from feedback_push.database import db, delete_batch, insert, utcnow
 from feedback_push.push.browser_subscription import BrowserSubscription
 from feedback_push.push.models import Delivery, DeviceState, Subscription
 
@@ -92,7 +91,7 @@ def troubled(user: User) -> list[Subscription]:
     return list(db.session.scalars(mine.order_by(Subscription.id.desc()).limit(_MOST_TROUBLED)))
 
 
-def speak(user: User, language: str) -> None:
+def set_language(user: User, language: str) -> None:
     """From now on show notifications in this language on all browsers of this user."""
     db.session.execute(update(Subscription).where(Subscription.user_id == user.id).values(language=language))
 
@@ -103,7 +102,18 @@ def count(state: DeviceState, vapid_public_key: str) -> int:
     return db.session.scalar(select(func.count()).select_from(Subscription).where(*these)) or 0
 
 
-@chores.every_sweep
+def lock(*which: ColumnElement[bool], to_delete: bool = False) -> int:
+    """Lock the devices that meet the conditions until the transaction ends, and return their number.
+
+    Whoever changes deliveries locks their devices first, in the order of their ids: two workers, or a worker and a
+    removal, would otherwise wait for each other for ever.
+    """
+    ordered = select(Subscription.id).where(*which).order_by(Subscription.id)
+    locked = ordered.with_for_update(key_share=not to_delete).subquery()
+    return db.session.scalar(select(func.count()).select_from(locked)) or 0
+
+
+@maintenance.register
 def forget_gone(now: datetime) -> None:
     """Remove the browsers that went more than 30 days ago and have not come back, and before them their deliveries.
 
@@ -115,7 +125,7 @@ def forget_gone(now: datetime) -> None:
         device = db.session.scalar(select(Subscription.id).where(*long_gone).limit(1))
         if device is None:
             return
-        if not _lighten(device, *long_gone):
+        if not _delete_deliveries(device, *long_gone):
             db.session.execute(delete(Subscription).where(Subscription.id == device, *long_gone))
         db.session.commit()
 
@@ -129,11 +139,11 @@ def _take_from_others(endpoint: str, user: User) -> None:
 
 
 @accounts.before_deletion
-def lighten(user: User) -> None:
+def delete_deliveries(user: User) -> None:
     """Remove most deliveries to the browsers of a user who is to go: too many for one transaction."""
     mine = select(Subscription.id).where(Subscription.user_id == user.id).order_by(Subscription.id)
     for device in db.session.scalars(mine).all():
-        while _lighten(device):
+        while _delete_deliveries(device):
             db.session.commit()
 
 
@@ -166,19 +176,15 @@ def _news(endpoint: str, user: User) -> AuditEvent | None:
 def _remove(which: ColumnElement[bool], user: User, event: AuditEvent = AuditEvent.DEVICE_REMOVED) -> None:
     mine = (which, Subscription.user_id == user.id)
     for device in db.session.scalars(select(Subscription.id).where(*mine)).all():
-        while _lighten(device):
+        while _delete_deliveries(device):
             db.session.commit()
     removed = delete(Subscription).where(*mine).returning(Subscription.name)
     for name in db.session.scalars(removed).all():
         audit.note(event, user, device=name)
 
 
-def _lighten(device: int, *still: ColumnElement[bool]) -> bool:
-    """Remove some of the deliveries of a browser that is to go, if that still holds; whether there may be more."""
-    # The device before its deliveries, in the order of the ledger, or its worker and this could wait for each other.
-    held = select(Subscription.id).where(Subscription.id == device, *still).with_for_update()
-    if db.session.scalar(held) is None:
+def _delete_deliveries(device: int, *still: ColumnElement[bool]) -> bool:
+    """Delete a batch of a device's deliveries, if the conditions still hold; return whether there may be more."""
+    if not lock(Subscription.id == device, *still, to_delete=True):
         return False
-    some = select(Delivery.id).where(Delivery.subscription_id == device).limit(_DELIVERIES).scalar_subquery()
-    removed = db.session.execute(delete(Delivery).where(Delivery.id.in_(some)))
-    return cast("CursorResult[Any]", removed).rowcount == _DELIVERIES
+    return delete_batch(Delivery, Delivery.subscription_id == device, most=_DELIVERIES) == _DELIVERIES

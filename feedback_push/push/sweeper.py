@@ -10,7 +10,7 @@ from typing import Any
 from celery import Celery, bootsteps, signals
 from kombu import Connection
 
-from feedback_push.push import delivery, tasks
+from feedback_push.push import sender, tasks
 
 _log = logging.getLogger(__name__)
 INTERVAL = 5.0  # seconds
@@ -89,5 +89,5 @@ def _work() -> bool:
 
 def _start_afresh(**_: Any) -> None:
     """Leave to the parent of a forked process what its sweeper was doing."""
-    delivery.start_afresh()
+    sender.start_afresh()
     tasks.forget_connections()

@@ -1,12 +1,13 @@
-"""The tasks: doorbells for the modules beside them. Each may run twice, or at the same time as itself."""
+"""The Celery tasks: each calls the module that does the work, and may run twice or in parallel."""
 
 import logging
 from datetime import datetime
 
 from celery import shared_task
 
+from feedback_push import dispatch, maintenance
 from feedback_push.database import db, utcnow
-from feedback_push.push import chores, claims, delivery, doorbell, fanout, keys, outbox, summaries
+from feedback_push.push import claims, digests, fanout, keys, outbox, sender
 
 _log = logging.getLogger(__name__)
 
@@ -14,39 +15,39 @@ _log = logging.getLogger(__name__)
 @shared_task(name="push.fan_out")
 def fan_out(entry_id: int) -> None:
     """Make the first deliveries of an outbox entry; the others while those are sent, or in the next task."""
-    live_keys = keys.ring_now().live
+    live_keys = keys.load().live
     if not live_keys:
         _log.info("push is off: outbox entry %s waits for VAPID keys", entry_id)
         return
     made = fanout.next_set(entry_id, *live_keys)
     db.session.commit()
-    doorbell.ring("push.deliver")
+    dispatch.publish("push.deliver")
     if made == fanout.SET_SIZE:
-        doorbell.ring("push.fan_out", entry_id)
+        dispatch.publish("push.fan_out", entry_id)
 
 
 @shared_task(name="push.deliver")
 def deliver() -> None:
     """Send the deliveries that are due."""
-    if not keys.ring().live:
+    if not keys.cached().live:
         _log.info("push is off: the deliveries that are due wait for VAPID keys")
         return
-    if delivery.run():
-        doorbell.ring("push.deliver")
+    if sender.run():
+        dispatch.publish("push.deliver")
 
 
 @shared_task(name="push.sweep")
 def sweep() -> None:
     """Knock for what is due: a lost knock, a retry, what was held, a dead worker's claim. Then do the chores."""
     now = utcnow()
-    if keys.ring().live:
+    if keys.cached().live:
         _tell_all(now)
         for entry_id in outbox.due(now):
-            doorbell.ring("push.fan_out", entry_id)
+            dispatch.publish("push.fan_out", entry_id)
         if claims.services_due(now):
-            doorbell.ring("push.deliver")
+            dispatch.publish("push.deliver")
     db.session.rollback()
-    chores.do_all()
+    maintenance.run_all()
 
 
 @shared_task(name="push.work_alone")
@@ -57,11 +58,11 @@ def work_alone() -> bool:
     """
     more = False
     try:
-        if keys.ring_now().live:
+        if keys.load().live:
             _tell_all(utcnow())
             db.session.rollback()
-            more = delivery.run()
-        chores.do_all()
+            more = sender.run()
+        maintenance.run_all()
     finally:
         db.session.remove()
         db.engine.dispose()
@@ -75,13 +76,13 @@ def forget_connections() -> None:
 
 
 def _tell_all(now: datetime) -> None:
-    for user_id in summaries.due(now):
+    for user_id in digests.due(now):
         _tell(user_id, now)
 
 
 def _tell(user_id: int, now: datetime) -> None:
     try:
-        summaries.make(user_id, now)
+        digests.make(user_id, now)
         db.session.commit()
     except Exception:  # noqa: BLE001 - whatever went wrong, the others must be told, and retries be knocked for
         db.session.rollback()

@@ -11,8 +11,8 @@ from feedback_push.database import db, utcnow
 from feedback_push.extensions import csrf, limiter
 from feedback_push.push import browser_subscription, keys, receipts, subscriptions
 from feedback_push.push.browser_subscription import BrowserSubscription, SubscriptionRefused
-from feedback_push.push.endpoints import LONGEST_ENDPOINT, EndpointPolicy
 from feedback_push.push.receipts import Event
+from feedback_push.webpush.endpoints import LONGEST_ENDPOINT
 
 LARGEST_BODY = 8192  # bytes; a subscription has about 500
 LARGEST_RECEIPT = 1024  # bytes; it has about 90
@@ -32,7 +32,7 @@ def _only_for_administrators() -> ResponseReturnValue | None:
     if not current_user.is_authenticated:
         return jsonify(error=_("Please sign in first.")), 401
     csrf.protect()
-    language.speak(current_user.language, current_user.time_zone)
+    language.set_locale(current_user.language, current_user.time_zone)
     return None
 
 
@@ -46,19 +46,19 @@ def key() -> ResponseReturnValue:
 def subscribe() -> ResponseReturnValue:
     """Store this browser as a device of the caller; it may say which key it subscribed with."""
     current = _current_key()
-    policy = EndpointPolicy.of(current_app.extensions["settings"])
+    policy = browser_subscription.endpoint_policy(current_app.extensions["settings"])
     body = _body()
     try:
         subscription = BrowserSubscription.parse(body, policy)
     except SubscriptionRefused as error:
         return jsonify(error=_("The subscription of this browser cannot be used: %(reason)s", reason=error)), 422
     try:
-        vapid_public_key = browser_subscription.key_of(body, keys.ring_now().live) or current
+        vapid_public_key = browser_subscription.key_of(body, keys.load().live) or current
     except SubscriptionRefused as error:
         return jsonify(error=str(error)), 422
     name = browser_name.guess(request.user_agent.string)
     subscriptions.save(
-        subscription, user=current_user, vapid_public_key=vapid_public_key, name=name, language=language.wanted()
+        subscription, user=current_user, vapid_public_key=vapid_public_key, name=name, language=language.current()
     )
     db.session.commit()
     return jsonify(status="subscribed")
@@ -106,7 +106,7 @@ def _body() -> object:
 
 
 def _current_key() -> str:
-    pair = keys.ring().current or abort(
+    pair = keys.cached().current or abort(
         make_response(jsonify(error=_("Push is off: this site has no VAPID keys.")), 404)
     )
     return pair.public_key

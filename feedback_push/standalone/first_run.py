@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from feedback_push import config, create_app, database
 from feedback_push.auth import accounts
-from feedback_push.push import vapid
 from feedback_push.standalone.terminal import say
+from feedback_push.webpush import vapid
 
 _HEADER = """\
 # Made by `make run`, which adds what is missing here and changes nothing. The environment and .env come first.

@@ -1,6 +1,6 @@
 /** Shows in the opt-in card what belongs to a state: its words stand in admin/_push.html. */
 
-import { lastEndpoint } from "./memory.js";
+import { lastEndpoint } from "./storage.js";
 import { browserFamily } from "./opt-in.js";
 
 const card = globalThis.document?.getElementById("push");

@@ -1,6 +1,6 @@
 /** Suggests to install the dashboard as an app, once push works and where that can be done. */
 
-import { installing } from "./memory.js";
+import { installing } from "./storage.js";
 import { browserFamily } from "./opt-in.js";
 
 const suggestion = globalThis.document?.getElementById("install");

@@ -3,10 +3,10 @@
  * there is an opt-in card it shows how notifications stand and does what is clicked.
  */
 
-import { agree, listed } from "/static/admin/agreement.js";
+import { agree, listed } from "/static/admin/subscription-sync.js";
 import * as card from "/static/admin/card.js";
 import * as install from "/static/admin/install.js";
-import { choice, lastEndpoint, lastState, lastTrouble, putAside } from "/static/admin/memory.js";
+import { choice, lastEndpoint, lastState, lastTrouble, putAside } from "/static/admin/storage.js";
 import { decide, gather, guess, isOpen, speaksUp } from "/static/admin/opt-in.js";
 import { page } from "/static/admin/page.js";
 import { within } from "/static/admin/server.js";

@@ -272,5 +272,5 @@ def test_a_link_on_another_site_leads_to_the_list_instead(dashboard: Visitor) ->
 def test_who_exports_messages_is_in_the_log(visitor: Visitor) -> None:
     for extension in ("csv", "xlsx", "json"):
         visitor.get(f"/admin/messages.{extension}")
-    told = [(entry.email, audit.words(entry)) for entry in audit.page().entries if entry.event == "messages-exported"]
+    told = [(entry.email, audit.label(entry)) for entry in audit.page().entries if entry.event == "messages-exported"]
     assert told == [("staff@example.org", f"Exported messages: {kind}") for kind in ("JSON", "XLSX", "CSV")]

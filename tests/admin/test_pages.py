@@ -10,9 +10,9 @@ from sqlalchemy import select
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.feedback.models import Message
-from feedback_push.push import keys, origins
-from feedback_push.push.errors import Misconfigured
+from feedback_push.push import circuit_breaker, keys
 from feedback_push.push.models import DeviceState, Subscription
+from feedback_push.webpush.responses import Misconfigured
 from tests.admin.rows import device
 from tests.conftest import KEYS, PASSWORD, make_user
 from tests.feedback.messages import receive
@@ -64,6 +64,18 @@ def test_a_page_that_is_not_there_is_not_there(client: Visitor) -> None:
         assert client.get(f"/admin/{address}").status_code == 404
     for number in (2**31, 2**63 - 1, 2**63, 10**40):
         assert client.get(f"/admin/messages/{number}").status_code == 404
+
+
+def test_what_a_visitor_wrote_is_shown_as_text_on_every_page(dashboard: Visitor) -> None:
+    markup = "<img src=x onerror=alert(1)>{}"
+    sent = receive(
+        content=markup.format("content"), submitter_name=markup.format("name"), submitter_email=markup.format("email")
+    )
+    for address in ("/admin/", "/admin/?q=img", f"/admin/messages/{sent.id}"):
+        html = dashboard.get(address).text
+        assert "&lt;img src=x onerror=alert(1)&gt;name" in html
+        assert "&lt;img src=x onerror=alert(1)&gt;content" in html
+        assert "<img src=x" not in html
 
 
 def test_an_empty_inbox_shows_the_way_to_the_form(dashboard: Visitor) -> None:
@@ -296,7 +308,7 @@ def test_whatever_a_page_points_to_is_there(dashboard: Visitor, app: Flask, staf
 
 
 def test_visitors_see_nothing_of_push(dashboard: Visitor, app: Flask) -> None:
-    origins.hold("https://web.push.apple.com", Misconfigured(status=403), utcnow())
+    circuit_breaker.trip("https://web.push.apple.com", Misconfigured(status=403), utcnow())
     db.session.commit()
     for visitor, addresses in (
         (Visitor(app), ["/feedback/", "/feedback/complete/", "/login", "/nowhere", "/admin/nowhere"]),
@@ -313,7 +325,7 @@ def test_an_alarm_is_on_every_page_of_the_dashboard(dashboard: Visitor) -> None:
     message = receive()
     addresses = ["/admin/", "/admin/devices", f"/admin/messages/{message.id}"]
     assert not [address for address in addresses if dashboard.read(address).all(id="push-banner")]
-    origins.hold("https://web.push.apple.com", Misconfigured(status=403, detail="BadJwtToken"), utcnow())
+    circuit_breaker.trip("https://web.push.apple.com", Misconfigured(status=403, detail="BadJwtToken"), utcnow())
     db.session.commit()
     for address in addresses:
         assert "web.push.apple.com: 403 BadJwtToken" in dashboard.read(address).one(id="push-banner").words

@@ -12,9 +12,9 @@ from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import inbox
-from feedback_push.push import keys, origins, subscriptions
-from feedback_push.push.errors import Misconfigured
+from feedback_push.push import circuit_breaker, keys, subscriptions
 from feedback_push.push.models import DeliveryState, DeviceState
+from feedback_push.webpush.responses import Misconfigured
 from tests.admin.rows import delivery, device
 from tests.conftest import make_user
 from tests.feedback.messages import receive
@@ -35,7 +35,7 @@ def banner(owner: User) -> str | None:
 
 
 def hold(origin: str, detail: str) -> None:
-    origins.hold(origin, Misconfigured(status=403, detail=detail), utcnow())
+    circuit_breaker.trip(origin, Misconfigured(status=403, detail=detail), utcnow())
     db.session.commit()
 
 
@@ -61,7 +61,7 @@ def test_a_push_service_that_refuses_our_signature_is_named_with_its_reason(owne
     assert told
     assert f"{MOZILLA}: 403; {APPLE}: 403 BadJwtToken" in told
     assert "VAPID_SUBJECT" in told
-    origins.release([APPLE, MOZILLA])
+    circuit_breaker.close([APPLE, MOZILLA])
     assert banner(owner) is None
 
 

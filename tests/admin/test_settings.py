@@ -13,10 +13,10 @@ from feedback_push import create_app
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db
-from feedback_push.notification_rules import NO_BURST, Burst, QuietHours
-from feedback_push.push import kinds, preferences
-from feedback_push.push.models import Delivery, DeliveryState, Preference, Shows, Subscription
-from feedback_push.push.preferences import Wishes
+from feedback_push.notification_validators import NO_BURST, Burst, QuietHours
+from feedback_push.push import notification, preferences
+from feedback_push.push.models import Delivery, DeliveryState, Preference, PreviewLevel, Subscription
+from feedback_push.push.preferences import EffectivePreferences
 from tests.admin.rows import device
 from tests.conftest import PASSWORD, make_user
 from tests.push.notes import announce
@@ -49,7 +49,7 @@ def reserved(settings: Settings) -> Iterator[Visitor]:
         db.engine.dispose()
 
 
-def wishes_of(user: User) -> Wishes:
+def wishes_of(user: User) -> EffectivePreferences:
     db.session.rollback()
     return preferences.of(user)
 
@@ -112,7 +112,7 @@ def test_what_is_chosen_holds_and_is_shown(any_app: Flask) -> None:
     )
     assert (answer.status_code, answer.location) == (303, PAGE)
     hours, lima = QuietHours(time(23, 15), time(5, 45)), ZoneInfo("America/Lima")
-    assert wishes_of(user) == Wishes(Shows.NAME, hours, Burst(4, 300), lima)
+    assert wishes_of(user) == EffectivePreferences(PreviewLevel.NAME, hours, Burst(4, 300), lima)
     page = visitor.read(PAGE)
     assert page.one(role="status").words == "Your settings are saved."
     assert (page.fields["quiet_from"], page.fields["burst_seconds"]) == ("23:15", "300")
@@ -127,14 +127,14 @@ def test_what_is_switched_off_asks_for_no_values(dashboard: Visitor, staff: User
     kept = {name: fields[name] for name in ("csrf_token", "shows", "language", "time_zone", "kinds")}
     answer = dashboard.post(PAGE, data=kept | {"quiet_from": "late", "burst_count": "many", "burst_seconds": "x"})
     assert answer.status_code == 303
-    assert wishes_of(staff) == Wishes(Shows.ALL, None, NO_BURST, ZoneInfo("UTC"))
+    assert wishes_of(staff) == EffectivePreferences(PreviewLevel.ALL, None, NO_BURST, ZoneInfo("UTC"))
 
 
 def test_a_kind_that_is_unchecked_is_muted_until_it_is_checked_again(dashboard: Visitor, staff: User) -> None:
     fields = dashboard.read(PAGE).fields
     del fields["kinds"]
     assert dashboard.post(PAGE, data=fields).status_code == 303
-    assert preferences.muted_by(staff) == set(kinds.CHOOSABLE)
+    assert preferences.muted_by(staff) == set(notification.CHOOSABLE)
     assert checked(dashboard.read(PAGE), "kinds") == []
     assert dashboard.send(PAGE, kinds="feedback").status_code == 303
     db.session.rollback()
@@ -244,4 +244,4 @@ def test_what_is_not_sent_yet_shows_what_is_chosen_now(dashboard: Visitor, staff
     announce()
     assert dashboard.send(PAGE, shows="nothing").status_code == 303
     db.session.rollback()
-    assert db.session.query(Delivery).one().shows == Shows.NOTHING
+    assert db.session.query(Delivery).one().shows == PreviewLevel.NOTHING

@@ -10,8 +10,8 @@ from tests import servers
 from tests.audit import lighthouse, observatory
 from tests.conftest import make_settings, migrate
 from tests.site import Site
-from tests.walk import sights
-from tests.walk.conftest import executable
+from tests.visual import fixtures
+from tests.visual.conftest import executable
 
 FOLDER = Path(__file__).parent
 
@@ -31,7 +31,7 @@ def _audit(folder: Path, redis_url: str) -> int:
     settings = make_settings(f"sqlite:///{folder / 'site.sqlite'}", redis_url, folder)
     migrate(settings.database_url, folder)
     with Site(settings) as site:
-        sights.fill(site)
+        fixtures.fill(site)
         site.serve()
         findings = [tool.findings(site, folder) for tool in (lighthouse, observatory)]
     print("\n\n".join("\n".join(found.lines) for found in findings))

@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.audit.findings import Findings
 from tests.site import Site
-from tests.walk import sights
-from tests.walk.conftest import FLAGS, executable
+from tests.visual import fixtures
+from tests.visual.conftest import FLAGS, executable
 
 PAGES = {
     "the form": "/feedback/",
@@ -25,7 +25,7 @@ _TOOL = Path(__file__).parent / "node_modules" / ".bin" / "lighthouse"
 
 def findings(site: Site, folder: Path) -> Findings:
     """Look at every page as an administrator sees it on a phone."""
-    cookies = "; ".join(f"{name}={value}" for name, value in site.staff(sights.STAFF).cookies.items())
+    cookies = "; ".join(f"{name}={value}" for name, value in site.staff(fixtures.STAFF).cookies.items())
     scores = {page: _scores(site.url + address, cookies, folder) for page, address in PAGES.items()}
     lines = [f"{'Lighthouse':<14}" + "".join(f"{aim:>16}" for aim in AIMS)]
     lines += [f"{page:<14}" + "".join(f"{score[aim]:>16}" for aim in AIMS) for page, score in scores.items()]

@@ -39,7 +39,7 @@ def test_an_entry_says_who_when_from_where_and_with_what(any_app: Flask, user: U
     assert (entry.address_hash, entry.browser, entry.count) == (address, "Firefox on Linux", 1)
     assert entry.detail == {"before": "Phone", "device": "My phone"}
     assert abs(entry.at - utcnow()) < timedelta(minutes=1)
-    assert audit.words(entry) == "Renamed the device “Phone” to “My phone”"
+    assert audit.label(entry) == "Renamed the device “Phone” to “My phone”"
 
 
 def test_a_command_has_no_address_and_no_browser(user: User) -> None:
@@ -47,7 +47,7 @@ def test_a_command_has_no_address_and_no_browser(user: User) -> None:
     db.session.commit()
     entry = newest()
     assert (entry.user_id, entry.email, entry.address_hash, entry.browser) == (None, "", "", "")
-    assert audit.words(entry) == "A new key signs notifications"
+    assert audit.label(entry) == "A new key signs notifications"
 
 
 def test_an_entry_is_part_of_its_callers_transaction(user: User) -> None:
@@ -65,19 +65,19 @@ def test_an_entry_outlives_its_account_and_keeps_the_address(user: User) -> None
 
 def test_every_event_has_words_even_where_an_older_version_wrote_less_down() -> None:
     entries = [AuditEntry(event=event, detail={}) for event in AuditEvent]
-    shown = [audit.words(entry) for entry in entries]
+    shown = [audit.label(entry) for entry in entries]
     assert len(set(shown)) == len(AuditEvent)
     assert not set(shown) & set(AuditEvent)
 
 
 def test_an_event_of_a_later_version_is_shown_as_it_is() -> None:
-    assert audit.words(AuditEntry(event="from-the-future", detail={"a": "b"})) == "from-the-future"
+    assert audit.label(AuditEntry(event="from-the-future", detail={"a": "b"})) == "from-the-future"
 
 
 def test_a_percent_sign_or_a_placeholder_in_a_detail_is_just_text(any_app: Flask) -> None:
     entry = AuditEntry(event=AuditEvent.DEVICE_ADDED, detail={"device": "100 % %(browser)s %s"})
     with force_locale("en"):
-        assert audit.words(entry) == "Turned notifications on: 100 % %(browser)s %s"
+        assert audit.label(entry) == "Turned notifications on: 100 % %(browser)s %s"
 
 
 def test_a_long_detail_is_cut(user: User) -> None:

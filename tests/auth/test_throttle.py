@@ -124,7 +124,7 @@ def test_who_has_to_wait_is_told_how_long_and_keeps_the_address_typed(
     page = Page(answer)
     assert page.status == 429
     assert 50 <= int(answer.headers["Retry-After"]) <= 60
-    assert page.alert == throttle.words(int(answer.headers["Retry-After"]))
+    assert page.alert == throttle.message(int(answer.headers["Retry-After"]))
     assert page.fields["email"] == email
     assert page.fields["password"] == ""
     assert PASSWORD not in answer.text
@@ -136,7 +136,7 @@ def test_who_has_to_wait_is_told_how_long_and_keeps_the_address_typed(
 )  # fmt: skip
 @pytest.mark.usefixtures("app")
 def test_a_wait_is_told_in_words_and_never_as_too_short(seconds: int, told: str) -> None:
-    assert throttle.words(seconds) == f"Too many tries. Please wait {told}, then try again."
+    assert throttle.message(seconds) == f"Too many tries. Please wait {told}, then try again."
 
 
 def test_a_try_that_was_refused_does_not_make_the_wait_longer(

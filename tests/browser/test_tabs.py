@@ -115,7 +115,7 @@ def test_signing_out_takes_the_device_off_beside_a_tab_that_is_frozen(dashboard:
 
 def test_a_browser_without_web_locks_agrees_all_the_same(bare_page: Firefox) -> None:
     without = "Object.defineProperty(navigator.wrappedJSObject ?? navigator, 'locks', { value: undefined });"
-    agree = "const { agree } = await import('/static/admin/agreement.js'); return (await agree()).trouble"
+    agree = "const { agree } = await import('/static/admin/subscription-sync.js'); return (await agree()).trouble"
     trouble = bare_page.async_script(f"{without} {agree}")
     bare_page.open(bare_page.url)  # with locks for the next
     assert trouble is None

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from feedback_push import database
-from feedback_push.feedback import confirmation, defence, proof_of_work
+from feedback_push.feedback import confirmation, proof_of_work, spam
 from tests.feedback.trapped_form import Pass
 from tests.visits import Visit, Visitor
 
@@ -21,7 +21,7 @@ def let_pass(monkeypatch: pytest.MonkeyPatch) -> Pass:
         nonlocal ahead
         ahead += seconds
 
-    for module in (defence, confirmation, proof_of_work):
+    for module in (spam, confirmation, proof_of_work):
         monkeypatch.setattr(module, "utcnow", lambda: database.utcnow() + timedelta(seconds=ahead))
     monkeypatch.setattr("altcha.v2.time.time", lambda: real() + ahead)
     return skip

@@ -12,11 +12,11 @@ from sqlalchemy import func, select, text, update
 from feedback_push import database
 from feedback_push.auth.models import AuditEntry
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import persons
+from feedback_push.feedback import personal_data
 from feedback_push.feedback.models import Message, MessageState, person_of
-from feedback_push.notification_rules import NO_BURST, QuietHours
+from feedback_push.notification_validators import NO_BURST, QuietHours
 from feedback_push.push import preferences
-from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Shows
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, PreviewLevel
 from tests.admin.rows import delivery, device
 from tests.conftest import PASSWORD, make_user
 from tests.feedback.messages import receive
@@ -61,21 +61,21 @@ def test_all_messages_of_an_address_are_exported_however_it_is_spelled_and_nobod
 def test_however_many_they_are_they_are_exported_part_by_part_and_nobody_waits_for_the_reader(
     any_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(persons, "BATCH", 2)
+    monkeypatch.setattr(personal_data, "BATCH", 2)
     phone = device(make_user("staff@example.org"))
     for number in range(5):
         delivery(receive(content=f"line\n\u2028{number}", submitter_email=ADA), phone, state=DeliveryState.ACCEPTED)
-    for message in persons.messages(ADA):
+    for message in personal_data.messages(ADA):
         assert not db.session().in_transaction()  # on SQLite no visitor could write
         assert len(message["notification"]["deliveries"]) == 1
     told = exported(any_app, ADA)
     assert [message["content"] for message in told["messages"]] == [f"line\n\u2028{number}" for number in range(5)]
-    assert told == {"email": ADA, "messages": list(persons.messages(ADA)), "account": None}
+    assert told == {"email": ADA, "messages": list(personal_data.messages(ADA)), "account": None}
 
 
 def test_an_export_that_is_broken_off_is_in_the_log(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     receive(submitter_email=ADA)
-    monkeypatch.setattr(persons, "account", lambda _: 1 / 0)
+    monkeypatch.setattr(personal_data, "account", lambda _: 1 / 0)
     assert isinstance(run(any_app, "person", "export", ADA).exception, ZeroDivisionError)
     db.session.rollback()
     assert audited() == [("messages-exported", {"messages": 1})]
@@ -124,7 +124,7 @@ def test_an_administrators_account_is_exported_without_what_opens_it(any_app: Fl
 def test_what_an_administrator_has_chosen_is_exported(any_app: Flask) -> None:
     user, other = make_user("staff@example.org"), make_user("other@example.org")
     at_night = QuietHours(time(22), time(7))
-    preferences.save(user, shows=Shows.NAME, quiet_hours=at_night, burst=NO_BURST, muted={"feedback"})
+    preferences.save(user, shows=PreviewLevel.NAME, quiet_hours=at_night, burst=NO_BURST, muted={"feedback"})
     device(user, language="lt", paused_at=utcnow(), last_shown_at=utcnow())
     db.session.commit()
     account = exported(any_app, user.email)["account"]
@@ -153,7 +153,7 @@ def test_a_person_is_erased_with_all_that_repeats_them_and_nobody_else(any_app: 
 
 
 def test_a_person_is_erased_in_batches(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("feedback_push.feedback.persons.BATCH", 2)
+    monkeypatch.setattr("feedback_push.feedback.personal_data.BATCH", 2)
     for _ in range(5):
         receive(submitter_email=ADA)
     assert "5 messages are erased" in succeeds(any_app, "person", "erase", ADA, "--yes")

@@ -8,13 +8,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
+from feedback_push import maintenance
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEntry, AuditEvent
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import daily_counts, persons, purge
+from feedback_push.feedback import daily_counts, personal_data, purge
 from feedback_push.feedback.daily_counts import Count
 from feedback_push.feedback.models import DailyCount, Message, MessageState
-from feedback_push.push import chores, outbox
+from feedback_push.push import outbox
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry
 from tests.admin.rows import delivery, device
 from tests.conftest import make_user
@@ -44,9 +45,9 @@ def test_it_goes_in_small_batches_the_longest_deleted_first(monkeypatch: pytest.
     now = utcnow()
     ids = [receive(deleted_at=now - timedelta(days=days)).id for days in (2, 4, 3)]
     db.session.commit()
-    chores.do_all()
+    maintenance.run_all()
     assert left() == ids[:1]
-    chores.do_all()
+    maintenance.run_all()
     assert left() == []
 
 
@@ -157,7 +158,7 @@ def test_what_is_too_old_goes_in_batches_for_a_second_and_then_with_the_next_swe
 
 def test_the_sweep_does_it_by_itself(any_app: Flask) -> None:
     receive(created_at=days_ago(31), state=MessageState.SPAM)
-    chores.do_all()
+    maintenance.run_all()
     assert left() == []
 
 
@@ -189,7 +190,7 @@ def test_so_does_an_old_entry_and_whoever_is_erased(monkeypatch: pytest.MonkeyPa
     for message in messages:
         for each in devices:
             delivery(message, each, state=DeliveryState.ACCEPTED)
-    assert persons.erase_some("ada@example.org") == 1
+    assert personal_data.erase_some("ada@example.org") == 1
     db.session.commit()
     assert left() == [messages[1].id]
     db.session.execute(update(OutboxEntry).values(expires_at=utcnow() - timedelta(days=1)))

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from feedback_push import network_address
 from feedback_push.auth.models import User
 from feedback_push.database import db
-from feedback_push.feedback import persons
+from feedback_push.feedback import personal_data
 from feedback_push.feedback.models import Message
 from feedback_push.push.models import OutboxEntry
 from tests import servers
@@ -107,7 +107,7 @@ def test_an_address_that_cannot_be_mailed_stops_no_message_and_its_person_is_fou
     typed = {**TYPED, "submitter_email": " A..b.@Docomo.ne.jp "}
     assert client.send("/feedback/", **typed).status_code == 303
     assert messages()[0].submitter_email == "A..b.@Docomo.ne.jp"
-    assert persons.count("a..b.@docomo.ne.jp") == 1
+    assert personal_data.count("a..b.@docomo.ne.jp") == 1
 
 
 def test_the_workers_are_told_which_entry_is_new(visit: Visit, tmp_path: Path) -> None:

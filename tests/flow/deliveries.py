@@ -10,7 +10,7 @@ from feedback_push.auth import accounts
 from feedback_push.database import db, utcnow
 from feedback_push.push import claims, subscriptions
 from feedback_push.push.browser_subscription import BrowserSubscription
-from feedback_push.push.models import Delivery, DeliveryState, HeldOrigin, OutboxEntry, Subscription
+from feedback_push.push.models import Delivery, DeliveryState, OpenCircuit, OutboxEntry, Subscription
 from tests import servers
 from tests.conftest import KEYS, make_user
 from tests.doubles.push_device import Device
@@ -65,7 +65,7 @@ def let_time_pass(site: Site) -> None:
     """Let everything that waits be due, and every held origin be tried again."""
     with site.database():
         db.session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=utcnow()))
-        db.session.execute(update(HeldOrigin).values(held_until=utcnow()))
+        db.session.execute(update(OpenCircuit).values(held_until=utcnow()))
         db.session.commit()
 
 

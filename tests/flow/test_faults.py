@@ -16,7 +16,7 @@ from sqlalchemy import delete
 
 from feedback_push.auth.models import User
 from feedback_push.database import db
-from feedback_push.push import origins
+from feedback_push.push import circuit_breaker
 from feedback_push.push.models import DeliveryState, OutboxEntry, Subscription
 from tests import servers
 from tests.conftest import make_settings
@@ -198,7 +198,7 @@ def _released(site: Site, devices: list[Device]) -> bool:
 
 def _is_on_hold(site: Site) -> bool:
     with site.database():
-        return origins.held() != []
+        return circuit_breaker.open_circuits() != []
 
 
 def _limit_files(site: Site, size: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from feedback_push.push import vapid
+from feedback_push.webpush import vapid
 from tests.conftest import KEYS, PASSWORD
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService

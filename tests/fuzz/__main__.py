@@ -22,9 +22,9 @@ from feedback_push.auth.models import Session
 from feedback_push.config import Settings
 from feedback_push.database import db
 from feedback_push.feedback import proof_of_work, undo
+from feedback_push.feedback.bulk_actions import Before, BulkAction
 from feedback_push.feedback.models import Message, MessageState
-from feedback_push.feedback.moving import Before, Move
-from feedback_push.push import receipts, trial
+from feedback_push.push import outbox, receipts
 from feedback_push.push.models import Subscription
 from tests import servers
 from tests.conftest import make_settings, migrate
@@ -130,7 +130,7 @@ def _fill(site: Site, runs: list[_Run], service: PushService) -> tuple[dict[str,
         known = {**ids, "undo": _undos(ids), "proof": [_proof() for _ in range(_MANY)]}
         key = receipts.signing_key(site.settings.secret_key)
         known["receipt"] = [receipts.token(number, key) for number in range(1, _MANY)]  # their deliveries are to come
-    known |= {"endpoint": [device.endpoint for device in devices], "next": ["/admin/devices"], "move": list(Move)}
+    known |= {"endpoint": [device.endpoint for device in devices], "next": ["/admin/devices"], "move": list(BulkAction)}
     known |= dict.fromkeys(("id", "before", "after"), known["message"])
     return known, {"POST push.subscribe": [device.as_json() for device in devices]}
 
@@ -138,7 +138,7 @@ def _fill(site: Site, runs: list[_Run], service: PushService) -> tuple[dict[str,
 def _ids() -> dict[str, list[str]]:
     for number in range(_MANY):
         receive(content=f"Message {number}", submitter_name="Ada")
-    tests = [trial.start(device) for device in db.session.scalars(select(Subscription))]
+    tests = [outbox.enqueue_test(device) for device in db.session.scalars(select(Subscription))]
     db.session.commit()
     found = {"message": Message.id, "device": Subscription.id, "session": Session.id}
     ids = {name: [str(id_) for id_ in db.session.scalars(select(column))] for name, column in found.items()}

@@ -4,7 +4,7 @@ import base64
 import json
 from typing import Any
 
-from feedback_push.push import vapid
+from feedback_push.webpush import vapid
 
 POINT = vapid.generate().public_key
 SECRET = base64.urlsafe_b64encode(b"sixteen bytes :)").rstrip(b"=").decode()

@@ -6,8 +6,8 @@ from typing import Any
 
 from feedback_push.database import db, utcnow
 from feedback_push.push import claims, fanout, outbox
-from feedback_push.push.claims import Claimed
-from feedback_push.push.models import Delivery, HeldOrigin, OutboxEntry, Subscription
+from feedback_push.push.claims import Claim
+from feedback_push.push.models import Delivery, OpenCircuit, OutboxEntry, Subscription
 from feedback_push.push.notification import Notification
 from tests.conftest import KEYS
 
@@ -15,7 +15,7 @@ NOTE = Notification(title="Ada:", body="Hello", navigate="http://127.0.0.1:8000/
 _TIMES: dict[Any, tuple[str, ...]] = {
     OutboxEntry: ("created_at", "expires_at"),
     Delivery: ("due_at", "held_until"),
-    HeldOrigin: ("held_until",),
+    OpenCircuit: ("held_until",),
     Subscription: ("gone_at",),
 }
 
@@ -44,7 +44,7 @@ def fan_out(entry_id: int, vapid_public_key: str = KEYS.public_key) -> int:
     return sets
 
 
-def claim(most: int = 1000) -> list[Claimed]:
+def claim(most: int = 1000) -> list[Claim]:
     """Claim what is due, at most so many deliveries for each push service, as a worker would, committed."""
     now = utcnow()
     batch = claims.take(dict.fromkeys(claims.services_due(now), most), now)

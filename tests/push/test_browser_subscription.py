@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feedback_push.config import Settings
+from feedback_push.push import browser_subscription
 from feedback_push.push.browser_subscription import BrowserSubscription, SubscriptionRefused
-from feedback_push.push.endpoints import EndpointPolicy
+from feedback_push.webpush.endpoints import EndpointPolicy
 from tests.push.malformed import GOOD, POINT, SECRET, SUBSCRIPTIONS
 
 POLICY = EndpointPolicy(hosts=("127.0.0.1",), private_allowed=True)
@@ -48,3 +50,10 @@ def test_anything_else_is_refused_in_words(data: Any, words: str) -> None:
 def test_any_json_is_either_read_or_refused(data: Any) -> None:
     with pytest.raises(SubscriptionRefused):
         BrowserSubscription.parse(data, POLICY)
+
+
+def test_an_operator_adds_hosts_to_the_known_ones(settings: Settings) -> None:
+    policy = browser_subscription.endpoint_policy(settings)
+    policy.check("http://127.0.0.1:8080/wpush/abc")
+    policy.check("https://localhost:8443/wpush/abc")
+    policy.check("https://fcm.googleapis.com/fcm/send/abc")

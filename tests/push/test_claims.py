@@ -8,9 +8,10 @@ from flask import Flask
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
-from feedback_push.push import claims, endpoints
+from feedback_push.push import claims
 from feedback_push.push.claims import Entry
-from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Shows, Subscription
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, PreviewLevel, Subscription
+from feedback_push.webpush import endpoints
 from tests.conftest import KEYS
 from tests.push.devices import nowhere, owner
 from tests.push.notes import announce, claim, note, time_passes
@@ -34,7 +35,7 @@ def test_a_claim_carries_all_that_is_needed_to_send(user: User) -> None:
     nowhere(user, 3)
     for number in range(2):
         announce(note(tag=f"m-{number}"))
-    db.session.query(Delivery).update({"shows": Shows.NAME})
+    db.session.query(Delivery).update({"shows": PreviewLevel.NAME})
     db.session.query(Subscription).update({"language": "lt"})
     db.session.commit()
     batch = claim()

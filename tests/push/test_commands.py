@@ -11,7 +11,7 @@ from flask import Flask
 from feedback_push.database import db
 from feedback_push.push import keys
 from feedback_push.push.models import DeviceState
-from feedback_push.vapid_rules import vapid_private_key, vapid_public_key
+from feedback_push.vapid_validators import vapid_private_key, vapid_public_key
 from tests import servers
 from tests.conftest import KEYS
 from tests.push.devices import nowhere, owner
@@ -56,7 +56,7 @@ def test_the_list_says_of_each_key_how_it_is_used(any_app: Flask) -> None:
     told = succeeds(any_app, "vapid", "rotate")
     assert told.startswith("The new key is ")
     lines = succeeds(any_app, "vapid", "list").splitlines()
-    assert [line.split("  ")[0] for line in lines] == list(keys.ring().live)
+    assert [line.split("  ")[0] for line in lines] == list(keys.cached().live)
     assert [line.split("  ")[2] for line in lines] == ["still used, 1 device", "current, 0 devices"]
     succeeds(any_app, "vapid", "retire", "--yes")
     lines = succeeds(any_app, "vapid", "list").splitlines()
@@ -79,7 +79,7 @@ def test_a_rotation_needs_a_contact(app: Flask) -> None:
     ended = run(app, "vapid", "rotate")
     assert (ended.exit_code, ended.output) == (
         1,
-        "Error: Set VAPID_SUBJECT first: whom a push service may write to.\n",
+        "Error: Set VAPID_SUBJECT first: the contact for push services.\n",
     )
     assert keys.every() == []
 
@@ -91,10 +91,10 @@ def test_retiring_says_who_would_be_lost_and_asks(any_app: Flask) -> None:
     assert ended.exit_code == 1
     assert "Until they open the dashboard again, 1 device would get no notifications:" in ended.output
     assert "  owner@example.org  Browser  last seen 20" in ended.output
-    assert len(keys.ring().live) == 2
+    assert len(keys.cached().live) == 2
     db.session.rollback()
     succeeds(any_app, "vapid", "retire", typed="y\n")
-    assert len(keys.ring().live) == 1
+    assert len(keys.cached().live) == 1
 
 
 def test_when_every_device_has_moved_nobody_is_lost(any_app: Flask) -> None:

@@ -12,8 +12,9 @@ from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
 from feedback_push.config import Settings
 from feedback_push.database import db
-from feedback_push.push import delivery, keys, outbox, tasks, vapid
+from feedback_push.push import keys, outbox, sender, tasks
 from feedback_push.push.models import DeliveryState, DeviceState
+from feedback_push.webpush import vapid
 from tests.conftest import KEYS
 from tests.doubles.push_service import PushService
 from tests.push.devices import delivery_to, nowhere, owner, row_of, subscribe
@@ -29,13 +30,13 @@ def another_process(any_app: Flask) -> Iterator[Flask]:
         db.engine.dispose()
 
 
-def with_settings(app: Flask, **changes: str) -> keys.Ring:
+def with_settings(app: Flask, **changes: str) -> keys.Keyring:
     """The keys as the site has them under other settings."""
     settings: Settings = replace(app.extensions["settings"], **changes)
     db.session.commit()
     other = create_app(settings)
     with other.app_context():
-        found = keys.ring()
+        found = keys.cached()
         db.session.remove()
         db.engine.dispose()
     return found
@@ -62,7 +63,7 @@ def retire_all() -> None:
 
 @pytest.mark.usefixtures("any_app")
 def test_the_pair_in_the_settings_is_all_there_is_at_first() -> None:
-    assert keys.ring() == keys.Ring(KEYS, {KEYS.public_key: KEYS}, frozenset())
+    assert keys.cached() == keys.Keyring(KEYS, {KEYS.public_key: KEYS}, frozenset())
     assert keys.every() == []
     assert keys.old() == set()
 
@@ -70,7 +71,7 @@ def test_the_pair_in_the_settings_is_all_there_is_at_first() -> None:
 @pytest.mark.usefixtures("any_app")
 def test_a_rotation_makes_a_new_key_current_and_lets_the_old_one_live() -> None:
     first, second = rotated(), rotated()
-    ring = keys.ring()
+    ring = keys.cached()
     assert ring.current
     assert ring.current.public_key == second
     assert list(ring.live) == [KEYS.public_key, first, second]
@@ -82,12 +83,12 @@ def test_every_process_has_the_new_key_within_seconds(
     any_app: Flask, another_process: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with another_process.app_context():
-        assert keys.ring().current == KEYS
+        assert keys.cached().current == KEYS
         db.session.rollback()
     new = rotated()
     monkeypatch.setattr(keys, "_FRESH", 0)
     with another_process.app_context():
-        current = keys.ring().current
+        current = keys.cached().current
         db.session.rollback()
     assert current
     assert current.public_key == new
@@ -99,13 +100,13 @@ def test_the_database_is_asked_once_in_a_while_only() -> None:
     asked: list[str] = []
     event.listen(db.engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
     for _ in range(100):
-        keys.ring()
+        keys.cached()
     assert len([statement for statement in asked if "push_vapid_key" in statement]) == 1
 
 
 def test_a_stolen_backup_holds_no_usable_key(any_app: Flask) -> None:
     new = rotated()
-    pair = keys.ring().live[new]
+    pair = keys.cached().live[new]
     stored = " ".join(str(value) for row in db.session.execute(text("SELECT * FROM push_vapid_key")) for value in row)
     assert new in stored
     for private_key in (pair.private_key, KEYS.private_key):
@@ -124,7 +125,7 @@ def test_with_another_secret_key_push_goes_on_with_what_can_be_read(
     assert ring.unreadable == {new}
     assert f"the VAPID key {new[:12]}… was stored under another SECRET_KEY" in capsys.readouterr().err
     off = {"vapid_private_key": "", "vapid_public_key": "", "secret_key": "another secret key"}
-    assert with_settings(any_app, **off) == keys.Ring(None, {}, frozenset({KEYS.public_key, new}))
+    assert with_settings(any_app, **off) == keys.Keyring(None, {}, frozenset({KEYS.public_key, new}))
 
 
 def test_a_row_that_holds_the_key_of_another_is_not_used(any_app: Flask) -> None:
@@ -146,9 +147,9 @@ def test_after_a_rotation_the_settings_may_lose_their_pair(any_app: Flask) -> No
 def test_a_site_without_a_pair_turns_push_on_by_a_rotation(any_app: Flask) -> None:
     off = replace(any_app.extensions["settings"], vapid_private_key="", vapid_public_key="")
     with create_app(off).app_context():
-        assert keys.ring() == keys.Ring(None, {}, frozenset())
+        assert keys.cached() == keys.Keyring(None, {}, frozenset())
         new = rotated()
-        assert list(keys.ring().live) == [new]
+        assert list(keys.cached().live) == [new]
         db.session.remove()
         db.engine.dispose()
 
@@ -169,7 +170,7 @@ def test_a_retired_key_is_erased_and_does_not_come_back_from_the_settings(any_ap
     new = rotated()
     [device] = nowhere(owner(), 1)
     retire_all()
-    assert list(keys.ring().live) == [new]
+    assert list(keys.cached().live) == [new]
     assert list(with_settings(any_app).live) == [new]
     assert {row.public_key: row.private_key is None for row in keys.every()} == {KEYS.public_key: True, new: False}
     assert keys.old() == set()
@@ -191,10 +192,10 @@ def test_a_pair_that_was_put_into_the_settings_later_can_be_retired_too(any_app:
     )
     changed = create_app(settings)
     with changed.app_context():
-        assert keys.ring().current
+        assert keys.cached().current
         assert keys.old() == {KEYS.public_key, later.public_key}
         retire_all()
-        assert list(keys.ring().live) == [new]
+        assert list(keys.cached().live) == [new]
         db.session.remove()
         db.engine.dispose()
 
@@ -204,12 +205,12 @@ def test_each_device_is_sent_to_with_the_key_it_was_made_with(any_app: Flask, se
     user = owner()
     subscribe(user, before)
     announce_to_all("one")
-    delivery.run()
+    sender.run()
     new = rotated()
     after = service.new_device(new)
     subscribe(user, after, new)
     announce_to_all("two")
-    delivery.run()
+    sender.run()
     assert [len(device.pushes) for device in (before, after)] == [2, 1]
     assert service.refusals == []
     assert {row_of(device).state for device in (before, after)} == {DeviceState.LIVE}
@@ -222,7 +223,7 @@ def test_after_a_retirement_a_delivery_says_that_the_browser_has_to_visit(any_ap
     rotated()
     announce_to_all("one")
     retire_all()
-    delivery.run()
+    sender.run()
     assert (delivery_to(waiting).state, delivery_to(waiting).error) == (DeliveryState.FAILED, "key-mismatch")
     subscribe(user, later)
     row_of(later).state = DeviceState.STALE
@@ -236,7 +237,7 @@ def test_a_worker_that_has_not_heard_of_a_rotation_loses_nothing_of_a_device_tha
     any_app: Flask, another_process: Flask, service: PushService
 ) -> None:
     user = owner()
-    assert keys.ring().current == KEYS  # which this process goes by for a while
+    assert keys.cached().current == KEYS  # which this process goes by for a while
     db.session.commit()
     with another_process.app_context():
         new = rotated()
@@ -246,6 +247,6 @@ def test_a_worker_that_has_not_heard_of_a_rotation_loses_nothing_of_a_device_tha
     entry = outbox.enqueue(note(tag="moved"))
     db.session.commit()
     tasks.fan_out.run(entry.id)  # in this process, while a call would be made in the one that was started last
-    delivery.run()
+    sender.run()
     assert len(device.pushes) == 1
     assert delivery_to(device).state == DeliveryState.ACCEPTED

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import regex
 from flask import Flask
+from flask_babel import force_locale
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,17 @@ from feedback_push.feedback import inbox
 from feedback_push.feedback.models import Message
 from feedback_push.push import notification
 from feedback_push.push.models import OutboxEntry
-from feedback_push.push.notification import LARGEST_PAYLOAD, Action, Notification
+from feedback_push.push.notification import (
+    CHOOSABLE,
+    FEEDBACK,
+    LARGEST_PAYLOAD,
+    TEST,
+    Action,
+    Kind,
+    Notification,
+    summarised,
+    summary_of,
+)
 
 FAMILY = "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{WOMAN}\N{ZERO WIDTH JOINER}\N{GIRL}\N{ZERO WIDTH JOINER}\N{BOY}"
 FLAG = "\N{REGIONAL INDICATOR SYMBOL LETTER N}\N{REGIONAL INDICATOR SYMBOL LETTER L}"
@@ -203,3 +214,25 @@ def test_a_very_long_text_costs_no_more_than_its_length() -> None:
     for text in ("a" * 100_000, FAMILY * 10_000, "e" + "\N{COMBINING ACUTE ACCENT}" * 100_000):
         notification.excerpt(notification.printable(text))
     assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize("kind", CHOOSABLE.values())
+def test_a_code_leaves_room_for_what_a_summary_puts_before_it(kind: Kind) -> None:
+    assert len(summary_of(kind)) <= OutboxEntry.kind.type.length
+    assert CHOOSABLE[kind.code] is kind
+
+
+def test_a_summary_knows_its_kind_and_nothing_else_is_one() -> None:
+    assert summarised(summary_of(FEEDBACK)) is FEEDBACK
+    assert summarised(FEEDBACK.code) is None
+    assert summarised(TEST) is None
+    assert summarised("summary:gone") is None
+
+
+@pytest.mark.parametrize(
+    ("language", "count", "words"),
+    [("en", 1, "1 new message"), ("en", 2, "2 new messages"), ("en", 12345, "12,345 new messages")],
+)
+def test_a_summary_counts_in_words(app: Flask, language: str, count: int, words: str) -> None:
+    with force_locale(language):
+        assert FEEDBACK.several(count) == words

@@ -7,8 +7,8 @@ from flask import Flask
 from feedback_push.database import db, utcnow
 from feedback_push.push import outbox
 from feedback_push.push.models import OutboxEntry
+from tests.published import PublishedTasks
 from tests.push.devices import nowhere, owner
-from tests.push.knocks import Knocks
 from tests.push.notes import NOTE, time_passes
 
 
@@ -48,14 +48,14 @@ def test_an_entry_exists_only_when_its_caller_commits(any_app: Flask) -> None:
     assert db.session.query(OutboxEntry).count() == 1
 
 
-def test_enqueueing_knocks_at_nobodys_door(app: Flask, knocks: Knocks) -> None:
+def test_enqueueing_knocks_at_nobodys_door(app: Flask, published: PublishedTasks) -> None:
     _entry()
-    assert knocks.all() == []
+    assert published.all() == []
 
 
-def test_waking_knocks_for_the_entry(app: Flask, knocks: Knocks) -> None:
+def test_waking_knocks_for_the_entry(app: Flask, published: PublishedTasks) -> None:
     outbox.wake(42)
-    assert knocks.next() == ("push.fan_out", [42])
+    assert published.next() == ("push.fan_out", [42])
 
 
 def test_due_are_the_oldest_entries_that_are_open_and_have_time_left(any_app: Flask) -> None:

@@ -12,10 +12,10 @@ from feedback_push import create_app
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db, utcnow
-from feedback_push.notification_rules import NO_BURST, Burst, QuietHours
+from feedback_push.notification_validators import NO_BURST, Burst, QuietHours
 from feedback_push.push import preferences
-from feedback_push.push.models import MutedKind, Preference, Shows
-from feedback_push.push.preferences import Wishes
+from feedback_push.push.models import MutedKind, Preference, PreviewLevel
+from feedback_push.push.preferences import EffectivePreferences
 from tests.push.devices import owner
 from tests.push.wants import quiet_now, wants
 
@@ -47,14 +47,14 @@ def strict_app(settings: Settings) -> Iterator[Flask]:
 
 def test_without_a_choice_the_operators_settings_hold(strict_app: Flask) -> None:
     vilnius = ZoneInfo("Europe/Vilnius")
-    assert preferences.of(owner()) == Wishes(Shows.NAME, NIGHT, Burst(3, 30), vilnius)
+    assert preferences.of(owner()) == EffectivePreferences(PreviewLevel.NAME, NIGHT, Burst(3, 30), vilnius)
 
 
 def test_whoever_chooses_what_the_operator_has_set_goes_on_with_the_settings(strict_app: Flask) -> None:
     user = owner()
-    wants(user, shows=Shows.NOTHING, quiet_hours=NIGHT, burst=Burst(3, 30))
+    wants(user, shows=PreviewLevel.NOTHING, quiet_hours=NIGHT, burst=Burst(3, 30))
     assert db.session.query(Preference).count() == 1
-    wants(user, shows=Shows.NAME, quiet_hours=NIGHT, burst=Burst(3, 30))
+    wants(user, shows=PreviewLevel.NAME, quiet_hours=NIGHT, burst=Burst(3, 30))
     assert db.session.query(Preference).count() == 0
 
 
@@ -62,28 +62,30 @@ def test_a_choice_comes_before_the_operators_settings_but_shows_no_more(strict_a
     user = owner()
     user.time_zone = "America/Lima"
     shown = []
-    for shows in Shows:
+    for shows in PreviewLevel:
         wants(user, shows=shows, burst=Burst(7, 20))
         shown.append(preferences.of(user).shows)
-    assert shown == [Shows.NAME, Shows.NAME, Shows.NOTHING]
-    assert preferences.of(user) == Wishes(Shows.NOTHING, None, Burst(7, 20), ZoneInfo("America/Lima"))
-    assert preferences.allowed() == [Shows.NAME, Shows.NOTHING]
+    assert shown == [PreviewLevel.NAME, PreviewLevel.NAME, PreviewLevel.NOTHING]
+    assert preferences.of(user) == EffectivePreferences(
+        PreviewLevel.NOTHING, None, Burst(7, 20), ZoneInfo("America/Lima")
+    )
+    assert preferences.allowed() == [PreviewLevel.NAME, PreviewLevel.NOTHING]
 
 
 def test_a_choice_is_kept_and_can_be_changed(user: User) -> None:
-    wants(user, shows=Shows.NOTHING, quiet_hours=QuietHours(time(0, 5), time(23, 59)), muted=["feedback"])
+    wants(user, shows=PreviewLevel.NOTHING, quiet_hours=QuietHours(time(0, 5), time(23, 59)), muted=["feedback"])
     assert preferences.of(user).quiet_hours == QuietHours(time(0, 5), time(23, 59))
     assert preferences.muted_by(user) == {"feedback"}
-    wants(user, shows=Shows.NAME, burst=Burst(1, 2))
-    assert preferences.of(user) == Wishes(Shows.NAME, None, Burst(1, 2), ZoneInfo("UTC"))
+    wants(user, shows=PreviewLevel.NAME, burst=Burst(1, 2))
+    assert preferences.of(user) == EffectivePreferences(PreviewLevel.NAME, None, Burst(1, 2), ZoneInfo("UTC"))
     assert preferences.muted_by(user) == set()
     assert db.session.query(Preference).count() == 1
 
 
 def test_one_administrators_choice_is_nobody_elses(user: User) -> None:
     other = owner("other@example.org")
-    wants(other, shows=Shows.NOTHING, muted=["feedback"])
-    assert preferences.of(user) == Wishes(Shows.ALL, None, NO_BURST, ZoneInfo("UTC"))
+    wants(other, shows=PreviewLevel.NOTHING, muted=["feedback"])
+    assert preferences.of(user) == EffectivePreferences(PreviewLevel.ALL, None, NO_BURST, ZoneInfo("UTC"))
     assert preferences.muted_by(user) == set()
 
 
@@ -96,7 +98,7 @@ def test_a_choice_goes_with_its_administrator(user: User) -> None:
 
 def test_a_zone_that_this_machine_does_not_know_stops_nobodys_message(user: User) -> None:
     for unknown in ("Mars/Olympus", "../etc/passwd", "\0"):
-        assert preferences.wishes(None, unknown).zone == ZoneInfo("UTC")
+        assert preferences.effective(None, unknown).zone == ZoneInfo("UTC")
 
 
 def test_quiet_hours_are_in_the_administrators_zone(user: User) -> None:

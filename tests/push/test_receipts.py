@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from feedback_push.database import db, utcnow
-from feedback_push.push import delivery, receipts, views
+from feedback_push.push import receipts, sender, views
 from feedback_push.push.models import Delivery, Subscription
 from feedback_push.push.notification import LARGEST_PAYLOAD
 from feedback_push.push.receipts import Event
@@ -56,7 +56,7 @@ def only_delivery() -> Delivery:
 
 def test_every_push_brings_the_token_of_its_delivery(device: Device, browser: Visitor) -> None:
     announce()
-    delivery.run()
+    sender.run()
     [push] = device.pushes
     token = push.json()["notification"]["data"]["receipt"]
     before = utcnow()
@@ -73,7 +73,7 @@ def test_a_push_that_is_tried_again_and_smaller_brings_the_same_token(device: De
     device.answers([400])
     announce()
     for _ in range(2):
-        delivery.run()
+        sender.run()
     [push] = device.pushes
     assert delivery_to(device).reduced
     assert push.json()["notification"]["data"]["receipt"] == receipts.token(delivery_to(device).id, KEY)
@@ -237,10 +237,10 @@ def test_reports_and_results_for_the_same_devices_do_not_wait_for_each_other(
         for id_ in reversed(ids):
             receipts.record(id_, Event.CLICKED, utcnow())
             db.session.commit()
-        delivery.run()
+        sender.run()
 
     side_by_side(any_app, 3, report_or_send)
-    delivery.run()
+    sender.run()
     assert db.session.query(Delivery).filter(Delivery.shown_at.is_(None)).count() == 0
     assert db.session.query(Delivery).filter(Delivery.accepted_at.is_(None)).count() == 0
 

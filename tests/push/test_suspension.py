@@ -13,24 +13,26 @@ from flask import Flask
 from sqlalchemy import create_engine, update
 
 from feedback_push import create_app
-from feedback_push.admin import words
+from feedback_push.admin import labels
 from feedback_push.auth import accounts, audit, sessions
 from feedback_push.auth.models import Session, User
 from feedback_push.config import Settings
 from feedback_push.database import db, utcnow
-from feedback_push.push import claims, delivery, errors, keys, lanes, receipts, suspension, transfer, under_way
-from feedback_push.push.endpoints import EndpointPolicy
+from feedback_push.push import claims, digests, in_flight, keys, receipts, results, sender
+from feedback_push.push.claims import SessionEnded
+from feedback_push.push.in_flight import InFlight
 from feedback_push.push.models import Delivery, DeliveryState, Subscription
-from feedback_push.push.transfer import Stopped
-from feedback_push.push.transport import Transport
-from feedback_push.push.under_way import UnderWay
+from feedback_push.webpush import concurrency, responses, transport
+from feedback_push.webpush.endpoints import EndpointPolicy
+from feedback_push.webpush.gateway import Result
+from feedback_push.webpush.transport import Cancelled, Transport
 from tests.conftest import KEYS, make_user
 from tests.crossing import cross
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
 from tests.push.devices import delivery_to, nowhere, row_of, subscribe
 from tests.push.notes import announce, claim, note
-from tests.push.test_delivery_runs import _running
+from tests.push.test_sender_runs import _running
 
 EMAIL = "ada@example.org"
 
@@ -63,7 +65,7 @@ def session_of(token: str) -> int:
 
 def why(device: Device) -> str | None:
     """What the dashboard says of the only delivery to a device."""
-    return words.reason(delivery_to(device))
+    return labels.reason(delivery_to(device))
 
 
 def test_each_way_to_end_sessions_suspends_their_devices_and_no_others(user: User, service: PushService) -> None:
@@ -112,12 +114,12 @@ def test_time_alone_suspends_nothing_but_a_later_end_reaches_the_device(
     monkeypatch.setattr(sessions, "_MOST", 1)
     sign_in(user)
     announce()
-    delivery.run()
+    sender.run()
     assert [len(device.pushes) for device in (phone, pushed_out)] == [1, 1]
     sessions.end_others(user)
     db.session.commit()
     announce(note(tag="m-2"))
-    delivery.run()
+    sender.run()
     assert [len(device.pushes) for device in (phone, pushed_out)] == [1, 1]
 
 
@@ -127,10 +129,10 @@ def test_what_waits_is_cancelled_and_the_history_says_why(user: User, service: P
     announce()
     sessions.end(session_of(token), user=user)
     db.session.commit()
-    delivery.run()
+    sender.run()
     assert (device.pushes, len(kept.pushes)) == ([], 1)
     assert why(device) == "The session of this device was ended."
-    assert "Sign in again on that device" in (words.next_step(delivery_to(device)) or "")
+    assert "Sign in again on that device" in (labels.next_step(delivery_to(device)) or "")
     announce(note(tag="m-2"))  # what comes later has a delivery that says so at once
     db.session.query(Delivery).filter(Delivery.error.is_(None)).update({"due_at": None})
     db.session.commit()
@@ -143,7 +145,7 @@ def test_what_waits_is_cancelled_and_the_history_says_why(user: User, service: P
 def test_what_is_more_than_one_transaction_takes_is_not_sent_either(
     user: User, service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suspension, "_MOST", 1)
+    monkeypatch.setattr(digests, "_MOST_CANCELLED", 1)
     device, _ = device_in_new_session(user, service)
     for number in range(3):
         announce(note(tag=f"m-{number}"))
@@ -152,7 +154,7 @@ def test_what_is_more_than_one_transaction_takes_is_not_sent_either(
     assert len(claim()) == 2
     db.session.query(Delivery).filter(Delivery.due_at.is_not(None)).update({"due_at": utcnow(), "claim": None})
     db.session.commit()
-    delivery.run()
+    sender.run()
     assert device.pushes == []
     assert {row.error for row in db.session.query(Delivery)} == {"session-ended"}
 
@@ -164,8 +166,8 @@ def test_what_is_claimed_already_is_not_sent(user: User, service: PushService) -
     batch = claim()
     sessions.end(session_of(token), user=user)
     db.session.commit()
-    flight = UnderWay(receipts.signing_key("x"))
-    flight.send(batch, keys.ring().live.values(), time.monotonic())
+    flight = InFlight(receipts.signing_key("x"))
+    flight.send(batch, keys.cached().live.values(), time.monotonic())
     while flight:
         flight.record(patient=True)
     flight.close()
@@ -177,7 +179,7 @@ def test_what_is_claimed_already_is_not_sent(user: User, service: PushService) -
 def test_what_waits_for_its_turn_at_the_push_service_is_not_sent(
     settings: Settings, service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "_SILENCE", 60)
+    monkeypatch.setattr(concurrency, "_SILENCE", 60)
     app = create_app(replace(settings, push_concurrency=1))
     with app.app_context():
         user = make_user(EMAIL)
@@ -198,39 +200,39 @@ def test_what_waits_for_its_turn_at_the_push_service_is_not_sent(
 
 
 def test_what_waits_for_a_connection_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "_ASK_AGAIN_AFTER", 0)
+    monkeypatch.setattr(transport, "_CHECK_AGAIN_AFTER", 0)
     outcomes: list[Any] = []
     policy = EndpointPolicy(hosts=("localhost",), private_allowed=True)
     with socket.create_server(("127.0.0.1", 0)) as listener, closing(Transport(policy.open_socket)) as client:
         url = f"http://localhost:{listener.getsockname()[1]}/"
-        client.post(url, (), b"a secret", outcomes.append, lambda: "withdrawn")
+        client.post(url, (), b"a secret", outcomes.append, SessionEnded)
         while not outcomes:
             client.step(5)
         connection, _ = listener.accept()
         with connection:
             assert connection.recv(1) == b""
-    assert outcomes == [Stopped("withdrawn")]
+    assert outcomes == [Cancelled(SessionEnded())]
 
 
 def test_without_the_database_a_push_waits(app: Flask) -> None:
     nowhere(make_user(EMAIL), 1)
     announce()
     nowhere_at_all = create_engine("sqlite:////nowhere/at/all.sqlite")
-    [objection] = claims.Watch(nowhere_at_all.connect).objections(claim())
-    assert isinstance(objection, errors.Postponed)
+    [objection] = claims.Watch(nowhere_at_all.connect).refusals(claim())
+    assert isinstance(objection, responses.Postponed)
 
 
 def test_an_answer_of_the_database_is_good_for_a_moment_only(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere(user, 2)
     announce()
     batch = claim()
-    watch = under_way.UnderWay(b"")._watch  # noqa: SLF001 - as a run has it
-    assert watch.objections(batch[:1], batch[1:]) == [None]
+    watch = in_flight.InFlight(b"")._watch  # noqa: SLF001 - as a run has it
+    assert watch.refusals(batch[:1], batch[1:]) == [None]
     sessions.end_all(user)
     db.session.commit()
     now = time.monotonic()
     monkeypatch.setattr("feedback_push.push.claims.time.monotonic", lambda: now + claims.FRESH)
-    assert [type(objection) for objection in watch.objections(batch)] == [errors.SessionEnded] * 2
+    assert [type(objection) for objection in watch.refusals(batch)] == [SessionEnded] * 2
     watch.end()
 
 
@@ -259,7 +261,7 @@ def test_a_browser_that_signs_in_again_goes_on_with_its_name_and_its_history(use
     row = row_of(device)
     assert (row.id, row.name, row.suspended_at, row.session_id) == (before, "My phone", None, session_of(user.token))
     announce(note(tag="m-2"))
-    delivery.run()
+    sender.run()
     assert len(device.pushes) == 1
     assert [entry.event for entry in audit.page().entries][:2] == ["device-resumed", "device-suspended"]
 
@@ -273,7 +275,7 @@ def test_a_message_that_is_planned_meanwhile_is_not_sent(user: User, any_app: Fl
         db.session.commit()
 
     cross(any_app, announce, "INTO push_delivery", end)
-    delivery.run()
+    sender.run()
     assert device.pushes == []
     assert why(device) == "The session of this device was ended."
 
@@ -286,9 +288,22 @@ def test_nothing_is_sent_to_the_devices_of_an_account_that_was_deleted_meanwhile
     batch = claim()
     accounts.delete(user)
     db.session.commit()
-    flight = UnderWay(receipts.signing_key("x"))
-    flight.send(batch, keys.ring().live.values(), time.monotonic())
+    flight = InFlight(receipts.signing_key("x"))
+    flight.send(batch, keys.cached().live.values(), time.monotonic())
     while flight:
         flight.record(patient=True)
     flight.close()
     assert (device.pushes, service.requests) == ([], [])
+
+
+def test_a_failure_that_arrives_after_the_end_is_not_tried_again(user: User, service: PushService) -> None:
+    device, _ = device_in_new_session(user, service)
+    announce()
+    [claimed] = claim()
+    sessions.end_all(user)
+    db.session.commit()
+    results.record([Result(claimed, 503, responses.Unavailable(503))], utcnow())
+    db.session.commit()
+    delivery = delivery_to(device)
+    assert (delivery.state, delivery.due_at) == (DeliveryState.FAILED, None)
+    assert why(device) == "The session of this device was ended."

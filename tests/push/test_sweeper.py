@@ -11,15 +11,15 @@ from flask import Flask
 
 from feedback_push.database import db, utcnow
 from feedback_push.feedback.models import Message
-from feedback_push.push import delivery, outbox, sweeper
+from feedback_push.push import outbox, sender, sweeper
 from feedback_push.push.sweeper import Sweeper
 from tests import servers
 from tests.conftest import KEYS, make_settings
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
 from tests.feedback.messages import receive
+from tests.published import PublishedTasks
 from tests.push.devices import owner, subscribe_all
-from tests.push.knocks import Knocks
 from tests.push.notes import note
 from tests.site import Site
 
@@ -66,12 +66,14 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("often")
-def test_a_sweep_is_published_at_once_and_again_until_the_worker_stops(knocks: Knocks, worker: Sweeper) -> None:
-    assert [knocks.next() for _ in range(3)] == [("push.sweep", [])] * 3
+def test_a_sweep_is_published_at_once_and_again_until_the_worker_stops(
+    published: PublishedTasks, worker: Sweeper
+) -> None:
+    assert [published.next() for _ in range(3)] == [("push.sweep", [])] * 3
     worker.stop(None)
     time.sleep(0.1)
-    knocks.all()
-    assert knocks.next(0.3) is None
+    published.all()
+    assert published.next(0.3) is None
 
 
 def test_every_worker_of_the_application_gets_the_timer(app: Flask) -> None:
@@ -102,11 +104,11 @@ def test_where_the_broker_takes_no_sweep_the_worker_does_the_work_and_goes_on(
 
 
 def test_a_process_forked_while_its_parent_sends_can_send(app: Flask) -> None:
-    with delivery._running:  # noqa: SLF001 - as a run of the parent holds it
-        assert delivery.run() is False
+    with sender._running:  # noqa: SLF001 - as a run of the parent holds it
+        assert sender.run() is False
         sweeper._start_afresh()  # noqa: SLF001 - as a pool's child does
-        assert delivery._running.acquire(blocking=False)  # noqa: SLF001
-    delivery.start_afresh()
+        assert sender._running.acquire(blocking=False)  # noqa: SLF001
+    sender.start_afresh()
 
 
 @pytest.mark.parametrize(

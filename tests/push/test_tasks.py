@@ -12,12 +12,12 @@ from feedback_push import create_app
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db, utcnow
-from feedback_push.push import claims, delivery, fanout, outbox, summaries, tasks
+from feedback_push.push import claims, digests, fanout, outbox, sender, tasks
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
 from tests.conftest import KEYS
 from tests.doubles.push_service import PushService
+from tests.published import PublishedTasks
 from tests.push.devices import nowhere, owner, subscribe, subscribe_all
-from tests.push.knocks import Knocks
 from tests.push.log_lines import warnings
 from tests.push.notes import NOTE, announce, claim, time_passes
 from tests.push.wants import quiet_now, wants
@@ -55,15 +55,15 @@ def _reached() -> int:
     return count
 
 
-def test_fanning_out_makes_the_deliveries_and_rings_for_their_sending(user: User, knocks: Knocks) -> None:
+def test_fanning_out_makes_the_deliveries_and_rings_for_their_sending(user: User, published: PublishedTasks) -> None:
     nowhere(user, 3)
     tasks.fan_out(_enqueue())
     assert _reached() == 3
-    assert knocks.next() == DELIVER
+    assert published.next() == DELIVER
 
 
 def test_a_fan_out_of_several_sets_rings_for_the_deliveries_and_then_for_itself(
-    user: User, knocks: Knocks, monkeypatch: pytest.MonkeyPatch
+    user: User, published: PublishedTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fanout, "SET_SIZE", 2)
     nowhere(user, 5)
@@ -72,11 +72,11 @@ def test_a_fan_out_of_several_sets_rings_for_the_deliveries_and_then_for_itself(
         tasks.fan_out(entry_id)
         assert _reached() == reached
     again = ("push.fan_out", [entry_id])
-    assert knocks.all() == [DELIVER, again, DELIVER, again, DELIVER]
+    assert published.all() == [DELIVER, again, DELIVER, again, DELIVER]
 
 
 def test_delivering_goes_on_with_the_fan_out(
-    user: User, service: PushService, knocks: Knocks, monkeypatch: pytest.MonkeyPatch
+    user: User, service: PushService, published: PublishedTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fanout, "SET_SIZE", 2)
     devices = [service.new_device(KEYS.public_key) for _ in range(5)]
@@ -86,7 +86,7 @@ def test_delivering_goes_on_with_the_fan_out(
     assert [len(device.pushes) for device in devices] == [1] * 5
 
 
-def test_fanning_out_twice_or_for_nothing_is_no_error(user: User, knocks: Knocks) -> None:
+def test_fanning_out_twice_or_for_nothing_is_no_error(user: User, published: PublishedTasks) -> None:
     nowhere(user, 2)
     entry_id = _enqueue()
     for id_ in (entry_id, entry_id, 99):
@@ -94,66 +94,68 @@ def test_fanning_out_twice_or_for_nothing_is_no_error(user: User, knocks: Knocks
     assert _reached() == 2
 
 
-def test_delivering_sends_what_is_due_and_rings_for_nothing(user: User, service: PushService, knocks: Knocks) -> None:
+def test_delivering_sends_what_is_due_and_rings_for_nothing(
+    user: User, service: PushService, published: PublishedTasks
+) -> None:
     device = service.new_device(KEYS.public_key)
     subscribe(user, device)
     announce()
     tasks.deliver()
     tasks.deliver()
     assert len(device.pushes) == 1
-    assert knocks.all() == []
+    assert published.all() == []
 
 
 def test_a_delivery_that_runs_out_of_time_rings_for_itself(
-    user: User, knocks: Knocks, monkeypatch: pytest.MonkeyPatch
+    user: User, published: PublishedTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "BUDGET", 0.0)
+    monkeypatch.setattr(sender, "BUDGET", 0.0)
     nowhere(user, 1)
     announce()
     tasks.deliver()
-    assert knocks.all() == [DELIVER]
+    assert published.all() == [DELIVER]
 
 
-def test_sweeping_rings_for_entries_that_nobody_has_fanned_out(user: User, knocks: Knocks) -> None:
+def test_sweeping_rings_for_entries_that_nobody_has_fanned_out(user: User, published: PublishedTasks) -> None:
     first, second = _enqueue(), _enqueue()
     tasks.sweep()
-    assert knocks.all() == [("push.fan_out", [first]), ("push.fan_out", [second])]
+    assert published.all() == [("push.fan_out", [first]), ("push.fan_out", [second])]
 
 
-def test_sweeping_rings_once_for_all_deliveries_that_are_due(user: User, knocks: Knocks) -> None:
+def test_sweeping_rings_once_for_all_deliveries_that_are_due(user: User, published: PublishedTasks) -> None:
     nowhere(user, 3)
     announce()
     tasks.sweep()
-    assert knocks.all() == [DELIVER]
+    assert published.all() == [DELIVER]
 
 
-def test_sweeping_finds_the_claims_of_a_worker_that_died(user: User, knocks: Knocks) -> None:
+def test_sweeping_finds_the_claims_of_a_worker_that_died(user: User, published: PublishedTasks) -> None:
     nowhere(user, 1)
     announce()
     claim()
     tasks.sweep()
-    assert knocks.all() == []
+    assert published.all() == []
     time_passes(claims.LEASE.total_seconds())
     tasks.sweep()
-    assert knocks.all() == [DELIVER]
+    assert published.all() == [DELIVER]
 
 
-def test_sweeping_tells_what_was_held_and_rings_for_it(user: User, knocks: Knocks) -> None:
+def test_sweeping_tells_what_was_held_and_rings_for_it(user: User, published: PublishedTasks) -> None:
     nowhere(user, 1)
     wants(user, quiet_hours=quiet_now())
     entries = [announce(), announce()]
     tasks.sweep()
-    assert knocks.next(0.3) is None
+    assert published.next(0.3) is None
     wants(user)
     time_passes(3 * 3600)
     tasks.sweep()
-    [summary] = knocks.all()
+    [summary] = published.all()
     assert summary[0] == "push.fan_out"
     assert db.session.get_one(OutboxEntry, summary[1][0]).counts == len(entries)
 
 
 def test_one_whose_summary_fails_keeps_no_other_from_theirs_and_no_retry_from_its_knock(
-    user: User, knocks: Knocks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    user: User, published: PublishedTasks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = owner("other@example.org")
     for administrator in (user, other):
@@ -165,7 +167,7 @@ def test_one_whose_summary_fails_keeps_no_other_from_theirs_and_no_retry_from_it
     for administrator in (user, other):
         wants(administrator)
     time_passes(3 * 3600)
-    user_id, make = user.id, summaries.make
+    user_id, make = user.id, digests.make
     db.session.rollback()
 
     def fail_or_make(user_id_of_summary: int, now: datetime) -> None:
@@ -173,31 +175,31 @@ def test_one_whose_summary_fails_keeps_no_other_from_theirs_and_no_retry_from_it
             db.session.execute(text("SELECT * FROM nowhere"))
         make(user_id_of_summary, now)
 
-    monkeypatch.setattr(summaries, "make", fail_or_make)
+    monkeypatch.setattr(digests, "make", fail_or_make)
     tasks.sweep()
     [told] = db.session.query(OutboxEntry).filter_by(user_id=other.id)
-    assert knocks.all() == [("push.fan_out", [told.id]), DELIVER]
+    assert published.all() == [("push.fan_out", [told.id]), DELIVER]
     assert [record.levelname for record in caplog.records if record.name == tasks.__name__] == ["ERROR"]
 
 
-def test_sweeping_sends_a_single_message_that_was_held_as_itself(user: User, knocks: Knocks) -> None:
+def test_sweeping_sends_a_single_message_that_was_held_as_itself(user: User, published: PublishedTasks) -> None:
     nowhere(user, 1)
     wants(user, quiet_hours=quiet_now())
     announce()
     wants(user)
     time_passes(3 * 3600)
     tasks.sweep()
-    assert knocks.all() == [DELIVER]
+    assert published.all() == [DELIVER]
 
 
-def test_sweeping_rings_for_nothing_when_nothing_is_due(user: User, knocks: Knocks) -> None:
+def test_sweeping_rings_for_nothing_when_nothing_is_due(user: User, published: PublishedTasks) -> None:
     nowhere(user, 2)
     tasks.fan_out(announce())
     db.session.query(Delivery).update({"due_at": utcnow() + timedelta(seconds=60)})
     db.session.commit()
-    knocks.all()
+    published.all()
     tasks.sweep()
-    assert knocks.all() == []
+    assert published.all() == []
 
 
 def test_sweeping_forgets_the_devices_that_went_long_ago(user: User) -> None:
@@ -211,7 +213,7 @@ def test_sweeping_forgets_the_devices_that_went_long_ago(user: User) -> None:
 
 
 def test_without_keys_everything_waits_quietly(
-    app: Flask, push_off: Flask, service: PushService, knocks: Knocks, caplog: pytest.LogCaptureFixture
+    app: Flask, push_off: Flask, service: PushService, published: PublishedTasks, caplog: pytest.LogCaptureFixture
 ) -> None:
     device = service.new_device(KEYS.public_key)
     subscribe(owner(), device)
@@ -220,7 +222,7 @@ def test_without_keys_everything_waits_quietly(
     tasks.fan_out(entry_id)
     tasks.deliver()
     tasks.sweep()
-    assert knocks.all() == []
+    assert published.all() == []
     assert service.requests == []
     assert [delivery.state for delivery in db.session.query(Delivery)] == [DeliveryState.WAITING]
     assert [device.state for device in db.session.query(Subscription)] == [DeviceState.LIVE]

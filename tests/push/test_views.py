@@ -18,7 +18,7 @@ from feedback_push.auth import sessions
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db
-from feedback_push.push import delivery, keys, views
+from feedback_push.push import keys, sender, views
 from feedback_push.push.models import DeviceState, Subscription
 from tests.conftest import KEYS
 from tests.push.devices import owner
@@ -333,7 +333,7 @@ def test_a_windows_address_keeps_its_token_to_the_byte(app: Flask, watched_servi
         assert admin.subscribe(endpoint).status_code == 200
     assert [device.endpoint for device in _devices()] == endpoints
     announce()
-    delivery.run()
+    sender.run()
     assert sorted(watched_service.lines) == sorted(f"POST /w/?token={token} HTTP/1.1" for token in tokens)
     assert admin.unsubscribe(endpoints[0]).status_code == 200
     assert [device.endpoint for device in _devices()] == endpoints[1:]

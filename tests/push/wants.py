@@ -6,15 +6,15 @@ from zoneinfo import ZoneInfo
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
-from feedback_push.notification_rules import NO_BURST, Burst, QuietHours
+from feedback_push.notification_validators import NO_BURST, Burst, QuietHours
 from feedback_push.push import preferences
-from feedback_push.push.models import Shows
+from feedback_push.push.models import PreviewLevel
 
 
 def wants(
     user: User,
     *,
-    shows: Shows = Shows.ALL,
+    shows: PreviewLevel = PreviewLevel.ALL,
     quiet_hours: QuietHours | None = None,
     burst: Burst = NO_BURST,
     muted: Collection[str] = (),

@@ -1,0 +1,79 @@
+"""Moving messages with the buttons of the dashboard, and taking it back."""
+
+from flask import abort, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from feedback_push import security
+from feedback_push.admin import message_query, notices
+from feedback_push.admin.pages import blueprint
+from feedback_push.auth import audit, sessions
+from feedback_push.auth.models import AuditEvent
+from feedback_push.database import db
+from feedback_push.feedback import bulk_actions, undo
+from feedback_push.feedback.bulk_actions import BulkAction
+from feedback_push.push import outbox
+
+_MOST_UNDONE = 200  # messages; four full pages of a list
+_MOST_MOVED = 1_000  # messages; a page has 50
+# What ends with messages removed for good, tomorrow or in a month, and what keeps them from that.
+_NOTED = {
+    BulkAction.DELETE: AuditEvent.MESSAGES_DELETED,
+    BulkAction.SPAM: AuditEvent.MESSAGES_INTO_SPAM,
+    BulkAction.NOT_SPAM: AuditEvent.MESSAGES_OUT_OF_SPAM,
+}
+
+
+@blueprint.post("/messages/move")
+@security.takes_up_to(fields=1000)  # a field for each message of a list that has grown
+def move_messages() -> ResponseReturnValue:
+    """Do with the messages `id` what `move` says, and go on to `next`, or back to the list."""
+    how = request.form.get("move", type=BulkAction) or abort(400)
+    session_id = sessions.hold(current_user)
+    moved = bulk_actions.apply(how, request.form.getlist("id", type=message_query.message_id)[:_MOST_MOVED])
+    undoable = 0 < moved.count <= _MOST_UNDONE
+    undo_id = undo.keep(moved.before, session_id) if undoable and session_id is not None else None
+    if how in _NOTED:
+        _note({_NOTED[how]: moved.count})
+    db.session.commit()
+    for entry_id in moved.entry_ids:
+        outbox.wake(entry_id)
+    notices.tell(how, moved.count, undo_id)
+    # Opening the message itself again would mark it as read.
+    return _go_on("back" if how == BulkAction.UNREAD else "next")
+
+
+@blueprint.post("/messages/undo", endpoint="undo")
+def take_back() -> ResponseReturnValue:
+    """Put messages back to what they were before a move that this session has made; once, and not after an hour."""
+    undo_id = request.form.get("undo", type=message_query.message_id)
+    session_id = sessions.hold(current_user)
+    if undo_id is None or session_id is None:
+        abort(400)
+    before = undo.use(undo_id, session_id)
+    if before is None:
+        db.session.commit()
+        notices.tell_too_late()
+        return _go_on("back")
+    taken_back = bulk_actions.undo(before)
+    _note(
+        {
+            AuditEvent.MESSAGES_RESTORED: taken_back.restored,
+            AuditEvent.MESSAGES_INTO_SPAM: taken_back.into_spam,
+            AuditEvent.MESSAGES_OUT_OF_SPAM: taken_back.out_of_spam,
+        }
+    )
+    db.session.commit()
+    notices.tell_taken_back()
+    return _go_on("back")
+
+
+def _note(counts: dict[AuditEvent, int]) -> None:
+    for event, count in counts.items():
+        if count:
+            audit.note(event, current_user, messages=count)
+
+
+def _go_on(field: str) -> ResponseReturnValue:
+    wanted = request.form.get(field) or request.form.get("back")
+    return redirect(security.path_within_site(wanted) or url_for("admin.inbox"), 303)

@@ -1,0 +1,69 @@
+"""The delivery ledger of a message: whom it reached, and why not."""
+
+from typing import NamedTuple
+
+from flask import abort, render_template
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from feedback_push.admin import labels
+from feedback_push.admin.pages import ID, blueprint
+from feedback_push.feedback import inbox
+from feedback_push.feedback.models import Message
+from feedback_push.push import history
+from feedback_push.push.history import History, Stage
+from feedback_push.push.models import Delivery
+
+
+class Row(NamedTuple):
+    """A delivery and what there is to say about it; `summary` is the one that told of it together with others."""
+
+    delivery: Delivery
+    stage: Stage
+    label: str
+    reason: str | None
+    next_step: str | None
+    is_mine: bool
+    summary: tuple[Stage, Delivery] | None
+
+
+class Page(NamedTuple):
+    """A ledger as the template shows it."""
+
+    counts: list[tuple[Stage, str, int]]
+    rows: list[Row]
+    left_out: list[tuple[str, str]]
+    not_shown: int
+    moving: bool
+
+
+def of(message: Message) -> Page | None:
+    """What became of the notification about a message; None where none was made."""
+    if message.outbox_entry is None:
+        return None
+    ledger = history.load(message.outbox_entry, current_user)
+    counts = [(stage, labels.COUNTED[stage], count) for stage, count in ledger.counts.items()]
+    rows = [_row(delivery, ledger) for delivery in ledger.deliveries]
+    left_out = [(device.name, labels.LEFT_OUT[why]) for device, why in ledger.left_out]
+    return Page(counts, rows, left_out, ledger.not_shown, ledger.moving)
+
+
+def _row(delivery: Delivery, ledger: History) -> Row:
+    stage = history.stage(delivery)
+    summary = ledger.summaries.get((delivery.summary_id or 0, delivery.subscription_id))
+    return Row(
+        delivery,
+        stage,
+        labels.STAGES[stage],
+        labels.reason(delivery),
+        labels.next_step(delivery),
+        is_mine=delivery.subscription.user_id == current_user.id,
+        summary=(history.stage(summary), summary) if summary else None,
+    )
+
+
+@blueprint.get(f"/messages/<{ID}:message_id>/ledger", endpoint="ledger")
+def show_ledger(message_id: int) -> ResponseReturnValue:
+    """The ledger alone, for the script that keeps the page up to date."""
+    message = inbox.find(message_id) or abort(404)
+    return render_template("admin/_history.html", message=message, ledger=of(message))

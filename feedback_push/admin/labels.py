@@ -1,0 +1,119 @@
+"""The ledger in words: what became of a delivery, why, and what happens next; for an administrator."""
+
+from datetime import datetime, timedelta
+
+from flask_babel import format_decimal, gettext, lazy_gettext
+
+from feedback_push.push.claims import SessionEnded
+from feedback_push.push.history import LeftOut, Stage
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry
+from feedback_push.webpush import responses
+
+TRIAL_WAITS = timedelta(seconds=15)
+STAGES = {
+    Stage.QUEUED: lazy_gettext("Queued"),
+    Stage.SENDING: lazy_gettext("On its way"),
+    Stage.RETRYING: lazy_gettext("Not yet sent"),
+    Stage.HELD: lazy_gettext("Held"),
+    Stage.SUMMARISED: lazy_gettext("Summarised"),
+    Stage.ACCEPTED: lazy_gettext("Sent"),
+    Stage.SHOWN: lazy_gettext("Shown"),
+    Stage.CLICKED: lazy_gettext("Opened"),
+    Stage.FAILED: lazy_gettext("Failed"),
+    Stage.EXPIRED: lazy_gettext("Too late"),
+}
+COUNTED = {**STAGES, Stage.QUEUED: lazy_gettext("Under way")}
+LEFT_OUT = {
+    LeftOut.NOT_YET: lazy_gettext("Its turn comes with the next worker."),
+    LeftOut.ADDED_LATER: lazy_gettext("Nothing was sent: this device was added later."),
+    LeftOut.PAUSED: lazy_gettext("Nothing was sent: this device is paused. Resume it under Devices."),
+    LeftOut.MUTED: lazy_gettext("Nothing was sent: your settings turn this kind of notification off."),
+    LeftOut.OTHERWISE: lazy_gettext("Nothing was sent: this device was paused, or its notifications turned off, then."),
+}
+_REASONS = {
+    responses.Gone.code: lazy_gettext("The browser has unsubscribed."),
+    responses.KeyMismatch.code: lazy_gettext("The browser has subscribed with another key of this site."),
+    responses.Misconfigured.code: lazy_gettext("The push service refuses this site's key, contact or clock."),
+    responses.Rejected.code: lazy_gettext("The push service refused the message."),
+    responses.Throttled.code: lazy_gettext("The push service asks us to wait."),
+    responses.Unavailable.code: lazy_gettext("The push service could not be reached."),
+    SessionEnded.code: lazy_gettext("The session of this device was ended."),
+    responses.ProxyFailed.code: lazy_gettext("The proxy did not connect to the push service."),
+    responses.Postponed.code: lazy_gettext("The push service answers slowly."),
+}
+_TOO_LATE = lazy_gettext("Its time ran out.")
+_NOT_AGAIN = lazy_gettext("Its time ran out: it is not tried again.")
+_WHEN_MENDED = lazy_gettext("It is sent as soon as that is mended; until then one push a minute tries.")
+# What an administrator can do where nothing more is sent.
+_REMEDIES = {
+    responses.Gone.code: lazy_gettext("Nothing more is sent there until that device turns notifications on again."),
+    responses.KeyMismatch.code: lazy_gettext("Open the dashboard once on that device: that mends it."),
+    SessionEnded.code: lazy_gettext("Sign in again on that device: later messages then arrive there."),
+    responses.Rejected.code: lazy_gettext("It was tried once more without its text. Nothing more is sent."),
+}
+_UNKNOWN = lazy_gettext(
+    "Whether it was shown is not known: the device may be off or out of reach, or its browser may not report it."
+)
+_UNKNOWN_TO_SAFARI = lazy_gettext(
+    "Whether it was shown is not known: Safari shows notifications by itself and does not report it."
+)
+_NOT_SEEN = lazy_gettext(
+    "Not arrived within 15 seconds: the device may be off or out of reach, or its browser may not report what it shows."
+)
+_NOT_SEEN_BY_SAFARI = lazy_gettext(
+    "Sent. Whether it was shown is not known: Safari shows notifications by itself and does not report it."
+)
+_APPLE = ".push.apple.com/"
+
+
+def reason(delivery: Delivery) -> str | None:
+    """Why a delivery is not accepted, with the push service's own words; None when there is nothing to explain."""
+    if delivery.shown_at or delivery.state in (DeliveryState.ACCEPTED, DeliveryState.SUMMARISED):
+        return None
+    if delivery.error is None:
+        return str(_TOO_LATE) if delivery.state == DeliveryState.EXPIRED else None
+    theirs = " ".join(str(part) for part in (delivery.status, delivery.detail) if part)
+    return str(_REASONS[delivery.error]) + (f" ({theirs})" if theirs else "")
+
+
+def next_step(delivery: Delivery) -> str | None:
+    """What is not known of a delivery, happens next to it, or can be done; None where that is a matter of time."""
+    words = None if delivery.shown_at else _next_step(delivery)
+    return None if words is None else str(words)
+
+
+def _next_step(delivery: Delivery) -> object:
+    match delivery.state:
+        case DeliveryState.ACCEPTED:
+            return _UNKNOWN_TO_SAFARI if _APPLE in delivery.subscription.endpoint else _UNKNOWN
+        case DeliveryState.FAILED:
+            return _REMEDIES.get(delivery.error or "")
+        case DeliveryState.EXPIRED if delivery.error:
+            return _NOT_AGAIN
+        case DeliveryState.WAITING if delivery.error == responses.Misconfigured.code:
+            return _WHEN_MENDED
+    return None
+
+
+def trial(entry: OutboxEntry, delivery: Delivery | None, now: datetime) -> tuple[str, bool]:
+    """What has come of a test push so far, and whether that is its end."""
+    if delivery and delivery.shown_at:
+        seconds = format_decimal(round((delivery.shown_at - entry.created_at).total_seconds(), 1))
+        return gettext("Arrived after %(seconds)s s.", seconds=seconds), True
+    if delivery and (why := reason(delivery)):
+        final = delivery.state in (DeliveryState.FAILED, DeliveryState.EXPIRED)
+        return _followed(why, next_step(delivery)), final
+    if now - entry.created_at < TRIAL_WAITS:
+        return gettext("On its way …"), False
+    if delivery is None:
+        if entry.fanned_out_at:
+            return str(_REASONS[responses.Gone.code]), True
+        return gettext("No worker has taken it within 15 seconds: is one running?"), False
+    if delivery.state == DeliveryState.ACCEPTED:
+        return str(_NOT_SEEN_BY_SAFARI if _APPLE in delivery.subscription.endpoint else _NOT_SEEN), True
+    return gettext("Not arrived within 15 seconds: the push service has not answered yet."), False
+
+
+def _followed(why: str, then: str | None) -> str:
+    # Translators: two whole sentences, why a test did not arrive and what can be done; only their order and the space.
+    return why if then is None else gettext("%(reason)s %(next_step)s", reason=why, next_step=then)

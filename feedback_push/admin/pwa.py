@@ -1,0 +1,94 @@
+"""What makes the dashboard an app of the browser: its scripts, manifest and offline page."""
+
+import json
+
+from flask import jsonify, render_template, request, send_from_directory, url_for
+from flask.typing import ResponseReturnValue
+from flask.wrappers import Response
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from feedback_push import branding, config, language
+from feedback_push.admin.pages import blueprint
+
+_SCRIPTS = config.ROOT / "static" / "admin"
+
+
+@blueprint.get("/sw.js")
+def service_worker() -> ResponseReturnValue:
+    """The service worker, after its words in the reader's language; its address gives it the dashboard as scope."""
+    _speak_to_the_reader()
+    words = {
+        "lang": language.current(),
+        "title": _("New feedback"),
+        "body": _("Open the inbox to read it."),
+        "actions": {"answer": _("Answer")},  # by their names in a notification
+    }
+    code = (_SCRIPTS / "sw.js").read_text()
+    response = Response(f"const WORDS = {json.dumps(words)};\n{code}", mimetype="text/javascript")
+    response.headers["Cache-Control"] = "no-cache"
+    response.vary.add("Accept-Language")
+    response.add_etag()
+    return response.make_conditional(request)
+
+
+@blueprint.get("/push-subscribe.js")
+def subscribe_script() -> ResponseReturnValue:
+    """The script behind the opt-in card."""
+    return _script("push-subscribe.js")
+
+
+@blueprint.get("/offline")
+def offline() -> ResponseReturnValue:
+    """What the service worker keeps for when there is no network: nothing of anybody is on it."""
+    _speak_to_the_reader()
+    return render_template("admin/offline.html")
+
+
+@blueprint.get("/manifest.webmanifest")
+def manifest() -> ResponseReturnValue:
+    """What makes the dashboard installable; iPhones and iPads give push to installed apps only."""
+    site, inbox = branding.current(), url_for("admin.inbox")
+    response = jsonify(
+        name=site.name,
+        short_name=site.name,
+        description=_("Reads what visitors write, and tells you the moment they do."),
+        lang=language.current(),
+        dir=get_locale().text_direction,
+        id=inbox,
+        start_url=inbox,
+        scope="/",  # signing in belongs to the app too
+        display="standalone",
+        background_color="#f4f7f6",
+        theme_color="#f4f7f6",  # on light; pages name one for each scheme
+        icons=_icons(site),
+        shortcuts=[
+            {"name": _("Inbox"), "url": inbox, "icons": [_icon("icon-192.png", 192)]},
+            {"name": _("Devices"), "url": url_for("admin.devices"), "icons": [_icon("icon-192.png", 192)]},
+        ],
+    )
+    response.mimetype = "application/manifest+json"
+    return response
+
+
+def _speak_to_the_reader() -> None:
+    if current_user.is_authenticated:
+        language.set_locale(current_user.language, current_user.time_zone)
+
+
+def _icons(site: branding.Branding) -> list[dict[str, str]]:
+    if site.has_own_logo and site.logo.media_type != "image/jpeg":  # which browsers take for no app
+        return [{"src": site.logo_url, "sizes": "any", "type": site.logo.media_type, "purpose": "any"}]
+    return [_icon("icon-192.png", 192), _icon("icon-512.png", 512), _icon("icon-maskable-512.png", 512, "maskable")]
+
+
+def _icon(name: str, size: int, purpose: str = "any") -> dict[str, str]:
+    address = url_for("static", filename=f"icons/{name}")
+    return {"src": address, "sizes": f"{size}x{size}", "type": "image/png", "purpose": purpose}
+
+
+def _script(name: str) -> Response:
+    response = send_from_directory(_SCRIPTS, name, mimetype="text/javascript")
+    response.headers["Cache-Control"] = "no-cache"
+    return response

@@ -1,0 +1,44 @@
+"""Publish Celery tasks without waiting for the broker."""
+
+import logging
+import os
+import queue
+from threading import Thread
+from typing import Any
+
+from celery import Celery
+from flask import current_app
+
+_log = logging.getLogger(__name__)
+_LONGEST_QUEUE = 1000
+
+
+def publish(task: str, *args: Any) -> None:
+    """Publish a task from a background thread; return at once and never raise, whatever the broker does.
+
+    A task that cannot be published is dropped with a log line: every worker's sweep finds its work in the database.
+    """
+    publisher: _Publisher | None = current_app.extensions.get("dispatch")
+    if publisher is None or publisher.pid != os.getpid():  # a thread does not survive a fork
+        publisher = current_app.extensions["dispatch"] = _Publisher(current_app.extensions["celery"])
+    try:
+        publisher.waiting.put_nowait((task, args))
+    except queue.Full:
+        _log.warning("too many tasks wait for the broker; the sweep will find the work of this one")
+
+
+class _Publisher:
+    # No timeout covers a name that does not resolve, or a broker that accepts a connection and hangs: hence a thread.
+    def __init__(self, celery: Celery) -> None:
+        self.pid = os.getpid()
+        self.waiting: queue.Queue[tuple[str, tuple[Any, ...]]] = queue.Queue(_LONGEST_QUEUE)
+        self._celery = celery
+        Thread(target=self._run, name="dispatch", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            task, args = self.waiting.get()
+            try:
+                self._celery.send_task(task, args, retry=False)
+            except Exception as error:  # noqa: BLE001 - whatever went wrong, the next task must still be published
+                _log.warning("the broker did not take a task (%s); the sweep will find its work", type(error).__name__)

@@ -1,0 +1,98 @@
+"""Moving messages between the lists, deleting them, and taking that back."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select, update
+
+from feedback_push.database import db, utcnow
+from feedback_push.feedback import inbox
+from feedback_push.feedback.models import Message, MessageState
+from feedback_push.ids import id_in
+
+
+class BulkAction(StrEnum):
+    """What can be done with messages."""
+
+    READ = "read"
+    UNREAD = "unread"
+    ARCHIVE = "archive"
+    INBOX = "inbox"  # out of the archive
+    SPAM = "spam"
+    NOT_SPAM = "not-spam"
+    DELETE = "delete"
+
+
+_NEW, _READ, _ARCHIVED, _SPAM = MessageState
+_FROM = {
+    BulkAction.READ: {_NEW},
+    BulkAction.UNREAD: {_READ},
+    BulkAction.ARCHIVE: {_NEW, _READ},
+    BulkAction.INBOX: {_ARCHIVED},
+    BulkAction.SPAM: {_NEW, _READ, _ARCHIVED},
+    BulkAction.NOT_SPAM: {_SPAM},
+    BulkAction.DELETE: set(MessageState),
+}
+_TO = {BulkAction.UNREAD: _NEW, BulkAction.ARCHIVE: _ARCHIVED, BulkAction.INBOX: _READ, BulkAction.SPAM: _SPAM}
+# What messages were before: a state and a reason for it, and which messages; plain data, to be kept as JSON.
+Before = list[tuple[str, str | None, list[int]]]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """How many messages were moved, how to take it back, and the outbox entries that the caller has to wake."""
+
+    count: int
+    before: Before
+    entry_ids: Sequence[int] = ()
+
+
+class Undone(NamedTuple):
+    """How many messages that has moved where they are removed for good some day, or from there."""
+
+    restored: int
+    into_spam: int
+    out_of_spam: int
+
+
+def apply(how: BulkAction, message_ids: Iterable[int]) -> Applied:
+    """Move those of the messages with which this can be done; the caller commits."""
+    columns = select(Message.id, Message.state, Message.spam_reason)
+    movable = columns.where(id_in(Message.id, message_ids), Message.state.in_(_FROM[how]), Message.deleted_at.is_(None))
+    rows = db.session.execute(movable.order_by(Message.id).with_for_update()).all()
+    ids = [row.id for row in rows]
+    if how == BulkAction.NOT_SPAM:
+        return Applied(len(ids), _before(rows), inbox.release(ids))
+    db.session.execute(update(Message).where(id_in(Message.id, ids)).values(_values(how)))
+    return Applied(len(ids), _before(rows))
+
+
+def undo(before: Before) -> Undone:
+    """Put messages back to what they were, unless they are gone for good; the caller commits."""
+    restored = into_spam = out_of_spam = 0
+    for state, reason, ids in before:
+        there = select(Message.id, Message.state, Message.deleted_at).where(id_in(Message.id, ids))
+        rows = db.session.execute(there.order_by(Message.id).with_for_update()).all()
+        was = {"state": state, "spam_reason": reason, "deleted_at": None}
+        db.session.execute(update(Message).where(id_in(Message.id, [row.id for row in rows])).values(was))
+        restored += sum(row.deleted_at is not None for row in rows)
+        into_spam += sum(row.state != _SPAM == state for row in rows)
+        out_of_spam += sum(row.state == _SPAM != state for row in rows)
+    return Undone(restored, into_spam, out_of_spam)
+
+
+def _values(how: BulkAction) -> dict[str, Any]:
+    if how == BulkAction.DELETE:
+        return {"deleted_at": utcnow()}
+    if how == BulkAction.READ:
+        return {"state": _READ, "read_at": func.coalesce(Message.read_at, utcnow())}
+    return {"state": _TO[how]}
+
+
+def _before(rows: Sequence[Any]) -> Before:
+    groups: dict[tuple[str, str | None], list[int]] = {}
+    for row in rows:
+        groups.setdefault((row.state, row.spam_reason), []).append(row.id)
+    return [(state, reason, ids) for (state, reason), ids in groups.items()]

@@ -1,0 +1,132 @@
+"""What is stored about one person, found by their e-mail address: to be handed out to them, or erased for good."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy.orm import joinedload
+
+from feedback_push.auth.models import AuditEntry, Session, User
+from feedback_push.database import db
+from feedback_push.feedback.models import Message, person_of
+from feedback_push.ids import id_in
+from feedback_push.push import outbox
+from feedback_push.push.models import Delivery, MutedKind, OutboxEntry, Preference, Subscription
+
+BATCH = 100
+_CHOSEN = ("shows", "quiet_from", "quiet_until", "burst_count", "burst_seconds")
+_OF_DEVICE = ("name", "state", "language")
+_TIMES_OF_DEVICE = ("added_at", "last_accepted_at", "last_shown_at", "paused_at", "gone_at")
+
+
+def messages(email: str) -> Iterator[dict[str, Any]]:
+    """All their messages, in what JSON knows, read part by part; whenever one is given no transaction is open."""
+    last = 0
+    while rows := _part(email, last):
+        last = rows[-1].id
+        deliveries = _deliveries(rows)
+        part = [_message(message, deliveries) for message in rows]
+        db.session.rollback()
+        yield from part
+    db.session.rollback()
+
+
+def account(email: str) -> dict[str, Any] | None:
+    """Their account, if they are an administrator; of devices and sessions without what opens them."""
+    user = db.session.scalar(select(User).where(User.email == email.strip().lower()))
+    return _account(user) if user else None
+
+
+def erase_some(email: str) -> int:
+    """Remove a batch of their messages for good, wherever they stand, with all that repeats them; how many it was."""
+    of_person = select(Message.id, Message.outbox_id).where(_theirs(email))
+    rows = db.session.execute(of_person.order_by(Message.id).limit(BATCH)).all()
+    entries = [row.outbox_id for row in rows if row.outbox_id is not None]
+    while outbox.delete_deliveries(entries):
+        db.session.commit()
+    if rows:
+        db.session.execute(delete(Message).where(id_in(Message.id, (row.id for row in rows))))
+        outbox.remove(entries)
+    return len(rows)
+
+
+def count(email: str) -> int:
+    """How many messages are theirs."""
+    of_person = select(func.count()).select_from(Message).where(_theirs(email))
+    return db.session.scalar(of_person) or 0
+
+
+def has_account(email: str) -> bool:
+    """Whether they are an administrator."""
+    return db.session.scalar(select(User.id).where(User.email == email.strip().lower())) is not None
+
+
+def _theirs(email: str) -> ColumnElement[bool]:
+    # Never a comparison with NULL, which all the messages without an address would meet.
+    return Message.person == (person_of(email) or "")
+
+
+def _part(email: str, after: int) -> Sequence[Message]:
+    following = select(Message).where(_theirs(email), Message.id > after).order_by(Message.id).limit(BATCH)
+    return db.session.scalars(following.options(joinedload(Message.outbox_entry))).all()
+
+
+def _deliveries(told: Sequence[Message]) -> dict[int, list[dict[str, Any]]]:
+    """What became of their notifications, by the outbox entry."""
+    entries = [message.outbox_id for message in told if message.outbox_id is not None]
+    of_entries = select(Delivery).where(id_in(Delivery.outbox_id, entries)).order_by(Delivery.id)
+    found: dict[int, list[dict[str, Any]]] = {}
+    for delivery in db.session.scalars(of_entries.options(joinedload(Delivery.subscription))):
+        found.setdefault(delivery.outbox_id, []).append(_delivery(delivery))
+    return found
+
+
+def _message(message: Message, deliveries: dict[int, list[dict[str, Any]]]) -> dict[str, Any]:
+    columns = ("id", "content", "submitter_name", "submitter_email", "state", "spam_reason")
+    times = ("created_at", "read_at", "deleted_at")
+    entry = message.outbox_entry
+    notification = _notification(entry, deliveries.get(entry.id, [])) if entry else None
+    return {**_plain(message, columns, times), "notification": notification}
+
+
+def _notification(entry: OutboxEntry, deliveries: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        **_plain(entry, (), ("created_at", "expires_at")),
+        "payload": json.loads(entry.payload),
+        "deliveries": deliveries,
+    }
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    # Which push service carried it, encrypted; the rest of the address is the device owner's secret.
+    service = urlsplit(delivery.subscription.endpoint).hostname
+    times = ("accepted_at", "shown_at", "clicked_at")
+    return {"push_service": service, **_plain(delivery, ("state", "attempts", "status", "error"), times)}
+
+
+def _account(user: User) -> dict[str, Any]:
+    sessions = db.session.scalars(select(Session).where(Session.user_id == user.id).order_by(Session.id))
+    devices = db.session.scalars(select(Subscription).where(Subscription.user_id == user.id).order_by(Subscription.id))
+    audit = db.session.scalars(select(AuditEntry).where(AuditEntry.user_id == user.id).order_by(AuditEntry.id))
+    muted = db.session.scalars(select(MutedKind.kind).where(MutedKind.user_id == user.id).order_by(MutedKind.kind))
+    preference = db.session.get(Preference, user.id)
+    return {
+        **_plain(user, ("email", "language", "time_zone"), ("created_at",)),
+        "notifications": _plain(preference, _CHOSEN, ()) if preference else None,
+        "muted": list(muted),
+        "sessions": [
+            _plain(each, ("browser", "remembered"), ("created_at", "last_seen_at", "expires_at")) for each in sessions
+        ],
+        "devices": [_plain(each, _OF_DEVICE, _TIMES_OF_DEVICE) for each in devices],
+        "audit": [_plain(each, ("event", "detail", "browser", "count"), ("at",)) for each in audit],
+    }
+
+
+def _plain(row: object, columns: tuple[str, ...], times: tuple[str, ...]) -> dict[str, Any]:
+    moments = {name: getattr(row, name) for name in times}
+    return {
+        **{name: getattr(row, name) for name in columns},
+        **{name: moment.isoformat() if moment else None for name, moment in moments.items()},
+    }

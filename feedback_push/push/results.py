@@ -1,0 +1,162 @@
+"""The ledger: writing down what became of deliveries and of their devices, a few statements for many results."""
+
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import Table, bindparam, update
+
+from feedback_push.database import db
+from feedback_push.ids import Ids, id_in
+from feedback_push.push import circuit_breaker, subscriptions
+from feedback_push.push.claims import Claim, SessionEnded
+from feedback_push.push.models import Delivery, DeliveryState, DeviceState, Subscription
+from feedback_push.webpush import responses
+from feedback_push.webpush.gateway import Result
+from feedback_push.webpush.responses import PushError
+
+_FIRST_RETRY = 30.0  # seconds; doubled with each attempt
+_LONGEST_RETRY = 4 * 3600.0
+_POSTPONED = 5.0  # seconds
+
+_delivery = cast(Table, Delivery.__table__)
+_device = cast(Table, Subscription.__table__)
+# One that was made final meanwhile, with its device's session, stays so, unless the push service has accepted it.
+_OURS = (
+    _delivery.c.id == bindparam("ours"),
+    _delivery.c.claim == bindparam("under"),
+    _delivery.c.due_at.is_not(None),
+)
+
+
+def record(results: Sequence[Result[Claim]], now: datetime) -> None:
+    """Write down results. A delivery that another worker has claimed since is left to that worker."""
+    accepted = [result.key for result in results if result.error is None]
+    refused = [(result.key, result.error) for result in results if result.error is not None]
+    subscriptions.lock(id_in(Subscription.id, {result.key.subscription_id for result in results}))
+    _accept(accepted, now)
+    _refuse(refused, now)
+    _update_devices(refused, now)
+    _open_circuits(refused, now)
+    cleared = [claimed for claimed, error in refused if error.conclusive and error.status]  # no status: nobody asked
+    circuit_breaker.close({claimed.origin for claimed in (*accepted, *cleared)})
+
+
+def expire(deliveries: Sequence[Claim]) -> None:
+    """Give up deliveries whose notification has outlived its TTL; the last error stays as the reason."""
+    _write([_row(claimed, state=DeliveryState.EXPIRED, due_at=None) for claimed in deliveries])
+
+
+def cancel(deliveries: Sequence[Claim]) -> None:
+    """Give up deliveries to devices whose session has ended."""
+    _write([_row(claimed, state=DeliveryState.FAILED, due_at=None, error=SessionEnded.code) for claimed in deliveries])
+
+
+def put_back(deliveries: Sequence[Claim], until: datetime) -> None:
+    """Let deliveries wait unsent; it is no attempt."""
+    _write([_row(claimed, due_at=until, attempts=claimed.attempts - 1) for claimed in deliveries])
+
+
+def _accept(deliveries: Sequence[Claim], now: datetime) -> None:
+    if not deliveries:
+        return
+    by_claim: dict[str, list[int]] = {}
+    for claimed in deliveries:
+        by_claim.setdefault(claimed.claim, []).append(claimed.id)
+    for claim, ids in by_claim.items():
+        db.session.execute(_ACCEPT, {"deliveries": ids, "under": claim, "now": now})
+    db.session.execute(_PRAISE, {"devices": [claimed.subscription_id for claimed in deliveries], "now": now})
+
+
+def _refuse(refused: Sequence[tuple[Claim, PushError]], now: datetime) -> None:
+    _write(
+        [
+            _row(claimed, error=error.code, status=error.status, detail=error.detail, **_decide(claimed, error, now))
+            for claimed, error in refused
+        ]
+    )
+
+
+def _decide(claimed: Claim, error: PushError, now: datetime) -> dict[str, Any]:
+    """What happens next to a refused delivery: its new state, or when it is due again."""
+    match error:
+        case responses.Gone() | responses.KeyMismatch() | SessionEnded():
+            return {"state": DeliveryState.FAILED, "due_at": None}
+        case responses.Rejected() if claimed.reduced:
+            return {"state": DeliveryState.FAILED, "due_at": None}
+        case responses.Rejected():
+            return {"reduced": True, "due_at": now}
+        case responses.Misconfigured():
+            # Not its own failure: neither its next backoff nor the counter's range shall suffer from a long hold.
+            return {"due_at": now + circuit_breaker.OPEN_FOR, "attempts": claimed.attempts - 1}
+        case responses.Postponed():
+            return {"due_at": now + timedelta(seconds=_POSTPONED), "attempts": claimed.attempts - 1}
+        case _:
+            wait = max(_backoff(claimed.attempts), error.retry_after or 0)
+            # Looked at once more when its time has run out, so that it ends as expired.
+            return {"due_at": min(now + timedelta(seconds=wait), claimed.entry.expires_at)}
+
+
+def _backoff(attempts: int) -> float:
+    spread = random.uniform(0.75, 1.25)  # noqa: S311 - it only keeps retries from falling together
+    return min(_FIRST_RETRY * 2.0 ** min(attempts - 1, 20), _LONGEST_RETRY) * spread
+
+
+def _update_devices(refused: Sequence[tuple[Claim, PushError]], now: datetime) -> None:
+    """Only these three are the device's doing; nothing else may change it."""
+    gone, failing = _those(refused, responses.Gone), _those(refused, responses.Unavailable)
+    # A mismatch without an answer is one that we saw ourselves: putting the earlier keys back mends it.
+    stale = _those([(claimed, error) for claimed, error in refused if error.status], responses.KeyMismatch)
+    # A browser that has re-subscribed in the meantime is not the one that was refused.
+    if gone:
+        devices = id_in(Subscription.id, [claimed.subscription_id for claimed in gone])
+        unchanged = Subscription.p256dh.in_({claimed.p256dh for claimed in gone})
+        _execute(update(Subscription).where(devices, unchanged).values(state=DeviceState.GONE, gone_at=now))
+    if stale:
+        devices = id_in(Subscription.id, [claimed.subscription_id for claimed in stale])
+        unchanged = Subscription.vapid_public_key.in_({claimed.vapid_public_key for claimed in stale})
+        _execute(update(Subscription).where(devices, unchanged).values(state=DeviceState.STALE))
+    if failing:
+        devices = id_in(Subscription.id, [claimed.subscription_id for claimed in failing])
+        _execute(update(Subscription).where(devices).values(failures=Subscription.failures + 1))
+
+
+def _open_circuits(refused: Sequence[tuple[Claim, PushError]], now: datetime) -> None:
+    reasons = {claimed.origin: error for claimed, error in refused if isinstance(error, responses.Misconfigured)}
+    for origin, error in sorted(reasons.items()):
+        circuit_breaker.trip(origin, error, now)
+
+
+def _those(refused: Sequence[tuple[Claim, PushError]], kind: type[PushError]) -> list[Claim]:
+    return [claimed for claimed, error in refused if isinstance(error, kind)]
+
+
+def _row(claimed: Claim, **changes: Any) -> dict[str, Any]:
+    return {"ours": claimed.id, "under": claimed.claim, **changes}
+
+
+def _write(rows: list[dict[str, Any]]) -> None:
+    by_columns: dict[frozenset[str], list[dict[str, Any]]] = {}
+    for row in rows:
+        by_columns.setdefault(frozenset(row), []).append(row)
+    for same in by_columns.values():
+        columns: dict[str, Any] = {name: bindparam(name) for name in same[0] if name not in ("ours", "under")}
+        db.session.connection().execute(update(_delivery).where(*_OURS).values(columns), same)
+
+
+def _execute(statement: Any) -> None:
+    db.session.execute(statement, execution_options={"synchronize_session": False})
+
+
+# Made once, as those of claims.
+_ACCEPT = (
+    update(_delivery)
+    .where(id_in(_delivery.c.id, bindparam("deliveries", type_=Ids)), _delivery.c.claim == bindparam("under"))
+    .values(state=DeliveryState.ACCEPTED, due_at=None, accepted_at=bindparam("now"), error=None, detail=None)
+)
+_PRAISE = (
+    update(_device)
+    .where(id_in(_device.c.id, bindparam("devices", type_=Ids)))
+    .values(last_accepted_at=bindparam("now"), failures=0)
+)

@@ -1,0 +1,191 @@
+"""Addresses of the site, the database, Redis and a proxy: each rule returns a usable address or says what is wrong.
+
+No message repeats any part of a value, because a part of a mistyped address can be a part of its password.
+"""
+
+import re
+import ssl
+from ipaddress import ip_address
+from urllib.parse import parse_qsl
+
+from environs import ValidationError
+
+from feedback_push.setting_validators import ascii_host
+
+_SITE = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[^\s\[\]/?#@:\\]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# All that SQLAlchemy, psycopg, redis-py and kombu read alike; urllib also refuses some letters outside ASCII.
+_WORD = r"(?:[\w!$&'()*+,;=.~^`{|}-]|%[0-9A-Fa-f]{2})*"
+_CREDENTIALS = re.compile(rf"{_WORD}(:{_WORD})?", re.ASCII)
+_PLACE = re.compile(
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]*)(:(?P<port>[0-9]{1,5}))?(?P<path>/[^?#\s]*)?(\?(?P<query>[^#\s]*))?"
+)
+_PROXY = (
+    "not an address like http://proxy.example.org:3128 or http://user:password@host:3128 (percent-encode special "
+    "characters in the password; the port is needed, no path)."
+)
+# RFC 9116 wants URIs, whose characters are all ASCII.
+_PAGE = re.compile(r"https://[A-Za-z0-9\[][!-~]*")
+_CONTACT = re.compile(rf"{_PAGE.pattern}|mailto:[!-?A-~]+@[!-?A-~]+|tel:[0-9+().-]+")
+_ENCODE = (
+    "the user name or the password holds a character that has a meaning in addresses. Percent-encode it: @ is %40, "
+    ": is %3A, ; is %3B, / is %2F, ? is %3F, # is %23, % is %25, a blank is %20, and any letter outside ASCII too."
+)
+_DATABASE = (
+    "not an address like postgresql://user:password@host/name (percent-encode special characters in the password) or "
+    "sqlite:////path."
+)
+_REDIS = (
+    "not an address like redis://:password@host:6379/0, rediss://:password@host:6379/0 (percent-encode special "
+    "characters in the password) or unix:///path/redis.sock."
+)
+
+
+def site_url(value: str) -> str:
+    """Return an http or https address of a host as browsers spell it: folded, in ASCII, without a default port."""
+    match = _SITE.fullmatch(value)
+    if not match or not _is_port(match[3]):
+        raise ValidationError("not an address like https://feedback.example.org (no path, no query).")
+    scheme, port = match[1].lower(), int(match[3]) if match[3] else None
+    return f"{scheme}://{_site_host(match[2])}{'' if port in (None, _DEFAULT_PORTS[scheme]) else f':{port}'}"
+
+
+def database_url(value: str) -> str:
+    """Return a SQLite or PostgreSQL address; `postgres://` and `postgresql://` become psycopg's spelling."""
+    scheme, found, rest = value.partition("://")
+    if scheme == "sqlite" and found:
+        _check_sqlite(rest)
+        return value
+    if not found or scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
+        raise ValidationError(_DATABASE)
+    names = [name.lower() for name, _ in parse_qsl(_place(rest, _DATABASE)["query"], keep_blank_values=True)]
+    if any("password" in name or "secret" in name for name in names):
+        raise ValidationError("a password stands before the host, as in postgresql://user:password@host/name.")
+    return f"postgresql+psycopg://{rest}"
+
+
+def redis_url(value: str) -> str:
+    """Return the address of a Redis or Valkey server, or nothing for the embedded broker."""
+    if not value:
+        return ""
+    scheme, found, rest = value.partition("://")
+    if "sentinel" in scheme.lower():
+        raise ValidationError("Redis Sentinel is not supported: name one server, like redis://host:6379/0.")
+    if not found or scheme not in ("redis", "rediss", "unix"):
+        raise ValidationError(_REDIS)
+    if ";" in rest:  # for kombu it stands between two servers
+        raise ValidationError(_ENCODE)
+    place = _place(rest, _REDIS)
+    if "@" in rest and ":" not in rest.rpartition("@")[0]:
+        raise ValidationError("a password without a user name follows a colon: redis://:password@host:6379/0.")
+    options = dict(parse_qsl(place["query"], keep_blank_values=True))
+    if scheme == "unix":
+        _check_socket(place, options)
+    else:
+        _check_redis_server(place["path"], options, encrypted=scheme == "rediss")
+    return value
+
+
+def push_proxy(value: str) -> str:
+    """Return the address of an http proxy for pushes, or nothing where there is none."""
+    if not value:
+        return ""
+    scheme, _, rest = value.partition("://")
+    place = _place(rest, _PROXY) if scheme == "http" else {}
+    if not (place.get("host") and place["port"]) or place["query"] or place["path"] not in ("", "/"):
+        raise ValidationError(_PROXY)
+    return value.removesuffix("/")
+
+
+def security_contact(value: str) -> tuple[str, ...]:
+    """Return the addresses, between commas or blanks, for reports of vulnerabilities: `mailto:`, `https:` or `tel:`."""
+    contacts = tuple(re.split(r"[,\s]+", value.strip(", \t\n"))) if value.strip(", \t\n") else ()
+    if not all(_CONTACT.fullmatch(contact) for contact in contacts):
+        raise ValidationError("not addresses like mailto:security@example.org or https://example.org/report.")
+    return contacts
+
+
+def security_policy(value: str) -> str:
+    """Return the https address of a page about reporting vulnerabilities, or nothing."""
+    if value and not _PAGE.fullmatch(value):
+        raise ValidationError("not an address like https://example.org/security.")
+    return value
+
+
+def _site_host(host: str) -> str:
+    try:
+        return f"[{ip_address(host[1:-1]).compressed}]" if host.startswith("[") else ascii_host(host)
+    except ValueError:
+        raise ValidationError(
+            "its host is not a name that browsers take (letters, digits and hyphens between dots) or an IP address."
+        ) from None
+
+
+def _check_sqlite(rest: str) -> None:
+    path, _, query = rest.partition("?")
+    if path in ("", "/") or ":memory:" in path or "mode=memory" in query:
+        raise ValidationError("a database in memory is lost with its process. Name a file: sqlite:////path.")
+    if not path.startswith("//"):
+        raise ValidationError("not the whole path of a file, which begins with four slashes: sqlite:////path.")
+    if {name for name, _ in parse_qsl(query, keep_blank_values=True)} - {"timeout"}:
+        raise ValidationError("a SQLite address takes no options: sqlite:////path.")
+
+
+def _place(rest: str, example: str) -> dict[str, str]:
+    """Return host, port, path and query, each of which may be empty, of what follows the scheme."""
+    credentials, at, place = rest.rpartition("@")
+    if at and not _CREDENTIALS.fullmatch(credentials):
+        raise ValidationError(_ENCODE)
+    match = _PLACE.fullmatch(place)
+    if not match or not _is_port(match["port"]) or not _is_host(match["host"]):
+        raise ValidationError(example)
+    return match.groupdict("")
+
+
+def _check_socket(place: dict[str, str], options: dict[str, str]) -> None:
+    if place["host"] or place["port"] or len(place["path"]) < 2:
+        raise ValidationError("a socket is named by its whole path: unix:///path/redis.sock?db=0.")
+    if options.keys() - {"db"} or not _is_number(options.get("db", "0")):
+        raise ValidationError("after a socket's path only the number of a database may follow: ?db=0.")
+
+
+def _check_redis_server(path: str, options: dict[str, str], *, encrypted: bool) -> None:
+    if path not in ("", "/") and not _is_number(path[1:]):
+        raise ValidationError("the database is not a number, as in redis://host:6379/0.")
+    if not encrypted and options:
+        raise ValidationError("a redis:// address takes no options.")
+    if options.pop("ssl_cert_reqs", "required").lower() not in ("required", "cert_required"):
+        raise ValidationError("certificates are always verified. Name your own authority: ?ssl_ca_certs=/path/ca.pem.")
+    if options.keys() - {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}:
+        raise ValidationError("a rediss:// address takes no options but ssl_ca_certs, ssl_certfile and ssl_keyfile.")
+    _check_certificates(options)
+
+
+def _check_certificates(files: dict[str, str]) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if "ssl_ca_certs" in files:
+            context.load_verify_locations(cafile=files["ssl_ca_certs"])
+        if files.keys() & {"ssl_certfile", "ssl_keyfile"}:
+            # Without a password OpenSSL would ask the terminal for that of an encrypted key.
+            context.load_cert_chain(files.get("ssl_certfile", ""), files.get("ssl_keyfile"), password="")
+    except (OSError, ValueError):
+        raise ValidationError(
+            "a file that it names cannot be read as certificates (ssl_ca_certs) or as a certificate with its key, "
+            "without a password (ssl_certfile, ssl_keyfile)."
+        ) from None
+
+
+def _is_port(port: str | None) -> bool:
+    return port is None or 0 < int(port) < 65536
+
+
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"[0-9]{1,5}", text))
+
+
+def _is_host(host: str) -> bool:
+    try:
+        return not host.startswith("[") or bool(ip_address(host[1:-1]))
+    except ValueError:
+        return False

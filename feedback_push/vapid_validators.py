@@ -1,0 +1,93 @@
+"""What the settings of VAPID (RFC 8292) must look like: a key pair, and a contact that push services accept."""
+
+import base64
+import re
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from environs import ValidationError
+
+from feedback_push import vapid_formats
+from feedback_push.setting_validators import ascii_host, is_address, is_loopback
+
+# Apple answers 403 BadJwtToken to a contact under one of these.
+_UNREAL_TLDS = {"local", "localhost", "invalid", "example", "test", "internal", "lan"}
+
+
+def vapid_private_key(value: str, given_public: str) -> str:
+    """Return the private key as 32 bytes in base64url, whatever form it is given in; nothing turns push off."""
+    if not value:
+        if given_public:
+            raise ValidationError("missing while VAPID_PUBLIC_KEY is set.")
+        return ""
+    return vapid_formats.private_key(value)
+
+
+def vapid_public_key(value: str, private_key: str | None) -> str:
+    """The public key, which must belong to the private one; derived from it when not given."""
+    if not private_key:
+        return ""
+    public_key = public_key_of(private_key)
+    if value and vapid_formats.public_key(value) != public_key:
+        raise ValidationError("does not belong to VAPID_PRIVATE_KEY. `flask --app wsgi vapid generate` makes a pair.")
+    return public_key
+
+
+def vapid_subject(value: str, site: str | None, push_enabled: bool) -> str:
+    """Return a contact that push services accept: `mailto:` and an address or `https:` and a host, which is ASCII."""
+    value = _with_ascii_host(value.removesuffix("/"))
+    problem = _contact_problem(value, site)
+    if problem and push_enabled:
+        raise ValidationError(problem)
+    return "" if problem else value  # while push is off it may be wanted later, by `vapid rotate`
+
+
+def default_subject(site: str | None) -> str:
+    """The site's own address where push services accept it, else the local postmaster."""
+    host = urlsplit(site).hostname or "" if site and site.startswith("https:") else ""
+    return f"https://{host}" if _looks_real(host) else "mailto:postmaster@localhost"
+
+
+def public_key_of(private_key: str) -> str:
+    """The base64url public key (an uncompressed P-256 point) of a base64url private key."""
+    try:
+        raw = base64.urlsafe_b64decode(private_key + "=" * (-len(private_key) % 4))
+        # Zero is not a private key; neither is a number of any other length.
+        key = ec.derive_private_key(int.from_bytes(raw if len(raw) == 32 else b"", "big"), ec.SECP256R1())
+    except ValueError:
+        raise ValidationError("not a P-256 private key of 32 bytes in base64url.") from None
+    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return base64.urlsafe_b64encode(point).rstrip(b"=").decode()
+
+
+def _contact_problem(subject: str, site: str | None) -> str | None:
+    domain = _contact_domain(subject)
+    if not domain:
+        return "not `mailto:` and an e-mail address, nor an https: address of a host (no port, no path)."
+    if site and not is_loopback(urlsplit(site).hostname or "") and not _looks_real(domain):
+        return (
+            "Apple refuses every push with this contact. Use mailto: and your own e-mail address, or your https: site."
+        )
+    return None
+
+
+def _with_ascii_host(subject: str) -> str:
+    scheme, mark, host = subject.rpartition("@" if subject.startswith("mailto:") else "//")
+    try:
+        return subject if host.isascii() else f"{scheme}{mark}{ascii_host(host)}"
+    except ValueError:
+        return subject  # which is refused as it stands
+
+
+def _contact_domain(subject: str) -> str:
+    if match := re.fullmatch(r"mailto:[^\s@]+@([!-.0-?A-~]+)", subject):
+        return match[1]
+    # py_vapid signs for an https contact only when it is nothing but a host name.
+    match = re.fullmatch(r"https://([\w-]+(\.[\w-]+)+)", subject, re.ASCII)
+    return match[1] if match else ""
+
+
+def _looks_real(domain: str) -> bool:
+    labels = domain.lower().rstrip(".").split(".")
+    return len(labels) > 1 and labels[-1] not in _UNREAL_TLDS and not is_address(domain)

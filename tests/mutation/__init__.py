@@ -1,0 +1,1 @@
+"""Mutation testing: break one line at a time and see that a test turns red."""

@@ -1,0 +1,410 @@
+"""Runs: many deliveries at once, what happens meanwhile, when a run ends, and what it tells its log."""
+
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count
+from threading import Event, Lock
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from feedback_push import create_app
+from feedback_push.config import Settings
+from feedback_push.database import db
+from feedback_push.push import claims, fanout, in_flight, outbox, results, sender
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, PreviewLevel, Subscription
+from feedback_push.webpush import concurrency
+from feedback_push.webpush.concurrency import OriginQueue
+from feedback_push.webpush.gateway import Gateway
+from tests.conftest import KEYS
+from tests.doubles.push_answers import HANG, RESET, Answer
+from tests.doubles.push_device import Device
+from tests.doubles.push_service import PushService
+from tests.push.devices import delivery_to, owner, row_of, subscribe, subscribe_all
+from tests.push.log_lines import warnings
+from tests.push.notes import NOTE, announce, note, time_passes
+from tests.push.statements import heard
+from tests.webpush.sending import impatient
+
+
+def _new_devices(service: PushService, count: int) -> list[Device]:
+    devices = [service.new_device(KEYS.public_key) for _ in range(count)]
+    subscribe_all(owner(), devices)
+    return devices
+
+
+@contextmanager
+def _running(app: Flask) -> Iterator["Future[bool]"]:
+    """A run under way in another thread, as in a worker, and ended with the block."""
+
+    def work() -> bool:
+        with app.app_context():
+            return sender.run()
+
+    db.session.rollback()
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(work)
+
+
+def test_hundreds_of_deliveries_go_out_together_and_are_written_with_few_statements(
+    any_app: Flask, service: PushService
+) -> None:
+    service.latency = 0.05
+    devices = _new_devices(service, 500)
+    announce()
+    with heard() as statements:
+        assert not sender.run()
+    assert [len(device.pushes) for device in devices] == [1] * 500
+    assert service.refusals == []
+    assert service.most_at_once > 50
+    written = [statement for statement in statements if not statement.startswith(("BEGIN", "SELECT"))]
+    assert len(written) < 250
+    assert {row.state for row in db.session.query(Delivery)} == {DeliveryState.ACCEPTED}
+
+
+def test_a_run_goes_on_until_nothing_is_due(
+    settings: Settings, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(replace(settings, push_concurrency=2))
+    with app.app_context():
+        devices = _new_devices(service, 30)
+        announce()
+        assert not sender.run()
+        assert [len(device.pushes) for device in devices] == [1] * 30
+        assert service.most_at_once <= 2
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_a_run_without_time_leaves_the_rest_to_the_next(
+    app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [device] = _new_devices(service, 1)
+    announce()
+    monkeypatch.setattr(sender, "BUDGET", 0.0)
+    assert sender.run()
+    assert service.requests == []
+    monkeypatch.undo()
+    assert not sender.run()
+    assert len(device.pushes) == 1
+
+
+def _fails(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, calls: set[int]) -> None:
+    """Let some calls of a function fail as they do while a database is away; the first is number 1."""
+    real, numbers = getattr(module, name), count(1)
+
+    def fail_or_do(*args: Any) -> Any:
+        if next(numbers) in calls:
+            raise OperationalError("", {}, ConnectionError("the database is away"))
+        return real(*args)
+
+    monkeypatch.setattr(module, name, fail_or_do)
+
+
+def test_a_database_that_gives_no_more_still_gets_the_results(
+    settings: Settings, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(replace(settings, push_concurrency=1))
+    service.latency = 0.1
+    with app.app_context():
+        devices = _new_devices(service, 20)
+        announce()
+        _fails(monkeypatch, claims, "take", {2})
+        assert not sender.run()
+        recorded = db.session.query(Delivery).filter_by(state=DeliveryState.ACCEPTED).count()
+        assert 0 < recorded < 20
+        assert sum(len(device.pushes) for device in devices) == recorded
+        db.session.commit()
+        sender.run()
+        assert [len(device.pushes) for device in devices] == [1] * 20
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_a_database_that_gives_nothing_at_all_ends_the_run(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fails(monkeypatch, claims, "take", {1})
+    with pytest.raises(OperationalError):
+        sender.run()
+
+
+def test_results_wait_for_a_database_that_is_away(
+    any_app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = _new_devices(service, 3)
+    announce()
+    _fails(monkeypatch, results, "record", {1, 2})
+    assert not sender.run()
+    assert [len(device.pushes) for device in devices] == [1] * 3
+    assert {row.state for row in db.session.query(Delivery)} == {DeliveryState.ACCEPTED}
+
+
+def test_what_is_recorded_by_a_commit_that_seems_to_fail_is_not_sent_again(
+    any_app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = _new_devices(service, 3)
+    devices[0].answers([413])  # and then takes it smaller
+    devices[1].answers(410)
+    announce()
+    record, commit = results.record, db.session.commit
+
+    def commit_and_fail() -> None:
+        monkeypatch.setattr(db.session, "commit", commit)
+        commit()
+        raise OperationalError("", {}, ConnectionError("the connection broke before the answer"))
+
+    def record_and_fail(*arguments: Any) -> None:
+        monkeypatch.setattr(results, "record", record)
+        record(*arguments)
+        monkeypatch.setattr(db.session, "commit", commit_and_fail)
+
+    monkeypatch.setattr(results, "record", record_and_fail)
+    for _ in range(2):
+        assert not sender.run()
+    assert len(service.requests) == 4
+    assert [len(device.pushes) for device in devices] == [1, 0, 1]
+    assert [delivery_to(device).state for device in devices] == ["accepted", "failed", "accepted"]
+
+
+def test_an_entry_that_no_push_can_be_made_of_keeps_no_other_from_being_sent(
+    any_app: Flask, service: PushService, caplog: pytest.LogCaptureFixture
+) -> None:
+    [device] = _new_devices(service, 1)
+    unknown, _ = announce(), announce(note(tag="m-2"))
+    db.session.query(OutboxEntry).filter_by(id=unknown).update({"kind": "of-tomorrow"})
+    db.session.query(Delivery).filter_by(outbox_id=unknown).update({"shows": PreviewLevel.NOTHING})
+    db.session.commit()
+    assert not sender.run()
+    assert len(device.pushes) == 1
+    by_entry = {row.outbox_id == unknown: (row.state, row.error) for row in db.session.query(Delivery)}
+    assert by_entry == {True: ("waiting", "unavailable"), False: ("accepted", None)}
+    assert "cannot be made into a push: KeyError" in caplog.text
+
+
+def test_results_do_not_wait_for_ever(app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch) -> None:
+    _new_devices(service, 1)
+    announce()
+    monkeypatch.setattr(in_flight, "_LONGEST_OUTAGE", 0.0)
+    _fails(monkeypatch, results, "record", {1})
+    with pytest.raises(OperationalError):
+        sender.run()
+
+
+def test_a_worker_that_was_stopped_until_another_took_its_claims_sends_nothing_again(
+    any_app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = _new_devices(service, 3)
+    announce()
+    monkeypatch.setattr(claims, "LEASE", timedelta(seconds=3))
+    send, stopped, goes_on = Gateway.send, Event(), Event()
+
+    def stop_and_send(*arguments: Any) -> None:
+        monkeypatch.setattr(Gateway, "send", send)
+        stopped.set()
+        goes_on.wait(20)
+        send(*arguments)
+
+    monkeypatch.setattr(Gateway, "send", stop_and_send)
+    with _running(any_app) as run:
+        stopped.wait(10)
+        time.sleep(3)
+        with monkeypatch.context() as patch:
+            patch.setattr(sender, "_running", Lock())  # as another process has
+            assert not sender.run()
+        assert [len(device.pushes) for device in devices] == [1] * 3
+        goes_on.set()
+        run.result(10)
+    assert [len(device.pushes) for device in devices] == [1] * 3
+    assert [(row.state, row.attempts) for row in db.session.query(Delivery)] == [(DeliveryState.ACCEPTED, 2)] * 3
+
+
+def test_a_gateway_that_fails_holds_up_no_run_for_longer_than_a_claim_lasts(
+    app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _new_devices(service, 1)
+    announce()
+    monkeypatch.setattr(claims, "LEASE", timedelta(seconds=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(OriginQueue, "take", lambda *_: 1 / 0)
+        assert not sender.run()
+    assert service.requests == []
+
+
+def test_a_run_with_nothing_to_do_ends_at_once(app: Flask) -> None:
+    started = time.monotonic()
+    assert not sender.run()
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("removed", [Subscription, OutboxEntry])
+def test_what_is_removed_while_its_push_is_under_way_ends_quietly(
+    any_app: Flask, service: PushService, removed: type, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.latency = 1.0
+    _new_devices(service, 3)
+    announce()
+    with _running(any_app) as run:
+        service.wait_requests(3)
+        started = time.monotonic()
+        db.session.query(removed).delete()  # waits for nobody: no transaction is open while a push is under way
+        db.session.commit()
+        assert time.monotonic() - started < 0.8
+        assert not run.done()
+        assert not run.result(10)
+    assert db.session.query(Delivery).count() == 0
+    assert warnings(caplog) == []
+
+
+def test_what_becomes_due_is_sent_although_an_old_push_hangs(
+    app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(monkeypatch, 6)
+    [hanging] = _new_devices(service, 1)
+    hanging.answers(HANG)
+    announce()
+    with _running(app) as run:
+        service.wait_requests(1)
+        device = service.new_device(KEYS.public_key)
+        subscribe(row_of(hanging).user, device)
+        hanging.answers_normally()
+        announce(note(tag="m-2"))
+        assert not sender.run()  # another is at it
+        device.wait(1, timeout=4)
+        assert not run.done()
+        service.stop()
+        run.result(10)
+
+
+def test_a_push_that_waits_too_long_for_its_turn_goes_back_and_is_no_attempt(
+    settings: Settings, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrency, "_SILENCE", 0.1)
+    app = create_app(replace(settings, push_concurrency=1))
+    with app.app_context():
+        devices = _new_devices(service, 3)
+        service.latency = 0.6
+        announce()
+        sender.run()
+        waiting = [delivery_to(device) for device in devices if not device.pushes]
+        assert [(row.state, row.error, row.attempts) for row in waiting] == [("waiting", "postponed", 0)] * 2
+        assert [row_of(device).failures for device in devices] == [0] * 3
+        service.latency = 0.0
+        time_passes(10)
+        sender.run()
+        assert [len(device.pushes) for device in devices] == [1] * 3
+        assert [delivery_to(device).attempts for device in devices] == [1] * 3
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize(("stuck_devices", "in_flight"), [(20, 200), (100, 4)])
+def test_a_service_that_hangs_holds_up_no_other(
+    settings: Settings, service: PushService, monkeypatch: pytest.MonkeyPatch, stuck_devices: int, in_flight: int
+) -> None:
+    impatient(monkeypatch, 3)
+    monkeypatch.setattr(fanout, "SET_SIZE", 30)
+    monkeypatch.setattr(concurrency, "_PAUSE", 60.0)  # it need not even be noticed
+    app = create_app(replace(settings, push_concurrency=in_flight))
+    with app.app_context(), PushService() as stuck:
+        stuck.answers(HANG)
+        user = owner()
+        subscribe_all(user, [stuck.new_device(KEYS.public_key) for _ in range(stuck_devices)])
+        device = service.new_device(KEYS.public_key)
+        subscribe(user, device)
+        outbox.enqueue(NOTE)
+        db.session.commit()
+        with _running(app) as run:
+            device.wait(1, timeout=2)
+            assert not run.done()
+            stuck.stop()
+            run.result(10)
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_a_service_that_is_silent_gets_no_more_until_it_has_answered(
+    settings: Settings, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrency, "_PAUSE", 0.1)
+    impatient(monkeypatch, 3)
+    app = create_app(replace(settings, push_concurrency=1))
+    with app.app_context():
+        [device] = _new_devices(service, 1)
+        device.answers([HANG])
+        announce()
+        with _running(app) as run:
+            service.wait_requests(1)
+            time.sleep(0.2)
+            announce(note(tag="m-2"))
+            assert not sender.run()  # another is at it
+            time.sleep(1.2)
+            assert [row.attempts for row in db.session.query(Delivery).order_by(Delivery.id)] == [1, 0]
+            db.session.rollback()
+            device.wait(1, timeout=5)
+            run.result(10)
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_no_secret_reaches_the_log_whether_pushes_succeed_or_fail(
+    app: Flask, service: PushService, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("", "feedback_push", "asyncio", "celery", "pywebpush", "py_vapid"):
+        caplog.set_level(logging.DEBUG, name or None)
+    impatient(monkeypatch)
+    answers: list[int | Answer] = [201, 410, 400, 429, 503, RESET, HANG, Answer(401, {"reason": "BadJwtToken"})]
+    devices = _new_devices(service, len(answers))
+    for device, answer in zip(devices, answers, strict=True):
+        # As some services do, it repeats the address; that must not get any further either.
+        device.answers(Answer(answer, f"cannot push to {device.endpoint}") if answer == 503 else answer)
+    announce()
+    sender.run()
+    time_passes(100)
+    sender.run()
+    said = caplog.text + "".join(str(row.detail) for row in db.session.query(Delivery))
+    tokens = [request.headers["Authorization"] for request in service.requests]
+    secrets = [KEYS.private_key, *tokens, NOTE.title, app.config["SECRET_KEY"]]
+    for device in devices:
+        secrets += [device.endpoint, device.channel, device.auth, device.p256dh]
+    assert [secret for secret in secrets if secret in said] == []
+
+
+def _enqueue_three() -> None:
+    for _ in range(3):
+        outbox.enqueue(NOTE)
+    db.session.commit()
+
+
+@pytest.mark.usefixtures("any_app")
+def test_entries_for_nobody_are_finished_in_transactions_of_their_own() -> None:
+    _enqueue_three()
+    commits: list[Any] = []
+    note_commit = commits.append
+    event.listen(db.engine, "commit", note_commit)
+    assert not sender.run()
+    event.remove(db.engine, "commit", note_commit)
+    assert len(commits) > 3
+
+
+@pytest.mark.usefixtures("any_app")
+def test_a_run_looks_for_somebody_to_send_to_no_longer_than_results_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    _enqueue_three()
+    found: list[int] = []
+    monkeypatch.setattr(sender, "_FAN_OUT_FOR", -1.0)
+    due = outbox.due
+
+    def count_due(now: datetime) -> list[int]:
+        entries = due(now)
+        found.append(len(entries))
+        return entries
+
+    monkeypatch.setattr(outbox, "due", count_due)
+    assert not sender.run()
+    assert found == [3, 2, 1, 0]

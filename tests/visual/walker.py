@@ -1,0 +1,118 @@
+"""Whoever walks over the pages: looks at each at every width and in all colours, and writes down what is wrong."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response
+
+from tests.conftest import PASSWORD
+from tests.servers import CHECKOUT
+from tests.visual import fixtures
+
+PICTURES = CHECKOUT / "tests" / "visual" / "pictures"  # to be looked at; git ignores them
+View = tuple[int, Literal["light", "dark"]]
+PHONE: View = (390, "light")
+DESK: View = (1280, "dark")
+CHECKED = (PHONE, DESK)  # by axe, which takes long: every colour and either layout
+EVERY_VIEW: Sequence[View] = (PHONE, (390, "dark"), (768, "light"), (768, "dark"), (1280, "light"), DESK)
+_HEIGHT = 844
+_COUNT_SHIFTS = """
+window.moved = 0;
+window.watched = new PerformanceObserver((list) => count(list.getEntries()));
+function count(entries) {
+  for (const { value, hadRecentInput } of entries) if (!hadRecentInput) window.moved += value;
+}
+window.watched.observe({ type: "layout-shift", buffered: true });
+window.settled = async () => {
+  const settling = () => document.querySelector("#push[data-state=checking]");
+  const frame = () => new Promise(requestAnimationFrame);
+  for (let frames = 0; frames < 3 || (settling() && frames < 300); frames++) await frame();
+  count(window.watched.takeRecords());
+  return window.moved;
+};
+"""
+_OVERFLOWS = """() => document.documentElement.scrollWidth - document.documentElement.clientWidth"""
+
+
+class Walker:
+    """One tab; `complaints` is all that it has found."""
+
+    def __init__(self, context: BrowserContext, language: str, folder: str) -> None:
+        context.add_init_script(_COUNT_SHIFTS)
+        self.page = context.new_page()
+        self.language = language
+        self.complaints: list[str] = []
+        self._folder = PICTURES / folder / language
+        self._status = 0
+        self._navigations: set[str] = set()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._listen(self.page)
+
+    def start(self) -> None:
+        """Hold the phone; pages are opened at its width, so that what moves on it is seen."""
+        width, scheme = PHONE
+        self.page.set_viewport_size({"width": width, "height": _HEIGHT})
+        self.page.emulate_media(color_scheme=scheme)
+
+    def look(self, name: str, views: Sequence[View], status: int = 200, part: str = "") -> None:
+        """Look at what has been opened, or only a part of it, at these widths and in these colours."""
+        self.wait_until_settled(name)
+        found = [f"answers {self._status}"] if self._status != status else []
+        found += (
+            [] if self.page.evaluate("document.documentElement.lang") == self.language else ["is in another language"]
+        )
+        self.complaints += [f"{name}: {words}" for words in found]
+        self.view(name, views, part)
+
+    def wait_until_settled(self, name: str) -> None:
+        """Nothing is open any more, and nothing has moved until then."""
+        moved = self.page.evaluate("settled()")
+        self.complaints += [f"{name}: moves by {moved:.3f}"] if moved > 0 else []
+
+    def view(self, name: str, views: Sequence[View], part: str = "") -> None:
+        """The same without asking how it came about."""
+        found = []
+        for width, scheme in views:
+            self.page.set_viewport_size({"width": width, "height": _HEIGHT})
+            self.page.emulate_media(color_scheme=scheme)
+            found += [f"{width} {scheme}: {words}" for words in self._flaws(width, scheme, part)]
+            picture = self._folder / f"{name}-{width}-{scheme}.png"
+            self.page.locator(part).screenshot(path=picture) if part else self.page.screenshot(
+                path=picture, full_page=True
+            )
+        self.complaints += [f"{name}: {words}" for words in found]
+
+    def _flaws(self, width: int, scheme: str, part: str) -> list[str]:
+        found = [f"overflows by {by} pixels" for by in [self.page.evaluate(_OVERFLOWS)] if by > 0]
+        return found + (barriers(self.page, part) if self.language == "en" and (width, scheme) in CHECKED else [])
+
+    def _listen(self, page: Page) -> None:
+        def on_response(response: Response) -> None:
+            if response.request.is_navigation_request():
+                self._status = response.status
+                self._navigations.add(response.url)
+
+        def on_console(message: ConsoleMessage) -> None:
+            refused_page = message.text.startswith("Failed to load") and message.location["url"] in self._navigations
+            if message.type == "error" and not refused_page:  # what a page answers is looked at by itself
+                self.complaints.append(f"{page.url}: {message.text}")
+
+        page.on("response", on_response)
+        page.on("console", on_console)
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+
+
+def sign_in(page: Page) -> None:
+    """Go to the inbox."""
+    page.goto("/login")
+    page.fill("#email", fixtures.STAFF)
+    page.fill("#password", PASSWORD)
+    page.click("main form button[type=submit]")
+    page.wait_for_url("**/admin/")
+
+
+def barriers(page: Page, part: str = "") -> list[str]:
+    """What axe-core finds on a page or in a part of it, as one line each."""
+    violations = Axe().run(page, context=part or None).response["violations"]
+    return [f"{rule['id']} at {node['target']}: {rule['help']}" for rule in violations for node in rule["nodes"]]
