@@ -1,4 +1,4 @@
-"""Claims: taking due deliveries for a while, so that no two workers send the same one."""
+"""Claims: take due deliveries for a limited time, so that no two workers send the same one."""
 
 import secrets
 import time
@@ -16,9 +16,9 @@ from feedback_push.push.models import Delivery, OutboxEntry, PreviewLevel, Subsc
 from feedback_push.webpush import endpoints
 from feedback_push.webpush.responses import Postponed, PushError
 
-# Above the longest that a claimed delivery can take: its turn at the origin and the HTTP timeout.
+# Longer than a claimed delivery can take: the wait for its turn at the origin, and the HTTP timeout.
 LEASE = timedelta(seconds=60)
-FRESH = 0.1  # seconds for which a check is good: it costs the sending thread its turn
+FRESH = 0.1  # seconds for which a check is valid, because each check delays the sending thread
 _delivery = cast(Table, Delivery.__table__)
 _device = cast(Table, Subscription.__table__)
 _entry = cast(Table, OutboxEntry.__table__)
@@ -53,7 +53,7 @@ _OF_DEVICE = (
 
 
 class Entry(NamedTuple):
-    """What every delivery of one outbox entry has in common."""
+    """The fields that all deliveries of one outbox entry share."""
 
     payload: str
     topic: str
@@ -64,7 +64,7 @@ class Entry(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A delivery that is ours until the lease ends, with all that is needed to send it and to record the result."""
+    """A delivery that is ours until the lease ends, with everything needed to send it and to record the result."""
 
     entry: Entry
     claim: str
@@ -84,12 +84,12 @@ class Claim(NamedTuple):
 
 
 def services_due(now: datetime) -> list[int]:
-    """The numbers of the push services for which a delivery waits to be taken."""
+    """Return the numbers of the push services that have due deliveries."""
     return list(db.session.scalars(_SERVICES_DUE, {"now": now}))
 
 
 def take(room: Mapping[int, int], now: datetime) -> list[Claim]:
-    """Claim the deliveries that have been due the longest, for each push service at most as many as it has room for.
+    """Claim the deliveries that have been due the longest, at most `room[service]` for each push service.
 
     The caller commits before it sends.
     """
@@ -103,17 +103,17 @@ def take(room: Mapping[int, int], now: datetime) -> list[Claim]:
 
 
 class SessionEnded(PushError):
-    """Never sent: somebody ended the session of the device, or removed the delivery, after it was claimed."""
+    """Never sent: the device's session was ended, or the delivery was removed, after the claim."""
 
     code = "session-ended"
     conclusive = False
 
 
 class Watch:
-    """Check at the last moment which claimed deliveries may still be sent, over a connection of its own.
+    """Check just before sending which claimed deliveries may still be sent, over a separate connection.
 
-    A delivery may not be sent if its device's session has ended, if it or its device was removed, or if another worker
-    has claimed it since. An answer is good for FRESH seconds, so that one query serves many pushes.
+    A delivery must not be sent if its device's session has ended, if it or its device was removed, or if another worker
+    has claimed it since. An answer is valid for FRESH seconds, so that one query serves many pushes.
     """
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
@@ -121,19 +121,19 @@ class Watch:
         self._lock = Lock()
         self._connection: Connection | None = None
         self._ended = False
-        self._fresh: dict[tuple[int, str], float] = {}  # checked at, by the monotonic clock
+        self._fresh: dict[tuple[int, str], float] = {}  # the time of the check, by the monotonic clock
 
     def refusals(self, batch: Sequence[Claim], following: Sequence[Claim] = ()) -> list[PushError | None]:
-        """Return a reason for each of this batch that may not be sent now, else None; may be called from any thread.
+        """Return for each claim of the batch why it must not be sent, or None if it may be sent.
 
-        Those `following` are checked in the same query, because they come next.
+        The same query checks the `following` claims, because they are sent next. Any thread may call this.
         """
         with self._lock:
             self._forget()
             try:
                 if not all((claimed.id, claimed.claim) in self._fresh for claimed in batch):
                     self._ask([*batch, *following])
-            except DATABASE_ERRORS as error:  # without the database we cannot know
+            except DATABASE_ERRORS as error:
                 self._close()
                 return [Postponed(detail=type(error).__name__)] * len(batch)
             if self._ended:
@@ -141,7 +141,7 @@ class Watch:
             return [None if (claimed.id, claimed.claim) in self._fresh else SessionEnded() for claimed in batch]
 
     def end(self) -> None:
-        """Give the connection back; a later check takes one for itself."""
+        """Release the connection; a later check opens and closes its own."""
         with self._lock:
             self._ended = True
             self._close()
@@ -177,7 +177,7 @@ def _those(which: Select[Any], ids: Collection[int]) -> Sequence[Any]:
 
 
 def _services_due() -> Select[tuple[int]]:
-    # From one service to the next, and never over all the deliveries of one.
+    # Jump from one service to the next, and never read all deliveries of one.
     open_ = _delivery.alias()
     services = select(open_.c.service).where(open_.c.due_at.is_not(None)).order_by(open_.c.service).limit(1)
     found = select(services.scalar_subquery().label("service")).cte("found", recursive=True)
@@ -195,7 +195,7 @@ def _mark() -> Update:
     return mark.values(due_at=bindparam("until"), claim=bindparam("ours"), attempts=_delivery.c.attempts + 1)
 
 
-# Made once: to put a statement together takes longer than the database needs for it.
+# Built once: building a statement takes longer than running it.
 _SERVICES_DUE = _services_due()
 _MARK = _mark().returning(*_OF_DELIVERY)
 _STILL_OURS = (

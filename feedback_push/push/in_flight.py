@@ -1,4 +1,4 @@
-"""What is under way: pushes that the gateway has been given, until what came of them is recorded."""
+"""Pushes in flight: given to the gateway, with no recorded result yet."""
 
 import logging
 import time
@@ -19,18 +19,18 @@ from feedback_push.webpush.gateway import Config, Gateway, Push, Result
 from feedback_push.webpush.responses import Unavailable
 from feedback_push.webpush.vapid import VapidKeys
 
-_GATHER = 0.1  # seconds in which further results are recorded together with the first
-_LONGEST_OUTAGE = 20.0  # seconds for which results wait for the database; with a run's time below a task's time limit
+_GATHER = 0.1  # seconds to collect further results, which are recorded together with the first
+_LONGEST_OUTAGE = 20.0  # seconds that results wait for the database; plus a run's time, less than a task's time limit
 _BETWEEN_TRIES = 0.5  # seconds
-_BEGIN_WITHIN = 0.5  # of a lease; the rest is for the answer and its record
+_BEGIN_WITHIN = 0.5  # of a lease; the rest is for the answer and for recording it
 
 _log = logging.getLogger(__name__)
 
 
 def gateway(keys: Iterable[VapidKeys] | None = None) -> Gateway:
-    """Return the gateway of this process, and let it sign with these keys from now on, if they are given.
+    """Return the gateway of this process; if `keys` are given, it signs with them from now on.
 
-    It is made at the first call, and again in a forked child or after it has failed.
+    The first call creates it. A later call creates a new one in a forked child, or after the gateway has failed.
     """
     found: Gateway | None = current_app.extensions.get("push.gateway")
     if found is None or not found.is_running:
@@ -49,7 +49,7 @@ class _Sent(NamedTuple):
 
 
 class InFlight:
-    """The pushes of one run that have no recorded result yet; true while there are any."""
+    """The pushes of one run that have no recorded result yet; it is true while there are any."""
 
     def __init__(self, receipt_key: bytes) -> None:
         self._receipt_key = receipt_key
@@ -62,40 +62,40 @@ class InFlight:
 
     @property
     def age(self) -> float:
-        """For how many seconds the oldest has been under way; 0 where there is none."""
+        """The age of the oldest push in flight, in seconds; 0 if there is none."""
         now = time.monotonic()
         return now - next((sent.at for sent in self._sent.values()), now)
 
     def by_service(self) -> Counter[int]:
-        """How many there are for each push service."""
+        """Count the pushes in flight by push service."""
         return Counter(sent.service for sent in self._sent.values())
 
     def send(self, batch: list[Claim], keys: Iterable[VapidKeys], claimed_at: float) -> None:
-        """Give these to the gateway, which signs with these keys; `claimed_at` is by the monotonic clock."""
+        """Give the claims to the gateway, which signs with these keys; `claimed_at` is by the monotonic clock."""
         at, now = time.monotonic(), utcnow()
-        # A process that was stopped goes on with what others may have claimed since.
+        # A process that was suspended and resumes may hold claims that another worker has taken over.
         start_by = claimed_at + claims.LEASE.total_seconds() * _BEGIN_WITHIN
         self._sent |= {claimed.id: _Sent(claimed.service, at) for claimed in batch}
         pushes = []
         for claimed in batch:
             try:
                 pushes.append((claimed, _push(claimed, self._receipt_key, now, start_by)))
-            except Exception as fault:  # noqa: BLE001 - of an entry that another release wrote; the others must go
+            except Exception as fault:  # noqa: BLE001 - another release may have written the entry; send the others
                 _log.error("delivery %s cannot be made into a push: %s", claimed.id, type(fault).__name__)
                 self._results.put(Result(claimed, None, Unavailable(detail=type(fault).__name__)))
         gateway(keys).send(pushes, self._results, self._watch.refusals)
 
     def close(self) -> None:
-        """End the run and give the watch's connection back."""
+        """End the run and release the connection of the watch."""
         self._watch.end()
 
     def record(self, *, patient: bool) -> None:
-        """Write down what came of some, committed; who is patient waits a second for the first result."""
+        """Record and commit the results so far; if `patient`, wait up to a second for the first."""
         if results := self._gather(patient=patient):
             self._write_down(results)
 
     def _gather(self, *, patient: bool) -> list[Result[Claim]]:
-        """The results that are there, or none when nothing ends within a second; at once for who is not patient."""
+        """Return the results so far; if there are none, wait up to a second when `patient`, else return at once."""
         try:
             results = [self._results.get(timeout=1 if patient else 0.001)]
         except Empty:
@@ -116,7 +116,7 @@ class InFlight:
                 db.session.commit()
                 break
             except DATABASE_ERRORS as error:
-                # Without a record they would be sent once more.
+                # Without a record, they would be sent again.
                 db.session.rollback()
                 if time.monotonic() > until:
                     raise
@@ -126,7 +126,7 @@ class InFlight:
             self._sent.pop(result.key.id, None)
 
     def _forget_what_is_lost(self) -> None:
-        """Wait no longer than a claim lasts: where the gateway has failed, no result will come."""
+        """Drop pushes older than a lease: if the gateway has failed, they will never have a result."""
         begun = time.monotonic() - claims.LEASE.total_seconds()
         self._sent = {id_: sent for id_, sent in self._sent.items() if sent.at > begun}
 

@@ -1,4 +1,4 @@
-"""The tables of push: devices, notifications and their deliveries, what administrators want, keys and held origins."""
+"""The tables of push: devices, notifications, deliveries, preferences, VAPID keys and open circuits."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from feedback_push.webpush.endpoints import LONGEST_ENDPOINT
 
 
 class DeviceState(StrEnum):
-    """Whether a device can be sent to."""
+    """The state of a device; only a LIVE one is sent to."""
 
     LIVE = "live"
     STALE = "stale"  # made with another VAPID key: its browser must re-subscribe
@@ -22,10 +22,10 @@ class DeviceState(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    """How far one notification for one device has come; all but WAITING and HELD are final."""
+    """The state of one notification for one device; all but WAITING and HELD are final."""
 
     WAITING = "waiting"
-    HELD = "held"  # by quiet hours or a burst, until one summary tells of it
+    HELD = "held"  # by quiet hours or a burst, until a summary includes it
     SUMMARISED = "summarised"
     ACCEPTED = "accepted"
     FAILED = "failed"
@@ -33,11 +33,11 @@ class DeliveryState(StrEnum):
 
 
 class PreviewLevel(StrEnum):
-    """How much of a message a notification shows."""
+    """The parts of a message that a notification shows."""
 
     ALL = "all"
     NAME = "name"
-    NOTHING = "nothing"  # only that there is one
+    NOTHING = "nothing"  # only that there is a message
 
 
 def _service(row: DefaultExecutionContext) -> int:
@@ -46,7 +46,7 @@ def _service(row: DefaultExecutionContext) -> int:
 
 
 class Subscription(Base):
-    """One browser of one administrator, as its PushSubscription describes it."""
+    """One browser of one administrator, from its PushSubscription."""
 
     __tablename__ = "push_subscription"
     __table_args__ = (
@@ -66,22 +66,22 @@ class Subscription(Base):
     added_at: Mapped[datetime] = mapped_column(default=utcnow)
     last_accepted_at: Mapped[datetime | None]
     gone_at: Mapped[datetime | None]
-    language: Mapped[str] = mapped_column(String(8), default="en", server_default="en")  # of what is shown there
+    language: Mapped[str] = mapped_column(String(8), default="en", server_default="en")  # of its notifications
     paused_at: Mapped[datetime | None]
     last_shown_at: Mapped[datetime | None]
     service: Mapped[int] = mapped_column(Integer, default=_service, server_default="0")
-    # The session that added or last confirmed it; None where that has expired or was never known.
+    # The session that added or last confirmed it; None if that has expired or was never known.
     session_id: Mapped[int | None] = mapped_column(ForeignKey(Session.id, ondelete="SET NULL"))
-    suspended_at: Mapped[datetime | None]  # when its session was ended: nothing is sent until it signs in again
+    suspended_at: Mapped[datetime | None]  # when its session was ended; nothing is sent until it signs in again
     seen_at: Mapped[datetime | None]  # the last visit of its browser
 
     user: Mapped[User] = relationship()
 
 
 class OutboxEntry(Base):
-    """A finished notification; written in the transaction of whatever it tells about.
+    """A finished notification, stored in the same transaction as the event that it notifies.
 
-    It is for every administrator who wants its kind, or for one of them, or for one device.
+    It is for every administrator who wants its kind, for one administrator, or for one device.
     """
 
     __tablename__ = "push_outbox"
@@ -92,10 +92,10 @@ class OutboxEntry(Base):
     urgency: Mapped[str] = mapped_column(String(10))
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     expires_at: Mapped[datetime]
-    last_subscription_id: Mapped[int] = mapped_column(default=0)  # how far the fan-out has come
+    last_subscription_id: Mapped[int] = mapped_column(default=0)  # the last device that the fan-out has reached
     fanned_out_at: Mapped[datetime | None]
     kind: Mapped[str] = mapped_column(String(20), default="feedback", server_default="feedback")
-    counts: Mapped[int] = mapped_column(Integer, default=1, server_default="1")  # how many it tells of
+    counts: Mapped[int] = mapped_column(Integer, default=1, server_default="1")  # the number of messages it notifies
     user_id: Mapped[int | None] = mapped_column(ForeignKey("auth_user.id", ondelete="CASCADE"))
     subscription_id: Mapped[int | None] = mapped_column(ForeignKey("push_subscription.id", ondelete="CASCADE"))
 
@@ -108,7 +108,7 @@ class OutboxEntry(Base):
 
 
 class Delivery(Base):
-    """One notification for one device. `due_at` is the only clock: when to look at it next, NULL once it is final."""
+    """One notification for one device; `due_at` is when a worker looks at it next, NULL once it is final."""
 
     __tablename__ = "push_delivery"
 
@@ -127,11 +127,11 @@ class Delivery(Base):
     shows: Mapped[PreviewLevel] = mapped_column(
         String(10), default=PreviewLevel.ALL, server_default=PreviewLevel.ALL.value
     )
-    shown_at: Mapped[datetime | None]  # as the device's service worker reports it, if it does
+    shown_at: Mapped[datetime | None]  # from the report of the device's service worker, if it sends one
     clicked_at: Mapped[datetime | None]
     held_until: Mapped[datetime | None]
     summary_id: Mapped[int | None] = mapped_column(ForeignKey("push_outbox.id", ondelete="SET NULL"))
-    service: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # its device's
+    service: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # copied from its device
 
     entry: Mapped[OutboxEntry] = relationship(foreign_keys=outbox_id)
     subscription: Mapped[Subscription] = relationship()
@@ -147,7 +147,7 @@ class Delivery(Base):
 
 
 class Preference(Base):
-    """What one administrator wants of notifications; without a row the site's defaults hold."""
+    """The preferences of one administrator; without a row, the site's defaults apply."""
 
     __tablename__ = "push_preference"
 
@@ -155,12 +155,12 @@ class Preference(Base):
     shows: Mapped[PreviewLevel] = mapped_column(String(10))
     quiet_from: Mapped[str | None] = mapped_column(String(5))  # "22:00" in the user's time zone; None: no quiet hours
     quiet_until: Mapped[str | None] = mapped_column(String(5))
-    burst_count: Mapped[int] = mapped_column(Integer)  # more within burst_seconds are told in one; 0: never
+    burst_count: Mapped[int] = mapped_column(Integer)  # more within burst_seconds become one summary; 0: never
     burst_seconds: Mapped[int] = mapped_column(Integer)
 
 
 class MutedKind(Base):
-    """A kind of notification that one administrator does not want."""
+    """A kind of notification that one administrator has turned off."""
 
     __tablename__ = "push_muted_kind"
 
@@ -182,7 +182,7 @@ class VapidKey(Base):
 
 
 class OpenCircuit(Base):
-    """A push service that refuses our key, contact or clock: nothing but one probe at a time is sent to it."""
+    """A push service that refuses our key, contact or clock; one probe at a time is sent to it, and nothing else."""
 
     __tablename__ = "push_held_origin"
 

@@ -26,9 +26,9 @@ def enqueue(
     subscription_id: int | None = None,
     counts: int = 1,
 ) -> OutboxEntry:
-    """Add a notification to the caller's transaction: for all administrators, one of them, or one device.
+    """Add a notification to the caller's transaction: for all administrators, for one of them, or for one device.
 
-    `counts` is the number of messages it is about.
+    `counts` is the number of messages that it notifies.
     """
     now = utcnow()
     entry = OutboxEntry(
@@ -47,7 +47,7 @@ def enqueue(
 
 
 def enqueue_test(device: Subscription) -> OutboxEntry:
-    """Add a test notification for one device; the caller commits and wakes."""
+    """Add a test notification for one device; the caller commits and calls `wake`."""
     settings = current_app.extensions["settings"]
     test = Notification(
         title=gettext("It works"),
@@ -59,7 +59,10 @@ def enqueue_test(device: Subscription) -> OutboxEntry:
 
 
 def find_test(entry_id: int, user: User) -> tuple[OutboxEntry, Delivery | None] | None:
-    """Return a test notification for one of this user's devices, and its delivery as soon as there is one."""
+    """Return a test notification for one of this user's devices, and its delivery if it has one already.
+
+    Return None if the entry is not a test for a device of this user.
+    """
     mine = select(OutboxEntry).join(Subscription, Subscription.id == OutboxEntry.subscription_id)
     these = (OutboxEntry.id == entry_id, OutboxEntry.kind == TEST, Subscription.user_id == user.id)
     entry = db.session.scalar(mine.where(*these))
@@ -80,9 +83,9 @@ def due(now: datetime) -> list[int]:
 
 
 def delete_deliveries(entry_ids: Iterable[int]) -> bool:
-    """Delete a batch of the deliveries of entries that are to go, and return whether there may be more.
+    """Delete a batch of these entries' deliveries before the entries are deleted; return whether there may be more.
 
-    To delete an entry for ten thousand devices, or a hundred of them, takes too long for one transaction.
+    Deleting one entry for ten thousand devices, or a hundred such entries, takes too long for one transaction.
     """
     theirs = id_in(Delivery.outbox_id, list(entry_ids))
     in_flight = select(Delivery.subscription_id).where(theirs, Delivery.due_at.is_not(None))
@@ -91,16 +94,16 @@ def delete_deliveries(entry_ids: Iterable[int]) -> bool:
 
 
 def remove(entry_ids: Iterable[int]) -> None:
-    """Remove entries with their deliveries, sent or not. The caller commits."""
+    """Remove entries and their deliveries, sent or not. The caller commits."""
     db.session.execute(delete(OutboxEntry).where(id_in(OutboxEntry.id, entry_ids)))
 
 
 def remove_older(before: datetime, most: int) -> int:
-    """Remove the oldest expired entries from before then, with their deliveries, and return how many it was.
+    """Remove the oldest expired entries from before this time, with their deliveries; return their number.
 
-    If they have too many deliveries, a batch of these is removed instead, which counts as one entry.
+    If they have too many deliveries, remove a batch of the deliveries instead and return 1.
     """
-    # The lowest ids are the oldest: if none of them is old enough, there is no need to look further.
+    # The lowest ids are the oldest: if none of them is old enough, no other entry is.
     first = select(OutboxEntry.id).order_by(OutboxEntry.id).limit(most).scalar_subquery()
     too_old = (OutboxEntry.created_at < before, OutboxEntry.expires_at < utcnow())
     ids = db.session.scalars(select(OutboxEntry.id).where(OutboxEntry.id.in_(first), *too_old)).all()

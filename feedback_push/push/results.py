@@ -1,4 +1,4 @@
-"""The ledger: writing down what became of deliveries and of their devices, a few statements for many results."""
+"""Results: record the outcome of deliveries and update their devices, with a few statements for many results."""
 
 import random
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _POSTPONED = 5.0  # seconds
 
 _delivery = cast(Table, Delivery.__table__)
 _device = cast(Table, Subscription.__table__)
-# One that was made final meanwhile, with its device's session, stays so, unless the push service has accepted it.
+# A delivery that became final meanwhile, because its device's session ended, stays final unless it was accepted.
 _OURS = (
     _delivery.c.id == bindparam("ours"),
     _delivery.c.claim == bindparam("under"),
@@ -31,7 +31,7 @@ _OURS = (
 
 
 def record(results: Sequence[Result[Claim]], now: datetime) -> None:
-    """Write down results. A delivery that another worker has claimed since is left to that worker."""
+    """Record results. A delivery that another worker has claimed since is left to that worker."""
     accepted = [result.key for result in results if result.error is None]
     refused = [(result.key, result.error) for result in results if result.error is not None]
     subscriptions.lock(id_in(Subscription.id, {result.key.subscription_id for result in results}))
@@ -39,22 +39,22 @@ def record(results: Sequence[Result[Claim]], now: datetime) -> None:
     _refuse(refused, now)
     _update_devices(refused, now)
     _open_circuits(refused, now)
-    cleared = [claimed for claimed, error in refused if error.conclusive and error.status]  # no status: nobody asked
+    cleared = [claimed for claimed, error in refused if error.conclusive and error.status]  # no status: not sent
     circuit_breaker.close({claimed.origin for claimed in (*accepted, *cleared)})
 
 
 def expire(deliveries: Sequence[Claim]) -> None:
-    """Give up deliveries whose notification has outlived its TTL; the last error stays as the reason."""
+    """Mark deliveries as expired, because their TTL has passed; the last error stays as the reason."""
     _write([_row(claimed, state=DeliveryState.EXPIRED, due_at=None) for claimed in deliveries])
 
 
 def cancel(deliveries: Sequence[Claim]) -> None:
-    """Give up deliveries to devices whose session has ended."""
+    """Mark deliveries as failed, because their device's session has ended."""
     _write([_row(claimed, state=DeliveryState.FAILED, due_at=None, error=SessionEnded.code) for claimed in deliveries])
 
 
 def put_back(deliveries: Sequence[Claim], until: datetime) -> None:
-    """Let deliveries wait unsent; it is no attempt."""
+    """Return claimed deliveries unsent until this time; it does not count as an attempt."""
     _write([_row(claimed, due_at=until, attempts=claimed.attempts - 1) for claimed in deliveries])
 
 
@@ -79,7 +79,7 @@ def _refuse(refused: Sequence[tuple[Claim, PushError]], now: datetime) -> None:
 
 
 def _decide(claimed: Claim, error: PushError, now: datetime) -> dict[str, Any]:
-    """What happens next to a refused delivery: its new state, or when it is due again."""
+    """Return the changes to a refused delivery: its new state, or when it is due again."""
     match error:
         case responses.Gone() | responses.KeyMismatch() | SessionEnded():
             return {"state": DeliveryState.FAILED, "due_at": None}
@@ -88,27 +88,27 @@ def _decide(claimed: Claim, error: PushError, now: datetime) -> dict[str, Any]:
         case responses.Rejected():
             return {"reduced": True, "due_at": now}
         case responses.Misconfigured():
-            # Not its own failure: neither its next backoff nor the counter's range shall suffer from a long hold.
+            # The delivery is not at fault: a long outage must not lengthen its backoff or overflow its counter.
             return {"due_at": now + circuit_breaker.OPEN_FOR, "attempts": claimed.attempts - 1}
         case responses.Postponed():
             return {"due_at": now + timedelta(seconds=_POSTPONED), "attempts": claimed.attempts - 1}
         case _:
             wait = max(_backoff(claimed.attempts), error.retry_after or 0)
-            # Looked at once more when its time has run out, so that it ends as expired.
+            # At the latest when its TTL ends, so that it is then marked as expired.
             return {"due_at": min(now + timedelta(seconds=wait), claimed.entry.expires_at)}
 
 
 def _backoff(attempts: int) -> float:
-    spread = random.uniform(0.75, 1.25)  # noqa: S311 - it only keeps retries from falling together
+    spread = random.uniform(0.75, 1.25)  # noqa: S311 - it only spreads retries
     return min(_FIRST_RETRY * 2.0 ** min(attempts - 1, 20), _LONGEST_RETRY) * spread
 
 
 def _update_devices(refused: Sequence[tuple[Claim, PushError]], now: datetime) -> None:
-    """Only these three are the device's doing; nothing else may change it."""
+    """Update the devices after the only three errors that concern a device."""
     gone, failing = _those(refused, responses.Gone), _those(refused, responses.Unavailable)
-    # A mismatch without an answer is one that we saw ourselves: putting the earlier keys back mends it.
+    # Without a status, we found the mismatch ourselves: restoring the earlier keys repairs it.
     stale = _those([(claimed, error) for claimed, error in refused if error.status], responses.KeyMismatch)
-    # A browser that has re-subscribed in the meantime is not the one that was refused.
+    # A browser that has re-subscribed since must not be marked for its old subscription.
     if gone:
         devices = id_in(Subscription.id, [claimed.subscription_id for claimed in gone])
         unchanged = Subscription.p256dh.in_({claimed.p256dh for claimed in gone})
@@ -149,7 +149,7 @@ def _execute(statement: Any) -> None:
     db.session.execute(statement, execution_options={"synchronize_session": False})
 
 
-# Made once, as those of claims.
+# Built once, like the statements in claims.
 _ACCEPT = (
     update(_delivery)
     .where(id_in(_delivery.c.id, bindparam("deliveries", type_=Ids)), _delivery.c.claim == bindparam("under"))
