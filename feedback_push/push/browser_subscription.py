@@ -1,4 +1,4 @@
-"""What a browser sends to subscribe: where its push service takes messages, its keys, and the VAPID key it used."""
+"""Check the subscription that a browser sends: its endpoint, its keys, and the VAPID key that it used."""
 
 import base64
 import binascii
@@ -15,7 +15,7 @@ _LONGEST_KEY = 200  # characters; the longest has 88
 
 
 class SubscriptionRefused(ValueError):
-    """What the browser sent is no usable subscription; the text says why."""
+    """The browser's subscription cannot be used; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class BrowserSubscription:
 
     @classmethod
     def parse(cls, data: object, policy: EndpointPolicy) -> "BrowserSubscription":
-        """Check the JSON a browser sent; SubscriptionRefused says what is wrong with it."""
+        """Check the JSON that a browser sent; raise SubscriptionRefused with the reason if it is not valid."""
         if not isinstance(data, dict) or not isinstance(keys := data.get("keys"), dict):
             raise SubscriptionRefused("Expected an object with endpoint and keys.")
         endpoint = data.get("endpoint")
@@ -47,7 +47,7 @@ def endpoint_policy(settings: Settings) -> EndpointPolicy:
 
 
 def key_of(data: object, live: Container[str]) -> str | None:
-    """The VAPID key that a browser says it has subscribed with, if it says so; SubscriptionRefused if it has ended."""
+    """Return the VAPID key that a browser names as its own, or None; raise SubscriptionRefused if the key has ended."""
     key = data.get("applicationServerKey") if isinstance(data, dict) else None
     if key is not None and not (isinstance(key, str) and len(key) <= _LONGEST_KEY and key in live):
         raise SubscriptionRefused(_("This browser subscribed with a key that has ended. Please load the page again."))

@@ -1,4 +1,4 @@
-"""Digests: send what was held for an administrator as one summary, and apply changed preferences to what waits."""
+"""Digests: send held notifications as one summary, and apply changed preferences to pending deliveries."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ def due(now: datetime) -> list[int]:
 
 
 def make(user_id: int, now: datetime) -> None:
-    """Send a user what is held for them, except in quiet hours or if another worker does. The caller commits."""
+    """Send a user their held notifications, unless in quiet hours or if another worker does. The caller commits."""
     user = db.session.scalar(
         select(User).where(User.id == user_id).with_for_update(key_share=True, skip_locked=True),
         execution_options={"populate_existing": True},
@@ -51,12 +51,12 @@ def make(user_id: int, now: datetime) -> None:
 
 
 def release(user_id: int, now: datetime) -> None:
-    """Make what is held for a user due now, because their preferences have changed. The caller commits."""
+    """Make a user's held notifications due now, because their preferences have changed. The caller commits."""
     _hold(user_id, now)
 
 
 def apply_to_pending(user_id: int, *, shows: PreviewLevel, muted: Collection[str]) -> None:
-    """Apply changed preferences to what is not sent yet: its preview level, and kinds that are turned off now."""
+    """Apply changed preferences to pending deliveries: set the preview level, and delete the muted kinds."""
     theirs = _DEVICE.in_(select(Subscription.id).where(Subscription.user_id == user_id))
     unwanted = {*muted, *(summary_of(CHOOSABLE[code]) for code in muted)}
     subscriptions.lock(Subscription.user_id == user_id)
@@ -66,14 +66,14 @@ def apply_to_pending(user_id: int, *, shows: PreviewLevel, muted: Collection[str
 
 
 def cancel_pending(device: Subscription) -> None:
-    """Cancel what a paused device would still get, except tests. The caller commits."""
+    """Cancel the pending deliveries of a paused device, except tests. The caller commits."""
     db.session.flush()  # the device before its deliveries, which is the lock order
     for is_open in _OPEN:
         _execute(delete(Delivery).where(is_open, _DEVICE.in_([device.id]), ~_of_kinds([TEST])))
 
 
 def cancel(devices: Collection[int]) -> None:
-    """Cancel what waits for devices whose session has ended; the rest of very much ends when it is claimed."""
+    """Cancel pending deliveries to devices whose session has ended; those beyond a batch end when they are claimed."""
     if not devices:
         return
     # The claim stays: if the push has left already, its result is still recorded.
@@ -124,7 +124,7 @@ def _told_before(user_id: int, kind: Kind, since: datetime) -> int:
 
 def _notification(kind: Kind, count: int) -> Notification:
     settings = current_app.extensions["settings"]
-    # Always the same tag, and so the same Topic: it replaces the summary before, whether shown or still on its way.
+    # Always the same tag, and so the same Topic: it replaces the last summary, whether shown or not delivered yet.
     return Notification(
         title=kind.several(count),
         body="",

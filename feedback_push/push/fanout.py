@@ -99,7 +99,7 @@ def _add_deliveries(
         "service": Subscription.service,
     }
     rows = _recipients(entry, *columns.values()).where(Subscription.id <= last, id_in(Subscription.user_id, users))
-    # Locked, and in the order of removals: one that is just being removed would make the whole set fail.
+    # Lock the rows in the order that removals use: a device removed meanwhile would make the whole set fail.
     rows = rows.order_by(Subscription.id).with_for_update(read=True, key_share=True)
     db.session.execute(insert(Delivery).from_select(list(columns), rows).on_conflict_do_nothing())
 

@@ -84,7 +84,7 @@ def last_failed(device: Subscription) -> Delivery | None:
 
 
 def proxy_failure() -> str | None:
-    """Return what our proxy did to the newest deliveries, where one of them waits because of it."""
+    """Return our proxy's error if one of the newest deliveries waits because of it; else None."""
     newest = select(Delivery).order_by(Delivery.id.desc()).limit(MOST_SHOWN).subquery()
     waits = (newest.c.state == DeliveryState.WAITING, newest.c.error == ProxyFailed.code)
     return db.session.scalar(select(newest.c.detail).where(*waits).order_by(newest.c.id.desc()).limit(1))

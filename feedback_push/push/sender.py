@@ -1,4 +1,4 @@
-"""Delivery: claims what is due, for as long as a task may, and keeps the gateway busy with it."""
+"""Sender: claim due deliveries within a task's time budget, and keep the gateway busy with them."""
 
 import logging
 import random
@@ -14,10 +14,10 @@ from feedback_push.push.claims import Claim
 from feedback_push.push.in_flight import InFlight
 from feedback_push.webpush import endpoints
 
-BUDGET = 5.0  # seconds; what is left then is for the next task, so that a stopping worker need not wait long
-_LONGEST = 15.0  # seconds that a run goes on claiming while an old push keeps it from ending anyway
-_OLD = 3.0  # seconds; a push that waits for its turn while others are answered is younger
-_FAN_OUT_FOR = 0.05  # seconds that a run may look for somebody to send to while results wait to be recorded
+BUDGET = 5.0  # seconds; the rest is left to the next task, so that a worker can stop soon
+_LONGEST = 15.0  # seconds in which a run may claim more, if an old push keeps it from ending anyway
+_OLD = 3.0  # seconds; a push that only waits for its turn, at a service that answers, is younger
+_FAN_OUT_FOR = 0.05  # seconds that a run may look for an entry with devices to send to, while results wait
 
 _log = logging.getLogger(__name__)
 _rung = Event()
@@ -25,7 +25,7 @@ _running = Lock()
 
 
 def run() -> bool:
-    """Send what is due for about BUDGET seconds, one run at a time in a process; whether more is left."""
+    """Send due deliveries for about BUDGET seconds, one run at a time in a process; return whether more are left."""
     _rung.set()
     while _rung.is_set() and _running.acquire(blocking=False):
         try:
@@ -38,8 +38,8 @@ def run() -> bool:
 
 
 def start_afresh() -> None:
-    """Be ready in a forked process, whose parent may just be in a run."""
-    global _running  # noqa: PLW0603 - a lock that is held belongs to a thread that is not there
+    """Reset the lock in a forked process, whose parent may have been in a run."""
+    global _running  # noqa: PLW0603 - a thread that does not exist in the child may hold the old lock
     _running = Lock()
 
 
@@ -47,7 +47,7 @@ class _Run:
     def __init__(self) -> None:
         settings = current_app.extensions["settings"]
         self._keys = keys.cached()
-        # So deep that the gateway does not run dry while results are recorded.
+        # Deep enough that the gateway does not run out of pushes while results are recorded.
         self._window: int = 6 * settings.push_concurrency
         self._least: int = settings.push_concurrency
         self._under_way = InFlight(receipts.signing_key(settings.secret_key))
@@ -55,7 +55,7 @@ class _Run:
         self._more = True
 
     def pump(self) -> bool:
-        """Whether it ended for want of time and not for want of work."""
+        """Send until the work or the time runs out; return whether work is left."""
         try:
             return self._pump()
         finally:
@@ -63,7 +63,7 @@ class _Run:
 
     def _pump(self) -> bool:
         while self._more or self._under_way:
-            if _rung.is_set():  # for what became due while an old push keeps this run from ending
+            if _rung.is_set():  # more became due while an old push keeps this run from ending
                 _rung.clear()
                 self._more = True
             found = self._more and self._may_claim() and self._find_work()
@@ -78,25 +78,25 @@ class _Run:
         return ran < BUDGET or (self._under_way.age > _OLD and ran < _LONGEST)
 
     def _find_work(self) -> bool:
-        """Claim what there is room for, or make more that can be claimed; whether there was anything."""
+        """Claim as many deliveries as there is room for, or fan out more; return whether there were any."""
         try:
             room = self._room()
             taken = self._claim(room)
-            # A service that has all that it may have says nothing about the others that an entry is for.
+            # One service without room must not delay the fan-out to the others.
             made = self._fan_out() if not taken or taken.total() < sum(room.values()) else 0
             self._more = made > 0 or any(taken[service] == most for service, most in room.items())
             return taken.total() + made > 0
         except DATABASE_ERRORS as error:
             if not self._under_way:
                 raise
-            # What is under way must be recorded; the sweep will find the rest.
+            # The pushes in flight must be recorded; the sweep will find the rest.
             db.session.rollback()
             self._more = False
             _log.warning("the database did not give what is due: %s", type(error).__name__)
             return False
 
     def _room(self) -> dict[int, int]:
-        """How many more each push service for which something is due may get: none while it is silent."""
+        """Return how many more deliveries may be claimed for each push service that has some due; 0 if it is silent."""
         busy = self._under_way.by_service()
         silent = {endpoints.service(origin) for origin in in_flight.gateway().silent()} if busy else set()
         due = claims.services_due(utcnow())
@@ -107,7 +107,7 @@ class _Run:
         }
 
     def _claim(self, room: dict[int, int]) -> Counter[int]:
-        """Send what has been due the longest; how many deliveries were claimed for which service."""
+        """Claim and send the deliveries that have been due the longest; count the claimed ones by push service."""
         now, at = utcnow(), time.monotonic()
         self._keys = keys.load()
         batch = claims.take(room, now)
@@ -120,12 +120,12 @@ class _Run:
         return Counter(claimed.service for claimed in batch)
 
     def _fan_out(self) -> int:
-        """Go on with a fan-out, for which the database has time while pushes are encrypted; the deliveries made."""
+        """Continue a fan-out while pushes are encrypted and the database is idle; return the size of the set."""
         until = time.monotonic() + _FAN_OUT_FOR
         made = 0
         for entry_id in outbox.due(utcnow()):
             made = fanout.next_set(entry_id, *self._keys.live)
-            db.session.commit()  # each for itself: on SQLite visitors wait for their turn to write
+            db.session.commit()  # after each entry, because on SQLite visitors wait to write
             if made:
                 break
             if time.monotonic() > until:
@@ -136,12 +136,12 @@ class _Run:
 
 
 def _respect_open_circuits(batch: list[Claim]) -> list[Claim]:
-    """The deliveries that may go; for a held origin that is at most one probe, and the others are put back."""
+    """Return the deliveries that may be sent: at most one probe for an open circuit; put the others back."""
     for held in circuit_breaker.open_circuits():
         waiting = [claimed for claimed in batch if claimed.origin == held.origin]
-        random.shuffle(waiting)  # a device that is refused for a reason of its own must not be every probe
+        random.shuffle(waiting)  # so that a device that is always refused is not every probe
         now = utcnow()
-        next_look = circuit_breaker.retry_at(held, now)  # before a probe moves held_until
+        next_look = circuit_breaker.retry_at(held, now)  # before a probe changes held_until
         probes = waiting[:1] if waiting and circuit_breaker.try_half_open(held.origin, now) else []
         results.put_back(waiting[len(probes) :], next_look)
         batch = [claimed for claimed in batch if claimed.origin != held.origin] + probes

@@ -1,4 +1,4 @@
-"""Subscriptions: the browsers of administrators, saved, removed, and whom a notification goes to."""
+"""Subscriptions: save, find and remove the browsers of administrators."""
 
 import time
 from collections.abc import Iterable
@@ -13,26 +13,27 @@ from feedback_push.database import db, delete_batch, insert, utcnow
 from feedback_push.push.browser_subscription import BrowserSubscription
 from feedback_push.push.models import Delivery, DeviceState, Subscription
 
-MOST = 500  # devices of an administrator; the one whose browser was seen longest ago makes room for a new one
-FAILING = 5  # tries in a row without getting through, in about seven minutes: fewer are nothing to worry about
+MOST = 500  # devices of an administrator; a new one replaces the one whose browser was seen longest ago
+FAILING = 5  # failed attempts in a row, which take about seven minutes; fewer are no trouble
 _KEEP_GONE = timedelta(days=30)
 _MOST_TROUBLED = 20
-_DELIVERIES = 5000  # of a browser that is removed, in one transaction: less than half a second of SQLite
-_SECONDS = 1.0  # for that, in each sweep
+_DELIVERIES = 5000  # deleted in one transaction when a browser is removed: less than half a second of SQLite
+_SECONDS = 1.0  # for removing gone browsers, in each sweep
 
 
 def save(
     subscription: BrowserSubscription, *, user: User, vapid_public_key: str, name: str, language: str = "en"
 ) -> None:
-    """Store a browser under its newest owner, for whom it is a new one; one that was gone or stale lives again.
+    """Store a browser as a device of its newest owner; make a gone or stale device live again.
 
-    It belongs to the session in which the user asks; `sessions.Ended` where somebody has just ended that. That it has
-    failed stays known as long as it is the same: its every visit to the dashboard comes here.
+    A browser that had another owner becomes a new device. The device belongs to the current session of the user; raise
+    `sessions.Ended` if that session has just been ended. An unchanged subscription keeps its count of failures, because
+    every visit to the dashboard calls this.
     """
     _take_from_others(subscription.endpoint, user)
     if not _known(subscription.endpoint, user):
         _make_room(user)
-    # Only now: to remove other devices takes several transactions, and what is held ends with the first.
+    # Only now: removing other devices takes several transactions, and the first commit would release this lock.
     session_id = sessions.hold(user)
     if event := _news(subscription.endpoint, user):
         audit.note(event, user, device=name)
@@ -56,22 +57,22 @@ def save(
 
 
 def remove(endpoint: str, *, user: User) -> None:
-    """Forget a browser of this user, with all that waits for it."""
+    """Remove a browser of this user with its deliveries."""
     _remove(Subscription.endpoint == endpoint, user)
 
 
 def remove_device(device_id: int, *, user: User) -> None:
-    """Forget a browser of this user by its id."""
+    """Remove a browser of this user, found by its id, with its deliveries."""
     _remove(Subscription.id == device_id, user)
 
 
 def find(device_id: int, *, user: User) -> Subscription | None:
-    """A browser of this user by its id."""
+    """Return a browser of this user by its id; None if the user has no such browser."""
     return db.session.scalar(select(Subscription).where(Subscription.id == device_id, Subscription.user_id == user.id))
 
 
 def works(user: User, live: Iterable[str]) -> bool:
-    """Whether this user has a browser that notifications get through to, by one of the live keys."""
+    """Return whether this user has a browser that notifications reach, signed with one of the live keys."""
     mine = (Subscription.user_id == user.id, Subscription.vapid_public_key.in_(list(live)))
     on = (Subscription.paused_at.is_(None), Subscription.suspended_at.is_(None))
     well = (Subscription.state == DeviceState.LIVE, Subscription.failures < FAILING)
@@ -79,25 +80,25 @@ def works(user: User, live: Iterable[str]) -> bool:
 
 
 def of(user: User) -> list[Subscription]:
-    """The browsers of this user, the newest first; those that are gone are left out."""
+    """Return the browsers of this user that are not gone, the newest first."""
     mine = select(Subscription).where(Subscription.user_id == user.id, Subscription.state != DeviceState.GONE)
     return list(db.session.scalars(mine.order_by(Subscription.id.desc())))
 
 
 def troubled(user: User) -> list[Subscription]:
-    """Those that their push service has forgotten, and those that several pushes in a row did not get through to."""
+    """Return the user's browsers that are gone, and those that FAILING pushes in a row did not reach."""
     in_trouble = or_(Subscription.state == DeviceState.GONE, Subscription.failures >= FAILING)
     mine = select(Subscription).where(Subscription.user_id == user.id, in_trouble)
     return list(db.session.scalars(mine.order_by(Subscription.id.desc()).limit(_MOST_TROUBLED)))
 
 
 def set_language(user: User, language: str) -> None:
-    """From now on show notifications in this language on all browsers of this user."""
+    """Set the language of notifications on all browsers of this user."""
     db.session.execute(update(Subscription).where(Subscription.user_id == user.id).values(language=language))
 
 
 def count(state: DeviceState, vapid_public_key: str) -> int:
-    """How many browsers made with this key are in this state."""
+    """Count the browsers that subscribed with this key and are in this state."""
     these = (Subscription.state == state, Subscription.vapid_public_key == vapid_public_key)
     return db.session.scalar(select(func.count()).select_from(Subscription).where(*these)) or 0
 
@@ -105,8 +106,8 @@ def count(state: DeviceState, vapid_public_key: str) -> int:
 def lock(*which: ColumnElement[bool], to_delete: bool = False) -> int:
     """Lock the devices that meet the conditions until the transaction ends, and return their number.
 
-    Whoever changes deliveries locks their devices first, in the order of their ids: two workers, or a worker and a
-    removal, would otherwise wait for each other for ever.
+    Code that changes deliveries must lock their devices first, in the order of their ids. Otherwise two workers, or a
+    worker and a removal, could deadlock.
     """
     ordered = select(Subscription.id).where(*which).order_by(Subscription.id)
     locked = ordered.with_for_update(key_share=not to_delete).subquery()
@@ -115,9 +116,9 @@ def lock(*which: ColumnElement[bool], to_delete: bool = False) -> int:
 
 @maintenance.register
 def forget_gone(now: datetime) -> None:
-    """Remove the browsers that went more than 30 days ago and have not come back, and before them their deliveries.
+    """Remove the browsers that have been gone for more than 30 days, and before them their deliveries.
 
-    Batch by batch, each in a transaction of its own: a browser may have had a hundred thousand.
+    A browser may have a hundred thousand deliveries, so each batch of them has a transaction of its own.
     """
     long_gone = (Subscription.state == DeviceState.GONE, Subscription.gone_at < now - _KEEP_GONE)
     stop_at = time.monotonic() + _SECONDS
@@ -131,7 +132,7 @@ def forget_gone(now: datetime) -> None:
 
 
 def _take_from_others(endpoint: str, user: User) -> None:
-    """End a device of somebody else with all that waits for it: that shows as much as they may see, when they like."""
+    """Remove another user's device with this endpoint; its pending deliveries follow that user's preferences."""
     theirs = select(User).join(Subscription, Subscription.user_id == User.id)
     others = theirs.where(Subscription.endpoint == endpoint, Subscription.user_id != user.id)
     for other in db.session.scalars(others).all():
@@ -140,7 +141,7 @@ def _take_from_others(endpoint: str, user: User) -> None:
 
 @accounts.before_deletion
 def delete_deliveries(user: User) -> None:
-    """Remove most deliveries to the browsers of a user who is to go: too many for one transaction."""
+    """Remove deliveries to the browsers of a user before the user is deleted: too many for one transaction."""
     mine = select(Subscription.id).where(Subscription.user_id == user.id).order_by(Subscription.id)
     for device in db.session.scalars(mine).all():
         while _delete_deliveries(device):
@@ -148,13 +149,13 @@ def delete_deliveries(user: User) -> None:
 
 
 def _make_room(user: User) -> None:
-    """Remove the device seen longest ago where the user has as many as they may; those that are gone go first."""
-    sessions.lock(user)  # or two new ones could take the same place
+    """Remove the devices that leave no room for a new one: first those that are gone, then those seen longest ago."""
+    sessions.lock(user)  # or two new devices could take the same place
     gone = Subscription.state == DeviceState.GONE
     seen = func.coalesce(Subscription.seen_at, Subscription.added_at)
     order = (gone, seen.desc(), Subscription.id.desc())
     beyond = select(Subscription.id).where(Subscription.user_id == user.id).order_by(*order).offset(MOST - 1)
-    # SQLite knows an offset only with a limit.
+    # SQLite allows an offset only with a limit.
     for device in db.session.scalars(beyond.limit(_DELIVERIES)).all():
         _remove(Subscription.id == device, user, AuditEvent.DEVICE_DROPPED)
 
@@ -165,7 +166,7 @@ def _known(endpoint: str, user: User) -> bool:
 
 
 def _news(endpoint: str, user: User) -> AuditEvent | None:
-    """Return the event that a visit of this browser is for the log, if it is one."""
+    """Return the event to log for a visit of this browser, or None."""
     mine = (Subscription.endpoint == endpoint, Subscription.user_id == user.id, Subscription.state != DeviceState.GONE)
     device = db.session.execute(select(Subscription.suspended_at).where(*mine)).one_or_none()
     if device is None:

@@ -13,9 +13,9 @@ from feedback_push.push.models import DeviceState, Subscription
 
 @sessions.when_ended
 def suspend(ending: Ending) -> None:
-    """Suspend the devices of the sessions that end, and those of the account that belong to no session any more.
+    """Suspend the devices of the sessions that end, and the account's devices that no longer belong to a session.
 
-    One session takes only its own devices with it. The caller commits.
+    If a single session ends, suspend only its own devices. The caller commits.
     """
     if ending.session_id is not None:
         _suspend(ending.user, Subscription.session_id == ending.session_id)

@@ -1,6 +1,6 @@
-"""The sweeper: a thread in every worker that publishes the sweep, so that no beat is needed.
+"""The sweeper: a thread in every worker that publishes the sweep task, so that Celery beat is not needed.
 
-Where the broker is away, or takes no writes because it is full, it does the work that is due by itself.
+If the broker is down, or refuses writes because it is full, the sweeper does the due work itself.
 """
 
 import logging
@@ -19,19 +19,19 @@ _TIMEOUTS = {"socket_connect_timeout": 1, "socket_timeout": 2}
 
 
 def install(celery: Celery) -> Celery:
-    """Give every worker of this Celery application the sweeper."""
+    """Add the sweeper to every worker of this Celery application."""
     celery.steps["worker"].add(Sweeper)
     signals.worker_process_init.connect(_start_afresh)
     return celery
 
 
 class Sweeper(bootsteps.StartStopStep):
-    """Publishes the sweep; the work is done by whichever worker takes it, and claims make a second one harmless.
+    """Publish the sweep; any worker may run it, and claims make a second run harmless.
 
-    It has a thread of its own, because the worker's timers stand still while it reconnects.
+    It has a thread of its own, because the worker's timers stop while the worker reconnects.
     """
 
-    requires = ("celery.worker.components:Pool",)  # which forks, and that is better done without other threads
+    requires = ("celery.worker.components:Pool",)  # which forks; forking is safer before this thread starts
 
     def __init__(self, _worker: Any, **_: Any) -> None:
         self._stopping = Event()
@@ -39,12 +39,12 @@ class Sweeper(bootsteps.StartStopStep):
         self._connection: Connection | None = None
 
     def start(self, worker: Any) -> None:
-        """Start sweeping together with the worker."""
+        """Start the thread when the worker starts."""
         self._thread = Thread(target=self._sweep_on, args=(worker.app,), name="sweeper", daemon=True)
         self._thread.start()
 
     def stop(self, _worker: Any) -> None:
-        """Stop it when the worker stops; what it is sending is left to the lease."""
+        """Stop the thread when the worker stops; other workers claim its unfinished deliveries when the lease ends."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(_SECONDS_TO_STOP)
@@ -56,14 +56,14 @@ class Sweeper(bootsteps.StartStopStep):
                 return
 
     def _publish(self, celery: Celery) -> bool:
-        """Return whether the broker took the sweep."""
+        """Return whether the broker accepted the sweep."""
         try:
             if self._connection is None:
                 self._connection = _connection(celery)
-            # A sweep that is not taken before the next one is due is not worth taking.
+            # Drop a sweep that no worker has taken before the next one.
             options: dict[str, Any] = {"expires": INTERVAL, "retry": False, "connection": self._connection}
             tasks.sweep.apply_async(**options)
-        except Exception as error:  # noqa: BLE001 - the sweeper must go on, whatever the broker's client raises
+        except Exception as error:  # noqa: BLE001 - the sweeper must continue, whatever the broker's client raises
             self._connection = None
             _log.warning("the broker did not take the sweep (%s); this worker does what is due", type(error).__name__)
             return False
@@ -71,7 +71,7 @@ class Sweeper(bootsteps.StartStopStep):
 
 
 def _connection(celery: Celery) -> Connection:
-    """Connect to the broker, less patiently than a worker does."""
+    """Connect to the broker with shorter timeouts than a worker's."""
     connection = celery.connection_for_write()
     connection.transport_options = {**(connection.transport_options or {}), **_TIMEOUTS}
     connection.connect()
@@ -79,15 +79,15 @@ def _connection(celery: Celery) -> Connection:
 
 
 def _work() -> bool:
-    """Do what is due in this process; return whether there is more."""
+    """Do the due work in this process; return whether more is left."""
     try:
         return bool(tasks.work_alone())
-    except Exception:  # noqa: BLE001 - the database may be away as well; the next sweep tries again
+    except Exception:  # noqa: BLE001 - the database may be down as well; the next sweep tries again
         _log.exception("what is due could not be done without the broker")
         return False
 
 
 def _start_afresh(**_: Any) -> None:
-    """Leave to the parent of a forked process what its sweeper was doing."""
+    """Reset in a forked process the lock and the connections that belong to its parent."""
     sender.start_afresh()
     tasks.forget_connections()

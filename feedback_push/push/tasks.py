@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 @shared_task(name="push.fan_out")
 def fan_out(entry_id: int) -> None:
-    """Make the first deliveries of an outbox entry; the others while those are sent, or in the next task."""
+    """Make the first deliveries of an outbox entry; the rest follow while those are sent, or in the next task."""
     live_keys = keys.load().live
     if not live_keys:
         _log.info("push is off: outbox entry %s waits for VAPID keys", entry_id)
@@ -38,7 +38,10 @@ def deliver() -> None:
 
 @shared_task(name="push.sweep")
 def sweep() -> None:
-    """Knock for what is due: a lost knock, a retry, what was held, a dead worker's claim. Then do the chores."""
+    """Publish tasks for due work, then run maintenance.
+
+    Work is due after a lost wake-up, for a retry, at the end of a hold, or when a dead worker's claim ends.
+    """
     now = utcnow()
     if keys.cached().live:
         _tell_all(now)
@@ -52,9 +55,9 @@ def sweep() -> None:
 
 @shared_task(name="push.work_alone")
 def work_alone() -> bool:
-    """Do all that a sweep knocks for in this process, because the broker takes no knocks; return whether more is left.
+    """Do the due work in this process, because the broker accepts no tasks; return whether more is left.
 
-    It is called, never published. Between two calls no connection to the database stays open: a pool forks.
+    It is called, never published. It leaves no database connection open, because the worker's pool forks.
     """
     more = False
     try:
@@ -71,7 +74,7 @@ def work_alone() -> bool:
 
 @shared_task(name="push.forget_connections")
 def forget_connections() -> None:
-    """Leave the connections to the database to the process that this one was forked from; called, never published."""
+    """Drop the database connections of the parent process without closing them; called, never published."""
     db.engine.dispose(close=False)
 
 
@@ -84,6 +87,6 @@ def _tell(user_id: int, now: datetime) -> None:
     try:
         digests.make(user_id, now)
         db.session.commit()
-    except Exception:  # noqa: BLE001 - whatever went wrong, the others must be told, and retries be knocked for
+    except Exception:  # noqa: BLE001 - one failure must not stop the other users' summaries and the retries
         db.session.rollback()
         _log.exception("what is held for user %s could not be told, and is tried again with the next sweep", user_id)

@@ -1,4 +1,4 @@
-"""The endpoints of browsers, in JSON: the key to subscribe with, subscribe, unsubscribe, and receipts."""
+"""JSON endpoints for browsers: get the VAPID key, subscribe, unsubscribe, and report receipts."""
 
 from flask import Blueprint, abort, current_app, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
@@ -15,12 +15,12 @@ from feedback_push.push.receipts import Event
 from feedback_push.webpush.endpoints import LONGEST_ENDPOINT
 
 LARGEST_BODY = 8192  # bytes; a subscription has about 500
-LARGEST_RECEIPT = 1024  # bytes; it has about 90
-RECEIPTS = "600 per minute"  # from one address, behind which a whole office may be
+LARGEST_RECEIPT = 1024  # bytes; a receipt has about 90
+RECEIPTS = "600 per minute"  # from one address, which a whole office may share
 
 blueprint = Blueprint("push", __name__, url_prefix="/push")
 blueprint.after_request(security.no_store)
-csrf.exempt(blueprint)  # checked below, after the question who is calling
+csrf.exempt(blueprint)  # checked below, after the sign-in
 
 
 @blueprint.before_request
@@ -28,7 +28,7 @@ def _only_for_administrators() -> ResponseReturnValue | None:
     if request.endpoint == "push.receipt":
         return None
     request.max_content_length = LARGEST_BODY
-    request.get_data()  # it may take its time to arrive, and who is calling is asked in a transaction
+    request.get_data()  # a slow body must arrive before loading the user opens a transaction
     if not current_user.is_authenticated:
         return jsonify(error=_("Please sign in first.")), 401
     csrf.protect()
@@ -38,13 +38,13 @@ def _only_for_administrators() -> ResponseReturnValue | None:
 
 @blueprint.get("/key")
 def key() -> ResponseReturnValue:
-    """The VAPID public key, and in X-CSRFToken what a service worker needs to subscribe with it."""
+    """Return the VAPID public key, and in X-CSRFToken the token that a service worker needs to subscribe with it."""
     return jsonify(applicationServerKey=_current_key()), {"X-CSRFToken": generate_csrf()}
 
 
 @blueprint.post("/subscribe")
 def subscribe() -> ResponseReturnValue:
-    """Store this browser as a device of the caller; it may say which key it subscribed with."""
+    """Store this browser as a device of the caller; the body may name the key it subscribed with."""
     current = _current_key()
     policy = browser_subscription.endpoint_policy(current_app.extensions["settings"])
     body = _body()
@@ -66,7 +66,7 @@ def subscribe() -> ResponseReturnValue:
 
 @blueprint.post("/unsubscribe")
 def unsubscribe() -> ResponseReturnValue:
-    """Forget this browser, if it is the caller's."""
+    """Remove this browser, if it is a device of the caller."""
     data = _body()
     endpoint = data.get("endpoint") if isinstance(data, dict) else None
     if not isinstance(endpoint, str) or not 0 < len(endpoint) <= LONGEST_ENDPOINT or not _is_plain(endpoint):
@@ -79,9 +79,9 @@ def unsubscribe() -> ResponseReturnValue:
 @blueprint.post("/receipt")
 @limiter.limit(RECEIPTS)
 def receipt() -> ResponseReturnValue:
-    """Take what a service worker says of a notification. Its token is all it needs: the session may have ended.
+    """Record a service worker's report about a notification; it needs only a token, because the session may have ended.
 
-    Whoever makes tokens up learns nothing, because the answer is always the same.
+    A forged token gets the same answer as a real one, so it reveals nothing.
     """
     request.max_content_length = LARGEST_RECEIPT
     match _body():
