@@ -1,1 +1,1 @@
-"""The benchmarks: this project and its peers, measured side by side in one run by `python -m benchmarks`."""
+"""Benchmarks: `python -m benchmarks` measures this project and its peers side by side in one run."""

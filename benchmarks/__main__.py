@@ -1,4 +1,4 @@
-"""`python -m benchmarks`, which `make bench` executes: measures, prints tables, and keeps JSON and a plot."""
+"""Run the benchmarks (`python -m benchmarks`, or `make bench`): print tables, and save JSON and a plot."""
 
 import argparse
 import json
@@ -21,12 +21,12 @@ _QUIET = 10.0  # percent
 
 
 def main() -> int:
-    """The exit code is 0 unless something could not be measured; a target that is not reached does not change it."""
+    """Run the measurements; exit with 0 unless something could not be measured, even if a target is missed."""
     options = _options()
     if missing := stage.missing():
         print(f"To measure, install {' and '.join(missing)}; `make test` does so on Debian.", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # which stops what we have started
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that our child processes are stopped
     others = psutil.cpu_percent(interval=1.0)
     conditions = {"quick": options.quick, "percent of the machine used by others": others}
     path = _RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}.json"

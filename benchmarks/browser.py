@@ -1,4 +1,4 @@
-"""A visitor's browser, as far as measuring needs one: cookies, a kept-alive connection and the CSRF token."""
+"""A minimal browser for measuring: cookies, a kept-alive connection and the CSRF token."""
 
 import re
 from http.client import HTTPConnection
@@ -12,7 +12,7 @@ _MESSAGE = {"content": "It is lovely.", "submitter_name": "Ada Lovelace", "submi
 
 
 class Browser:
-    """Speaks with one site."""
+    """A browser that visits one site."""
 
     def __init__(self, settings: Settings) -> None:
         self._connection = HTTPConnection(settings.host, settings.port, timeout=60)
@@ -21,24 +21,24 @@ class Browser:
         self._token = ""
 
     def open_form(self) -> None:
-        """Load the feedback form, whose token serves for any number of messages."""
+        """Load the feedback form; its CSRF token is valid for any number of messages."""
         self._token = self._token_of("/feedback/")
 
     def send_message(self) -> None:
-        """Send the form."""
+        """Submit the feedback form."""
         self._request("POST", "/feedback/", 303, _MESSAGE | {"csrf_token": self._token})
 
     def sign_in(self) -> None:
-        """Become the administrator."""
+        """Sign in as the administrator."""
         token = self._token_of("/login")
         self._request("POST", "/login", 303, {"email": EMAIL, "password": PASSWORD, "csrf_token": token})
 
     def open_inbox(self) -> str:
-        """The dashboard's first page."""
+        """Return the dashboard's first page."""
         return self._request("GET", self._admin_url, 200)
 
     def reconnect(self) -> None:
-        """Begin a connection of which the server has not grown tired."""
+        """Close the connection, so that the next request opens one that the server has not timed out."""
         self._connection.close()
 
     def _token_of(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""Devices to push to: real keys, a few of them shared by many, and endpoints at the benchmarks' push service."""
+"""Devices to push to: many devices share a few real key pairs; their endpoints are at the benchmarks' push service."""
 
 import base64
 import os
@@ -23,12 +23,12 @@ NOTE = Notification(
 
 @cache
 def keys() -> tuple[dict[str, str], ...]:
-    """What browsers would send as `keys`."""
+    """Return key pairs in the form that browsers send as `keys`."""
     return tuple({"p256dh": _new_public_key(), "auth": _base64url(os.urandom(16))} for _ in range(_KEY_PAIRS))
 
 
 def subscription(prefix: str, number: int, among: Sequence[dict[str, str]]) -> dict[str, Any]:
-    """One device as a browser's JSON would describe it; its keys are `among` those given."""
+    """Return one device in the form of a browser's JSON; its keys come from `among`."""
     return {"endpoint": f"{prefix}{number}", "keys": among[number % len(among)]}
 
 

@@ -1,4 +1,4 @@
-"""What `make run` executes: the launcher with its web server, worker and broker."""
+"""Start the launcher, as `make run` does, with its web server, worker and broker."""
 
 import sys
 import time
@@ -18,19 +18,19 @@ from tests import servers
 
 @dataclass(frozen=True)
 class Launched:
-    """A site that serves; `seconds` from the command to the first answer of /healthz."""
+    """A running site; `seconds` is the time from the command to the first answer of /healthz."""
 
     pid: int
     seconds: float
 
     def family(self) -> list[psutil.Process]:
-        """The launcher with all that it has started."""
+        """Return the launcher and all its descendants."""
         return processes.family(self.pid)
 
 
 @contextmanager
 def running(stage: Stage, settings: Settings) -> Iterator[Launched]:
-    """Start it and wait until it serves."""
+    """Start the launcher and wait until the site answers."""
     command = [sys.executable, "-m", "feedback_push.standalone"]
     log, variables = settings.instance_dir / "launcher.log", environment(stage, settings)
     started = time.perf_counter()

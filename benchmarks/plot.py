@@ -1,4 +1,4 @@
-"""The plot: bars as SVG, one panel for each group."""
+"""Draw a bar chart as SVG, with one panel for each group."""
 
 from collections.abc import Mapping
 from html import escape
@@ -10,7 +10,7 @@ _STYLE = "text{font:13px sans-serif;fill:#222}.title{font-weight:bold}rect{fill:
 
 
 def write(path: Path, panels: Mapping[str, Mapping[str, float]]) -> None:
-    """Draw each panel's values as bars with their numbers; a panel has a scale of its own."""
+    """Draw each panel's values as bars with their numbers; each panel has its own scale."""
     parts: list[str] = []
     top = 0
     for title, bars in panels.items():

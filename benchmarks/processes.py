@@ -1,4 +1,4 @@
-"""What processes cost: proportional memory, CPU time, and the peak of either while something runs."""
+"""Measure processes: their proportional memory, their CPU time, and their peak memory during a block."""
 
 from collections.abc import Iterable
 from threading import Event, Thread
@@ -9,34 +9,34 @@ _BETWEEN_LOOKS = 0.2  # seconds
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """A process with all its descendants."""
+    """Return a process and all its descendants."""
     parent = psutil.Process(pid)
     return [parent, *parent.children(recursive=True)]
 
 
 def is_alive(member: psutil.Process) -> bool:
-    """Whether it still runs."""
+    """Return whether a process still runs."""
     return member.is_running() and member.status() != psutil.STATUS_ZOMBIE
 
 
 def pss(members: Iterable[psutil.Process]) -> int:
-    """Their memory in bytes, shared pages divided among those who share them."""
+    """Return the processes' memory in bytes; a shared page is divided among the processes that share it (PSS)."""
     return sum(member.memory_full_info().pss for member in members)
 
 
 def cpu(members: Iterable[psutil.Process]) -> float:
-    """The CPU seconds that they have used."""
+    """Return the CPU time of the processes, in seconds."""
     return sum(times.user + times.system for times in (member.cpu_times() for member in members))
 
 
 def machine_cpu() -> float:
-    """The CPU seconds that the whole machine has used."""
+    """Return the CPU time of the whole machine, in seconds."""
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
 
 
 class Peak:
-    """Looks at the memory of processes for as long as the block lasts."""
+    """Sample the memory of processes during a `with` block."""
 
     def __init__(self, members: list[psutil.Process]) -> None:
         self.pss = 0

@@ -1,4 +1,4 @@
-"""The report: tables as text, targets with reached or not reached, and all of it as JSON."""
+"""Reports: tables as text, targets that are reached or not, and both as JSON."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Target:
-    """A bound that this project sets itself."""
+    """A target that this project sets itself."""
 
     text: str
     value: float
@@ -17,7 +17,7 @@ class Target:
 
     @property
     def reached(self) -> bool:
-        """Whether the measured value keeps it."""
+        """Return whether the measured value reaches the target."""
         return self.value >= self.bound if self.kind == "at least" else self.value <= self.bound
 
     def __str__(self) -> str:
@@ -27,7 +27,7 @@ class Target:
 
 @dataclass
 class Table:
-    """What one measurement found; `data` holds the single samples."""
+    """The results of one measurement; `data` holds the single samples."""
 
     name: str
     title: str
@@ -38,7 +38,7 @@ class Table:
     data: Any = None
 
     def lines(self) -> Iterator[str]:
-        """The table as it is printed."""
+        """Return the table as text."""
         cells = [self.columns, *self.rows]
         widths = [max(len(row[column]) for row in cells) for column in range(len(self.columns))]
         yield ""
@@ -50,7 +50,7 @@ class Table:
         yield from (f"  {target}" for target in self.targets)
 
     def as_json(self) -> dict[str, Any]:
-        """The table for a program."""
+        """Return the table as data for JSON."""
         return {
             "title": self.title,
             "columns": self.columns,
@@ -62,7 +62,7 @@ class Table:
 
 
 def number(value: float) -> str:
-    """Three digits are as many as such a measurement has."""
+    """Format a number with three significant digits, because such a measurement is no more exact."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

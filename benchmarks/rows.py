@@ -1,4 +1,4 @@
-"""Rows put into a database, and read from it past the application."""
+"""Insert rows into a database, and read rows without the application."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _numbers = count()
 
 
 class Reader:
-    """A connection of its own that only reads, each time as of now, and that no worker waits for."""
+    """A separate read-only connection; each query sees the newest rows, and no worker waits for it."""
 
     def __init__(self, url: str) -> None:
         self._connection: sqlite3.Connection | psycopg.Connection
@@ -39,18 +39,18 @@ class Reader:
             self._connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
 
     def value(self, query: str) -> Any:
-        """The first column of the first row."""
+        """Return the first column of the first row; None if there is no row."""
         row = self._connection.execute(query).fetchone()
         return row and row[0]
 
     def close(self) -> None:
-        """Disconnect."""
+        """Close the connection."""
         self._connection.close()
 
 
 @contextmanager
 def fresh_database(stage: Stage, kind: str, folder: Path) -> Iterator[str]:
-    """The URL of an empty database, which is removed at the end."""
+    """Yield the URL of an empty database, and remove the database at the end."""
     if kind == "SQLite":
         yield f"sqlite:///{folder / 'feedback_push.sqlite'}"
         return
@@ -61,14 +61,14 @@ def fresh_database(stage: Stage, kind: str, folder: Path) -> Iterator[str]:
 
 
 def replace_devices(prefix: str, number: int, vapid_public_key: str) -> None:
-    """Leave exactly so many devices in the session's database, and no notification."""
+    """Leave exactly this many devices and no notification in the session's database."""
     db.session.execute(delete(OutboxEntry))
     db.session.execute(delete(Subscription))
     add_devices(prefix, number, vapid_public_key)
 
 
 def add_devices(prefix: str, number: int, vapid_public_key: str) -> None:
-    """Add so many devices to those of the session's database."""
+    """Add this many devices to the session's database."""
     user_id = db.session.scalar(select(User.id))
     common = {"user_id": user_id, "vapid_public_key": vapid_public_key, "name": "Firefox on Linux"}
     common |= {"state": DeviceState.LIVE, "failures": 0, "added_at": utcnow()}
@@ -82,13 +82,13 @@ def add_devices(prefix: str, number: int, vapid_public_key: str) -> None:
 
 
 def retire_devices() -> None:
-    """Let later notifications go to nobody; what already waits for the devices is still sent."""
+    """Mark all devices as gone: later notifications reach none, but pending deliveries are still sent."""
     db.session.execute(update(Subscription).values(state=DeviceState.GONE, gone_at=utcnow()))
     db.session.commit()
 
 
 def add_messages(number: int) -> None:
-    """Add unread messages, so many at once as no statement timeout forbids."""
+    """Add unread messages, in batches small enough for any statement timeout."""
     content = " of many. " + devices.NOTE.body * 3
     searched = search_text.of("Ada Lovelace", "ada@example.org", "Message", content)
     values = {"content": content, "searched": searched, "now": utcnow()}
@@ -99,7 +99,7 @@ def add_messages(number: int) -> None:
 
 
 def _analyze(table: str) -> None:
-    # What autovacuum would do within a minute.
+    # Autovacuum would do this within a minute.
     if db.engine.dialect.name == "postgresql":
         db.session.execute(text(f"ANALYZE {table}"))
         db.session.commit()

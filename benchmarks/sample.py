@@ -1,4 +1,4 @@
-"""A sample: what one sender achieved in one round."""
+"""Samples: the speed and cost of one sender in one round."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class Sample:
 
     @property
     def rate(self) -> float:
-        """Pushes a second."""
+        """The rate in pushes a second."""
         return self.pushes / self.seconds
 
 
 def take(run: Run, members: list[psutil.Process], pushes: int, send: Callable[[], float]) -> Sample:
-    """Let it send, which returns the seconds that it took, and see what that cost and what arrived."""
+    """Call `send`, which returns the seconds that it took, and measure its CPU time and the pushes that arrived."""
     before = _cpu_times(run, members)
     seconds = send()
     cpu, service_cpu, machine_cpu = (after - at for after, at in zip(_cpu_times(run, members), before, strict=True))
@@ -46,13 +46,13 @@ def take(run: Run, members: list[psutil.Process], pushes: int, send: Callable[[]
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that so many percent do not exceed."""
+    """Return the smallest value that this many percent of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
 def median_of(samples: Sequence[Sample], measure: Callable[[Sample], float]) -> float:
-    """The median of something that can be said of every sample."""
+    """Return the median of `measure` over all samples."""
     return median(measure(sample) for sample in samples)
 
 

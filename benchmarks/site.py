@@ -1,4 +1,4 @@
-"""A site to measure: settings, a fresh database with the newest schema, and one administrator."""
+"""Make a site to measure: settings, a fresh database with the newest schema, and one administrator."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,12 +23,12 @@ from tests.environment import environment_of
 Kind = Literal["SQLite", "PostgreSQL"]
 KINDS: tuple[Kind, ...] = ("SQLite", "PostgreSQL")
 EMAIL = "staff@example.org"
-PASSWORD = "correct horse battery"  # noqa: S105 - of a site that lives for seconds
+PASSWORD = "correct horse battery"  # noqa: S105 - of a site that exists for seconds
 
 
 @dataclass(frozen=True)
 class Site:
-    """The application on its database; `reader` looks into the same database without the application."""
+    """The application and its database; `reader` reads the same database without the application."""
 
     settings: Settings
     app: Flask
@@ -37,7 +37,7 @@ class Site:
 
 @contextmanager
 def made(stage: Stage, kind: Kind, *, embedded_broker: bool = False) -> Iterator[Site]:
-    """Make a site in a database of its own; an embedded broker is for `launcher` to run."""
+    """Make a site in a new database; `launcher` runs the embedded broker, if it has one."""
     folder = stage.new_folder("site")
     with rows.fresh_database(stage, kind, folder) as url:
         settings = settings_of(stage, folder, url, embedded_broker=embedded_broker)
@@ -46,7 +46,7 @@ def made(stage: Stage, kind: Kind, *, embedded_broker: bool = False) -> Iterator
         app = create_app(settings)
         database.upgrade(app)
         with app.app_context():
-            db.engine.dispose()  # on PostgreSQL the connection that migrated still holds the migrations' lock
+            db.engine.dispose()  # on PostgreSQL the connection that ran the migrations still holds their lock
             accounts.create(EMAIL, PASSWORD)
             db.session.commit()
         reader = Reader(url)
@@ -59,7 +59,7 @@ def made(stage: Stage, kind: Kind, *, embedded_broker: bool = False) -> Iterator
 
 
 def settings_of(stage: Stage, folder: Path, database_url: str, *, embedded_broker: bool = False) -> Settings:
-    """The settings of a small site, but with loopback for a push service and without rate limits."""
+    """Return the settings of a small site, with a push service on loopback and without rate limits."""
     port = servers.free_port()
     return Settings(
         site_url=f"http://127.0.0.1:{port}",
@@ -79,6 +79,6 @@ def settings_of(stage: Stage, folder: Path, database_url: str, *, embedded_broke
 
 
 def environment(stage: Stage, settings: Settings) -> dict[str, str]:
-    """The same settings for a process of its own, which is to trust our push service."""
+    """Return the same settings as environment variables for another process that must trust our push service."""
     others = {"ADMIN_EMAIL": EMAIL, "ADMIN_PASSWORD": PASSWORD, "FORM_DEFENCE": "off"}
     return environment_of(settings) | others | {"SSL_CERT_FILE": str(stage.service.ca_file)}

@@ -1,4 +1,4 @@
-"""The stage: the servers that all measurements share, the keys, and how large the measurements are."""
+"""The stage: the servers and keys that all measurements share, and the size of the measurements."""
 
 import shutil
 import tempfile
@@ -16,7 +16,7 @@ from tests import servers
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How much is measured; what depends on a sender's speed is given in seconds."""
+    """The size of the measurements; sizes that depend on a sender's speed are in seconds."""
 
     rounds: int = 5
     seconds: float = 3.0  # of one sender, in one round, at one latency
@@ -42,7 +42,7 @@ QUICK = Scale(
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """What is running, and a folder that goes away with it."""
+    """The running servers, and a folder that is removed with them."""
 
     scale: Scale
     folder: Path
@@ -52,16 +52,16 @@ class Stage:
     keys: VapidKeys
 
     def new_folder(self, name: str) -> Path:
-        """An empty folder."""
+        """Return a new empty folder."""
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
 
 
 @contextmanager
 def prepared(scale: Scale) -> Iterator[Stage]:
-    """Start everything, and stop and remove it at the end."""
+    """Start all servers, and stop them and remove their files at the end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="feedback-push-bench-")))
-        folder.chmod(0o755)  # PostgreSQL runs as another user where we are root
+        folder.chmod(0o755)  # PostgreSQL runs as another user if we are root
         (folder / "postgresql").mkdir()
         yield Stage(
             scale=scale,
@@ -74,7 +74,7 @@ def prepared(scale: Scale) -> Iterator[Stage]:
 
 
 def missing() -> list[str]:
-    """The programs without which there is nothing to measure with."""
+    """Return the names of required programs that are not installed."""
     found = {
         "redis-server": shutil.which("redis-server") or shutil.which("valkey-server"),
         "postgresql": shutil.which("initdb") or next(Path("/usr/lib/postgresql").glob("*/bin/initdb"), None),

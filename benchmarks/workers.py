@@ -1,4 +1,4 @@
-"""Real Celery worker processes, and how long they take from the knock to the last recorded result."""
+"""Run real Celery workers, and time them from the published task to the last recorded result."""
 
 import sys
 import time
@@ -28,7 +28,7 @@ _WARM_UP = 800  # devices for each worker: as many as one takes at once
 
 @dataclass(frozen=True)
 class Workers:
-    """So many `celery worker` commands, each a process with one child."""
+    """A number of `celery worker` commands, each a process with one child."""
 
     site: Site
     members: list[psutil.Process]
@@ -47,7 +47,7 @@ def running(stage: Stage, site: Site, number: int) -> Iterator[Workers]:
 
 
 def push_to_all(workers: Workers, run: Run, number: int) -> Sample:
-    """One notification for so many devices, timed from the knock to the last recorded result."""
+    """Send one notification to this many devices; time it from the published task to the last recorded result."""
     site = workers.site
     with site.app.app_context():
         rows.replace_devices(run.prefix, number, site.settings.vapid_public_key)
@@ -56,7 +56,7 @@ def push_to_all(workers: Workers, run: Run, number: int) -> Sample:
 
 
 def push_and_wait(workers: Workers, accepted: int) -> float:
-    """One notification to all devices; the seconds from the knock to so many results."""
+    """Send one notification to all devices; return the seconds from the published task to this many results."""
     entry_id = _enqueue()
     started = time.perf_counter()
     outbox.wake(entry_id)
@@ -65,17 +65,17 @@ def push_and_wait(workers: Workers, accepted: int) -> float:
 
 
 def make_due(site: Site, run: Run, number: int) -> None:
-    """Deliveries to so many devices, which wait for a knock; inside the application context."""
+    """Make deliveries to this many devices and publish no task; needs an application context."""
     rows.replace_devices(run.prefix, number, site.settings.vapid_public_key)
     entry_id = _enqueue()
-    # A worker's sweep may have found it, and hold it at the moment.
+    # A worker's sweep may have found the entry and locked it.
     while not site.reader.value(f"SELECT fanned_out_at IS NOT NULL FROM push_outbox WHERE id = {entry_id}"):  # noqa: S608
         fanout.next_set(entry_id, site.settings.vapid_public_key)
         db.session.commit()
 
 
 def nothing_is_due(site: Site) -> bool:
-    """Whether every delivery has its final state."""
+    """Return whether every delivery has its final state."""
     return bool(site.reader.value(f"SELECT {_NOTHING_DUE}"))
 
 
@@ -94,7 +94,7 @@ def _wait_until_settled(workers: Workers) -> None:
 def _enqueue() -> int:
     entry = outbox.enqueue(devices.NOTE)
     db.session.flush()
-    entry_id = entry.id  # reading it after the commit would begin a transaction, for which SQLite's writers wait
+    entry_id = entry.id  # reading it after the commit would begin a transaction, and SQLite's writers would wait
     db.session.commit()
     return entry_id
 
@@ -107,7 +107,7 @@ def _knock(workers: Workers, entry_id: int) -> float:
 
 
 def _warm_up(stage: Stage, workers: Workers, number: int) -> None:
-    """Open every worker's connections: each takes a share, because the first does not leave enough time for two."""
+    """Open every worker's connections: each gets a share, because no worker is fast enough to take two."""
     run = stage.service.new_run(50)
     make_due(workers.site, run, number * _WARM_UP)
     for _ in range(number):

@@ -1,4 +1,4 @@
-"""The benchmarks' push service as those who measure see it: addresses for a run, and what came of it."""
+"""Start the benchmarks' push service, create runs on it, and read what it received."""
 
 import json
 import ssl
@@ -21,25 +21,25 @@ _PADDING = "A" * 140  # an endpoint of the large services has about 190 characte
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What the push service saw of a run: `last_at` on the monotonic clock."""
+    """The pushes that arrived in a run; `last_at` is by the monotonic clock."""
 
     pushes: int
     devices: int
     last_at: float
 
     def lost(self, sent: int) -> int:
-        """How many devices got nothing."""
+        """Return the number of devices that got no push."""
         return sent - self.devices
 
     @property
     def doubled(self) -> int:
-        """How many pushes came to a device that already had one."""
+        """The number of pushes to devices that already had one."""
         return self.pushes - self.devices
 
 
 @dataclass(frozen=True)
 class PushService:
-    """A running push service; `ca_file` is what its clients must trust. On `other_port` it is another origin."""
+    """A running push service; its clients must trust `ca_file`. On `other_port` it is another origin."""
 
     port: int
     other_port: int
@@ -48,16 +48,16 @@ class PushService:
     _names: Iterator[int] = field(default_factory=count)
 
     def new_run(self, latency: int, authority: str = "") -> "Run":
-        """A run of its own, every push of which is answered after `latency` milliseconds; at one of the origins."""
+        """Return a new run at one of the origins; each of its pushes is answered after `latency` milliseconds."""
         return Run(self, f"run{next(self._names)}", latency, authority or f"127.0.0.1:{self.port}")
 
     @property
     def authorities(self) -> list[str]:
-        """Four names under which it can be reached: to a sender, four push services."""
+        """The four origins of this push service; a sender treats them as four push services."""
         return [f"{host}:{port}" for host in ("127.0.0.1", "localhost") for port in (self.port, self.other_port)]
 
     def arrivals(self, run: str) -> Arrivals:
-        """What came in for a run, once: the push service forgets it."""
+        """Return what arrived in a run; works once, because the push service then forgets the run."""
         context = ssl.create_default_context(cafile=str(self.ca_file))
         connection = HTTPSConnection("127.0.0.1", self.port, context=context, timeout=10)
         try:
@@ -67,7 +67,7 @@ class PushService:
             connection.close()
 
     def cpu(self) -> float:
-        """The CPU time that it has used, in seconds."""
+        """Return the push service's CPU time, in seconds."""
         return processes.cpu([self.process])
 
 
@@ -82,19 +82,19 @@ class Run:
 
     @property
     def prefix(self) -> str:
-        """What a device's number is appended to for its endpoint."""
+        """The beginning of an endpoint; append the device's number."""
         return f"https://{self.authority}/{self.latency}/{self.name}/{_PADDING}"
 
     def arrivals(self) -> Arrivals:
-        """What the push service saw of it."""
+        """Return what arrived in this run; works once."""
         return self.service.arrivals(self.name)
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[PushService]:
-    """Start it, with a throw-away certificate authority."""
+    """Start the push service with a throw-away certificate authority."""
     authority = LoopbackAuthority(folder)
-    authority.server_context()  # leaves the chain in the folder
+    authority.server_context()  # which writes the chain into the folder
     ports = servers.free_port(), servers.free_port()
     command = [sys.executable, "-m", "benchmarks.push_service", str(folder / "server.pem"), *map(str, ports)]
     with servers.running(command, folder / "push-service.log") as process:

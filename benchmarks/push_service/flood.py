@@ -1,4 +1,4 @@
-"""The flood: requests that cost their sender next to nothing, to show how much the push service itself can take."""
+"""Flood the push service with requests that are cheap to send, to measure how many it can take."""
 
 import selectors
 import socket
@@ -19,14 +19,14 @@ _BODY = "x" * 400
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What the push service took: pushes a second, and CPU seconds of its own for each."""
+    """The limit of the push service: pushes a second, and its own CPU seconds for each push."""
 
     rate: float
     cpu: float
 
 
 def measure(run: Run, pushes: int) -> Ceiling:
-    """Send as fast as one core can, over many connections."""
+    """Send as fast as one core can, over many connections, and return the limit."""
     selector = selectors.DefaultSelector()
     connections = [_connect(run) for _ in range(min(CONNECTIONS, pushes))]
     for connection in connections:

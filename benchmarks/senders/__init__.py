@@ -1,4 +1,4 @@
-"""The senders that are compared: each a program of its own that is told on standard input what to send."""
+"""The senders to compare: each is a separate program that reads its jobs from standard input."""
 
 import json
 import os
@@ -24,7 +24,7 @@ _NODE = Path(__file__).parent.parent / "node"
 
 @dataclass(frozen=True)
 class Kit:
-    """What every sender needs, whatever its language."""
+    """The data that every sender needs, in any language."""
 
     private_key: str
     public_key: str
@@ -40,7 +40,7 @@ class Sender:
     program: subprocess.Popen[str]
 
     def send(self, run: Run, pushes: int) -> Sample:
-        """Let it send so many pushes."""
+        """Let the sender send this many pushes."""
         return sample.take(run, [psutil.Process(self.program.pid)], pushes, lambda: self._ask(run, pushes))
 
     def _ask(self, run: Run, pushes: int) -> float:
@@ -55,12 +55,12 @@ class Sender:
 
 
 def python(name: str) -> list[str]:
-    """The command of a sender in `__main__`."""
+    """Return the command for a sender in `__main__`."""
     return [sys.executable, "-m", "benchmarks.senders", name]
 
 
 def node() -> list[str] | str:
-    """The command of node's web-push, installed if need be, or why it is left out."""
+    """Return the command for node's web-push, installing it if needed, or why it is left out."""
     if not (program := shutil.which("node")) or not shutil.which("npm"):
         return "node and npm are not installed"
     install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
@@ -74,7 +74,7 @@ def node() -> list[str] | str:
 
 @contextmanager
 def running(stage: Stage, command: list[str]) -> Iterator[Sender]:
-    """Start a sender that trusts our push service; it has nothing to lose when it is killed at the end."""
+    """Start a sender that trusts our push service, and kill it at the end; it has no state to lose."""
     kit = Kit(*stage.keys, "mailto:staff@example.org", devices.NOTE.to_json(), devices.keys())
     kit_file = stage.folder / "kit.json"
     kit_file.write_text(json.dumps(asdict(kit)))

@@ -1,4 +1,4 @@
-"""The program of one sender: reads jobs from standard input, sends, and prints how long it took."""
+"""Run one sender: read jobs from standard input, send the pushes, and print the seconds that each job took."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ Send = Callable[[list[Device]], None]
 
 
 def tutorial(kit: Kit) -> Send:
-    """The tutorial's way: one `webpush()` after another."""
+    """Send as the tutorial does: call `webpush()` for one device after another."""
 
     def send(devices: list[Device]) -> None:
         for device in devices:
@@ -34,7 +34,7 @@ def tutorial(kit: Kit) -> Send:
 
 
 def asynchronous(kit: Kit) -> Send:
-    """`webpush_async` with one session."""
+    """Send with `webpush_async` and one session."""
     runner = asyncio.Runner()
     session = runner.run(_open_session())
 
@@ -57,7 +57,7 @@ async def _open_session() -> aiohttp.ClientSession:
 
 
 def gateway(kit: Kit) -> Send:
-    """Our gateway, kept busy as `delivery` keeps it busy."""
+    """Send with our gateway, kept busy as `push.sender` does."""
     config = Config(kit.subject, EndpointPolicy(("127.0.0.1",), private_allowed=True))
     door = Gateway(config, [VapidKeys(kit.private_key, kit.public_key)])
     window, refill = 6 * config.concurrency, 4 * config.concurrency
@@ -76,7 +76,7 @@ def gateway(kit: Kit) -> Send:
 
 
 def _accepted(results: "SimpleQueue[Result[int]]") -> int:
-    """Wait for a result and take with it what comes shortly after, as `delivery` does."""
+    """Wait for a result and collect those that follow shortly after, as `push.in_flight` does."""
     gathered = [results.get()]
     time.sleep(0.02)
     while not results.empty():
@@ -95,7 +95,7 @@ def _push(kit: Kit, device: Device) -> Push:
 
 
 def encode(kit: Kit) -> Send:
-    """Encryption alone, without which no push can be sent."""
+    """Only encrypt; every sender must do at least this."""
     payload = kit.payload.encode()
 
     def send(devices: list[Device]) -> None:

@@ -1,4 +1,4 @@
-"""The measurements, each a module with a function `measure`, in the order in which they are made."""
+"""The measurements, in the order in which they run; each module has a function `measure`."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""How the senders compare: their rates, the ratios between them, and the targets."""
+"""Compare the senders: their rates, their ratios, and the targets."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,36 +18,36 @@ GATEWAY, CEILING = "our gateway alone", "encryption alone, one core"
 
 @dataclass
 class Row:
-    """One sender and what it achieved at each latency."""
+    """One sender and its samples at each latency."""
 
     name: str
     in_flight: str
     samples: dict[int, list[Sample]] = field(default_factory=lambda: {latency: [] for latency in LATENCIES})
 
     def rate(self, latency: int) -> float:
-        """Pushes a second."""
+        """Return the median rate in pushes a second."""
         return sample.median_of(self.samples[latency], lambda taken: taken.rate)
 
     def cores(self, latency: int) -> float:
-        """How many cores of the machine were busy."""
+        """Return the number of busy cores of the machine."""
         return sample.median_of(self.samples[latency], lambda taken: taken.machine_cpu / taken.seconds)
 
     def service_cores(self, latency: int) -> float:
-        """How many cores the push service used."""
+        """Return the number of cores that the push service used."""
         return sample.median_of(self.samples[latency], lambda taken: taken.service_cpu / taken.seconds)
 
     def every(self) -> list[Sample]:
-        """The samples of all latencies."""
+        """Return the samples of all latencies."""
         return [taken for samples in self.samples.values() for taken in samples]
 
 
 def whole(kind: str, workers: int) -> str:
-    """The name of a row of the whole project."""
+    """Return the name of a row for the whole project."""
     return f"whole, {kind}, {workers} worker{'s' if workers > 1 else ''}"
 
 
 def table(rows: Sequence[Row], skipped: list[str]) -> Table:
-    """The comparison, with ratios to the tutorial's way."""
+    """Return the comparison, with each sender's ratio to the tutorial's way."""
     by_name = {row.name: row for row in rows}
     columns = [heading for latency in LATENCIES for heading in (f"{latency} ms/s", "x")]
     return Table(
@@ -62,7 +62,7 @@ def table(rows: Sequence[Row], skipped: list[str]) -> Table:
 
 
 def bars(found: Table) -> dict[str, dict[str, float]]:
-    """The rates for the plot."""
+    """Return the rates for the plot."""
     return {
         f"Pushes a second, push service answering after {latency} ms": {
             row[0]: float(row[2 + 2 * place].replace(",", "")) for row in found.rows

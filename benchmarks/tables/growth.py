@@ -1,4 +1,4 @@
-"""Growth: whether a push costs the same, in time and in memory, when there are many more devices."""
+"""Measure the time and the memory for each push as the number of devices grows."""
 
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -20,12 +20,12 @@ class _Growth:
 
     @property
     def time(self) -> float:
-        """Seconds for each push."""
+        """The seconds for each push."""
         return self.sample.seconds / self.sample.pushes
 
 
 def measure(stage: Stage) -> Table:
-    """The same worker command, new each time, on ten and a hundred times as many devices."""
+    """Run the same worker command, started anew each time, on ten and a hundred times as many devices."""
     found: dict[int, list[_Growth]] = {devices: [] for devices, _ in stage.scale.growth}
     for turn in range(max(rounds for _, rounds in stage.scale.growth)):
         for devices, rounds in stage.scale.growth:

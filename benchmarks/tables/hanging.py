@@ -1,4 +1,4 @@
-"""A push service that hangs: whether pushes to three others take longer for it."""
+"""Measure pushes to three push services alone, and beside a fourth one that hangs."""
 
 from dataclasses import asdict
 from functools import partial
@@ -15,7 +15,7 @@ _SLOWER = 1.1
 
 
 def measure(stage: Stage) -> Table:
-    """Three push services alone and beside one that hangs, in turns, each time with a new worker."""
+    """Alternate between three push services alone and beside one that hangs, each time with a new worker."""
     found: dict[str, list[Sample]] = {"three": [], "three, and one that hangs": []}
     for _ in range(stage.scale.rounds):
         for name, samples in found.items():

@@ -1,4 +1,4 @@
-"""The inbox page with few and with very many messages."""
+"""Measure the inbox page with few and with very many messages."""
 
 import time
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ _Found = dict[tuple[Kind, int], list[float]]
 
 
 def measure(stage: Stage) -> Table:
-    """Both sizes at the same time, asked by turns, on one database after the other."""
+    """Run sites of both sizes at the same time and ask them in turns, on one database after the other."""
     few, many = stage.scale.messages
     found: _Found = {(kind, size): [] for kind in KINDS for size in (few, many)}
     for kind in KINDS:

@@ -1,4 +1,4 @@
-"""POST /feedback/: how fast it answers visitors, idle and while many pushes are under way."""
+"""Measure how fast POST /feedback/ answers visitors, on an idle site and while many pushes are in flight."""
 
 import time
 from collections.abc import Callable
@@ -27,17 +27,17 @@ class _Load:
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
+        """The rate in requests a second."""
         return len(self.times) / self.seconds
 
     @property
     def p99(self) -> float:
-        """In milliseconds."""
+        """The 99th percentile of the response times, in milliseconds."""
         return 1000 * sample.percentile(self.times, 99)
 
 
 def measure(stage: Stage) -> Table:
-    """Both databases, by turns idle and busy."""
+    """Measure on both databases, in turns idle and busy."""
     found: dict[tuple[Kind, str], list[_Load]] = {(kind, state): [] for kind in KINDS for state in ("idle", "busy")}
     for kind in KINDS:
         with site.made(stage, kind) as made, launcher.running(stage, made.settings):
@@ -64,7 +64,7 @@ def _visitor(made: Site) -> Browser:
 
 
 def _busy_load(stage: Stage, made: Site, visitors: list[Browser]) -> _Load:
-    """The same while a worker sends; the new messages themselves go to nobody, or there would be ever more to send."""
+    """Measure while a worker sends; the new messages go to no device, or there would be more and more to send."""
     run = stage.service.new_run(_LATENCY)
     with made.app.app_context():
         workers.make_due(made, run, stage.scale.posting_pushes)

@@ -1,4 +1,4 @@
-"""From a visitor's POST to the push service: one device and nothing else to do."""
+"""Measure the time from a visitor's POST to the push at the push service, with one device on an idle site."""
 
 import time
 from statistics import median
@@ -10,13 +10,13 @@ from benchmarks.report import Table, Target, number
 from benchmarks.site import Site
 from benchmarks.stage import Stage
 
-_BETWEEN = 0.25  # seconds, in which a push arrives and everything is idle again
+_BETWEEN = 0.25  # seconds; by then the push has arrived and everything is idle again
 _LONGEST = 40
 _BROKERS = ("embedded broker", "Redis")
 
 
 def measure(stage: Stage) -> Table:
-    """On what `make run` starts, with either broker."""
+    """Measure a site as `make run` starts it, with each broker."""
     found = {broker: _measure(stage, embedded=broker == _BROKERS[0]) for broker in _BROKERS}
     medians = {broker: 1000 * median(times) for broker, times in found.items()}
     return Table(
@@ -42,7 +42,7 @@ def _measure(stage: Stage, *, embedded: bool) -> list[float]:
 
 
 def subscribe(stage: Stage, made: Site) -> Run:
-    """One device at a push service that answers at once."""
+    """Make one device at a push service that answers at once."""
     run = stage.service.new_run(0)
     with made.app.app_context():
         rows.replace_devices(run.prefix, 1, made.settings.vapid_public_key)
@@ -50,7 +50,7 @@ def subscribe(stage: Stage, made: Site) -> Run:
 
 
 def react(run: Run, visitor: Browser) -> float:
-    """Send one message; the seconds until its push came in."""
+    """Send one message; return the seconds until its push arrived."""
     started = time.monotonic()
     visitor.send_message()
     for _ in range(_LONGEST):

@@ -1,4 +1,4 @@
-"""Pushes a second: the tutorial's way, peers, our gateway, the whole project, and encryption alone."""
+"""Measure pushes a second: the tutorial's way, peers, our gateway, the whole project, and encryption alone."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ _WORKERS = (1, 2)
 
 
 def measure(stage: Stage) -> Table:
-    """Interleave everything round by round."""
+    """Measure all senders in turns, round by round."""
     commands = {
         TUTORIAL: senders.python("tutorial"),
         SESSION: senders.python("asynchronous"),
@@ -49,7 +49,7 @@ def _rounds(stage: Stage, running: dict[str, Sender]) -> list[Row]:
 
 
 def _counts(stage: Stage, running: dict[str, Sender]) -> Iterator[tuple[tuple[str, int], int]]:
-    """How many pushes keep each sender busy for as long as the scale says; this also opens their connections."""
+    """Return the number of pushes that keep each sender busy for the scale's time; this also opens connections."""
     for latency in LATENCIES:
         for name, sender in running.items():
             trial = _send(stage, sender, name, latency, _FEWEST if name == TUTORIAL else _WARM_UP)

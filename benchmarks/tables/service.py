@@ -1,4 +1,4 @@
-"""How much the push service itself can take, so that it is known where it is not the limit."""
+"""Measure the limit of the push service itself, to show that it does not limit the other measurements."""
 
 from statistics import median
 
@@ -11,7 +11,7 @@ LATENCIES = (0, 50, 200)  # ms
 
 
 def measure(stage: Stage) -> Table:
-    """Flood it at each latency."""
+    """Flood the push service at each latency."""
     found: dict[int, list[Ceiling]] = {latency: [] for latency in LATENCIES}
     for _ in range(stage.scale.rounds):
         for latency, ceilings in found.items():

@@ -1,4 +1,4 @@
-"""What `make run` costs: seconds to start, and memory and CPU while nothing happens."""
+"""Measure `make run`: the seconds to start, and memory and CPU of an idle site."""
 
 import time
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ class _Idle:
 
     @property
     def memory(self) -> float:
-        """Megabytes of all processes."""
+        """The memory of all processes in megabytes."""
         return sum(self.members.values())
 
 
 def measure(stage: Stage) -> Table:
-    """Start it again and again, then let it rest after one push."""
+    """Start the site several times, then measure it idle after one push."""
     starts = [_start_twice(stage) for _ in range(stage.scale.rounds)]
     first, second = (median(times) for times in zip(*starts, strict=True))
     idle = _rest(stage)
