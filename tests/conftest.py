@@ -1,4 +1,4 @@
-"""What every test can ask for: databases, settings, the application, and somebody who is signed in."""
+"""Fixtures for all tests: databases, settings, the application, and a signed-in administrator."""
 
 import base64
 import logging
@@ -31,18 +31,18 @@ from tests.doubles.push_service import PushService
 from tests.published import PublishedTasks
 from tests.visits import Visit, Visitor
 
-# How long an example takes says more about the other tests that run at the moment.
+# The time of an example depends too much on the other tests that run in parallel.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 PASSWORD = "correct horse battery"
-# The same in every process, because it is part of the names of some tests.
+# The same in every process, because the names of some tests contain it.
 PRIVATE_KEY = base64.urlsafe_b64encode(b"a private key for the tests only").rstrip(b"=").decode()
 KEYS = VapidKeys(PRIVATE_KEY, public_key_of(PRIVATE_KEY))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cheap_passwords() -> Iterator[None]:
-    """The parameters that argon2 has for tests: a hash then costs no time worth speaking of."""
+    """Set argon2's parameters for tests, which make a hash cheap."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(accounts, "_hasher", argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST))
         yield
@@ -50,23 +50,23 @@ def cheap_passwords() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def watched_logs() -> Iterator[None]:
-    """Every record is looked through for secrets."""
+    """Check every log record for secrets."""
     leaks.watch()
     yield
-    logging.disable()  # a thread of a test without a broker may outlive standard error, and would complain of that
+    logging.disable()  # a thread of a test without a broker may log after standard error is closed
 
 
 @pytest.fixture(autouse=True)
 def nothing_secret_in_logs() -> Iterator[None]:
-    """A test that logs a secret fails."""
+    """Fail a test that logs a secret."""
     with leaks.guard():
         yield
 
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
-    """A PostgreSQL server, without a database name."""
-    # Not below pytest's own folder, which is closed to the user that PostgreSQL runs as.
+    """Run a PostgreSQL server; yield its URL without a database name."""
+    # Not below pytest's own folder, which PostgreSQL's user may not enter.
     folder = Path("/tmp") / f"feedback-push-tests-{uuid4().hex[:12]}"  # noqa: S108
     folder.mkdir(mode=0o755)
     try:
@@ -78,21 +78,21 @@ def postgresql_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis server."""
+    """Run a Redis server."""
     with servers.redis_server(tmp_path_factory.mktemp("redis")) as url:
         yield url
 
 
 @pytest.fixture
 def own_redis_url(tmp_path: Path) -> Iterator[str]:
-    """A Redis server that no other test has left counts or workers in."""
+    """Run a Redis server for one test, without the counts or workers of other tests."""
     with servers.redis_server(tmp_path) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with every migration applied, to be copied."""
+    """Return a SQLite file with all migrations applied, to be copied."""
     folder = tmp_path_factory.mktemp("migrated")
     migrate(f"sqlite:///{folder / 'migrated.sqlite'}", folder)
     return folder / "migrated.sqlite"
@@ -100,7 +100,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def migrated_postgresql(postgresql_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of a PostgreSQL database with every migration applied, to be copied."""
+    """Return the name of a PostgreSQL database with all migrations applied, to be copied."""
     _administer(postgresql_url, "CREATE DATABASE migrated")
     migrate(f"{postgresql_url}/migrated".replace("postgresql:", "postgresql+psycopg:"), tmp_path_factory.mktemp("pg"))
     return "migrated"
@@ -108,14 +108,14 @@ def migrated_postgresql(postgresql_url: str, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
-    """A fresh SQLite database."""
+    """Return the URL of a fresh SQLite database."""
     shutil.copy(migrated_sqlite, tmp_path / "test.sqlite")
     return f"sqlite:///{tmp_path / 'test.sqlite'}"
 
 
 @pytest.fixture
 def fresh_postgresql_url(postgresql_url: str, migrated_postgresql: str) -> Iterator[str]:
-    """A fresh PostgreSQL database."""
+    """Yield the URL of a fresh PostgreSQL database."""
     name = f"test_{uuid4().hex}"
     _administer(postgresql_url, f"CREATE DATABASE {name} TEMPLATE {migrated_postgresql}")
     yield f"{postgresql_url}/{name}".replace("postgresql:", "postgresql+psycopg:")
@@ -124,7 +124,7 @@ def fresh_postgresql_url(postgresql_url: str, migrated_postgresql: str) -> Itera
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """A fresh database; a test that asks for it runs once on each kind."""
+    """Return the URL of a fresh database; a test that uses it runs once on each kind."""
     name = "sqlite_url" if request.param == "sqlite" else "fresh_postgresql_url"
     url: str = request.getfixturevalue(name)
     return url
@@ -132,13 +132,13 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def settings(sqlite_url: str, redis_url: str, tmp_path: Path) -> Settings:
-    """Settings for a site with push, whose push services may be on loopback."""
+    """Return settings for a site with push, whose push services may be on loopback."""
     return make_settings(sqlite_url, redis_url, tmp_path)
 
 
 @pytest.fixture
 def private_files() -> Iterator[None]:
-    """What the test writes is for its owner alone, as an operator's secrets are."""
+    """Make the test's files readable by their owner only, like an operator's secrets."""
     before = os.umask(0o077)
     yield
     os.umask(before)
@@ -146,25 +146,25 @@ def private_files() -> Iterator[None]:
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
-    """The application on SQLite, inside its application context."""
+    """Yield the application on SQLite, inside its application context."""
     yield from _application(settings)
 
 
 @pytest.fixture
 def any_app(settings: Settings, database_url: str) -> Iterator[Flask]:
-    """The application, once on SQLite and once on PostgreSQL, inside its application context."""
+    """Yield the application, once on SQLite and once on PostgreSQL, inside its application context."""
     yield from _application(replace(settings, database_url=database_url))
 
 
 @pytest.fixture
 def client(app: Flask) -> Visitor:
-    """A visitor's browser, without JavaScript."""
+    """Return a visitor's browser without JavaScript."""
     return Visitor(app)
 
 
 @pytest.fixture
 def visit(settings: Settings) -> Iterator[Visit]:
-    """Makes a site with some settings changed, and a browser that visits it."""
+    """Yield a function that makes a site with some settings changed and returns a browser that visits it."""
     visitors: list[Visitor] = []
 
     def visitor_of(**changes: Any) -> Visitor:
@@ -179,45 +179,45 @@ def visit(settings: Settings) -> Iterator[Visit]:
 
 @pytest.fixture
 def staff(app: Flask) -> User:
-    """An administrator's account."""
+    """Return an administrator's account."""
     return make_user("staff@example.org")
 
 
 @pytest.fixture
 def service() -> Iterator[PushService]:
-    """A push service that verifies and decrypts."""
+    """Run a push service that verifies and decrypts pushes."""
     with PushService() as running:
         yield running
 
 
 @pytest.fixture
 def published(redis_url: str) -> Iterator[PublishedTasks]:
-    """The tasks that `app` or `any_app` has published."""
+    """Yield the tasks that `app` or `any_app` has published."""
     with closing(PublishedTasks(redis_url)) as queue:
         yield queue
 
 
 @pytest.fixture
 def broker_port() -> int:
-    """Where the broker of `without_broker` would be."""
+    """Return the port on which the broker of `without_broker` would listen."""
     return servers.free_port()
 
 
 @pytest.fixture
 def without_broker(settings: Settings, broker_port: int) -> Iterator[Flask]:
-    """An application whose broker is not running, inside its application context."""
+    """Yield an application whose broker is not running, inside its application context."""
     yield from _inside(replace(settings, redis_url=f"redis://127.0.0.1:{broker_port}/0"))
 
 
 @pytest.fixture
 def with_hanging_broker(settings: Settings) -> Iterator[Flask]:
-    """An application whose broker takes connections and says nothing, inside its application context."""
+    """Yield an application whose broker accepts connections and never answers, inside its application context."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
         yield from _inside(replace(settings, redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0"))
 
 
 def make_settings(database_url: str, redis_url: str, folder: Path) -> Settings:
-    """Settings as an operator of a small site would have them, but with loopback for a push service."""
+    """Return the settings of a small site, but with a push service on loopback."""
     return Settings(
         site_url="http://127.0.0.1:8000",
         secret_key="a secret for tests only",
@@ -231,19 +231,19 @@ def make_settings(database_url: str, redis_url: str, folder: Path) -> Settings:
         instance_dir=folder,
         ratelimit_enabled=False,
         form_defence=False,
-        notification_burst=NO_BURST,  # or tests that post much would be told of it in one notification
+        notification_burst=NO_BURST,  # or tests that post many messages would get one summary
     )
 
 
 def make_user(email: str) -> User:
-    """An account with PASSWORD, committed."""
+    """Create and commit an account with PASSWORD."""
     user = accounts.create(email, PASSWORD)
     db.session.commit()
     return user
 
 
 def migrate(url: str, folder: Path) -> None:
-    """Bring a database's schema to the newest migration."""
+    """Upgrade a database's schema to the newest migration."""
     app = create_app(make_settings(url, "redis://127.0.0.1:1/0", folder))
     database.upgrade(app)
     with app.app_context():
@@ -269,5 +269,5 @@ def _inside(settings: Settings) -> Iterator[Flask]:
     with app.app_context():
         yield app
         if publisher := app.extensions.get("dispatch"):
-            while not publisher.waiting.empty():  # or its thread would go on trying during the tests that follow
+            while not publisher.waiting.empty():  # or its thread would keep trying during later tests
                 publisher.waiting.get()

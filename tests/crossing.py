@@ -1,4 +1,4 @@
-"""Two transactions that cross: the second starts while the first stands still between two of its statements."""
+"""Let two transactions overlap: start the second while the first pauses between two of its statements."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +20,10 @@ _LONGEST = 20.0  # seconds
 def cross(
     app: Flask, first: Callable[[], _First], statement: str, second: Callable[[], _Second], *, nth: int = 1
 ) -> tuple[_First, _Second]:
-    """Run `first` up to the nth statement that contains this text, then `second` as far as it comes, then both on.
+    """Pause `first` after the nth statement that contains this text, start `second`, then let both finish.
 
-    `second` is over by then, or it waits for a lock that `first` holds: SQLite has one for all that write.
+    `first` continues once `second` has ended or waits for a lock that `first` holds. SQLite has one lock for all
+    writers.
     """
     db.session.rollback()
     on_postgresql = db.engine.dialect.name == "postgresql"

@@ -1,4 +1,4 @@
-"""Settings as the environment variables that a process of its own reads them from."""
+"""Convert settings to environment variables for another process."""
 
 from dataclasses import fields
 
@@ -6,7 +6,7 @@ from feedback_push.config import Settings
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """Every setting under the name of its variable."""
+    """Return all settings by the names of their variables."""
     return {field.name.upper(): _spelled(getattr(settings, field.name)) for field in fields(settings)}
 
 

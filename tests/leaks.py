@@ -1,4 +1,4 @@
-"""Secrets in logs: what is known to be one, or looks like one, fails the test in which it was logged."""
+"""Find secrets in logs: a test fails if it logs a known secret, or text that looks like one."""
 
 import logging
 import re
@@ -21,23 +21,23 @@ _make_record = logging.getLogRecordFactory()
 
 
 def know(*secrets: str) -> None:
-    """Take these for secrets from now on; each is at least 16 letters, digits, `-` or `_`."""
+    """Treat these as secrets from now on; each has at least 16 letters, digits, `-` or `_`."""
     _words.update(secrets)
 
 
 def lines(text: str) -> list[str]:
-    """The lines of a log that hold a secret."""
+    """Return the lines of a log that contain a secret."""
     return [line for line in text.splitlines() if _holds_a_secret(line)]
 
 
 def refuse(log: str) -> None:
-    """Fail with the lines of a log that hold a secret, if there are any."""
+    """Fail with the lines of a log that contain a secret, if there are any."""
     if leaked := lines(log):
         raise AssertionError("\n".join(["secrets in the log:", *leaked]))
 
 
 def watch() -> None:
-    """Look at every record of every logger; a handler would be gone with the next application that sets logging up."""
+    """Check every record of every logger; the next application that configures logging would remove a handler."""
     logging.setLogRecordFactory(_look)
 
 

@@ -14,7 +14,7 @@ from tests import leaks, servers
 
 
 class Program:
-    """A process and the log it writes; as a context manager it is asked to end with the block."""
+    """A process and its log; as a context manager, it asks the process to end with the block."""
 
     def __init__(self, command: list[str], log: Path, environment: dict[str, str]) -> None:
         self._log = log
@@ -30,27 +30,27 @@ class Program:
 
     @property
     def log(self) -> str:
-        """What it has said so far."""
+        """The text of the log so far."""
         return self._log.read_text()
 
     @property
     def is_alive(self) -> bool:
-        """Whether it still runs."""
+        """True if the process still runs."""
         return self.process.poll() is None
 
     def family(self) -> list[psutil.Process]:
-        """Itself and all that it has started."""
+        """Return the process and all its descendants."""
         itself = psutil.Process(self.process.pid)
         return [itself, *itself.children(recursive=True)]
 
     def terminate(self) -> None:
-        """Ask it to finish what it does, as a deployment does, and wait until it has; no secret may be in its log."""
+        """Stop it gracefully, as a deployment does, and wait for its end; fail if its log contains a secret."""
         self._running.close()
         leaks.refuse(self.log)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Let it do nothing during the block, while others can still connect to it."""
+        """Suspend it during the block; clients can still connect to it."""
         os.killpg(self.process.pid, signal.SIGSTOP)
         try:
             yield
@@ -58,6 +58,6 @@ class Program:
             os.killpg(self.process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it and its children at once, as a power cut does."""
+        """Kill it and its children at once, as a power cut does."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

@@ -1,4 +1,4 @@
-"""Read the tasks at the broker as a worker does."""
+"""Read published tasks from the broker, as a worker does."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ class PublishedTasks:
         self._client.delete(self._queue)
 
     def next(self, timeout: float = 10) -> tuple[str, list[Any]] | None:
-        """Take the oldest task off the queue: its name and arguments; None if none comes in `timeout` seconds."""
+        """Take the oldest task off the queue; return its name and arguments, or None after `timeout` seconds."""
         taken: Any = self._client.brpop([self._queue], timeout)
         if taken is None:
             return None
@@ -25,7 +25,7 @@ class PublishedTasks:
         return message["headers"]["task"], arguments
 
     def all(self, wait: float = 0.3) -> list[tuple[str, list[Any]]]:
-        """Take all tasks off the queue, until none has come for `wait` seconds."""
+        """Take all tasks off the queue, until none has arrived for `wait` seconds."""
         tasks = []
         while task := self.next(wait):
             tasks.append(task)

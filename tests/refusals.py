@@ -1,4 +1,4 @@
-"""What a rule for settings says of a value that it does not take."""
+"""Get the message with which a validator of settings refuses a value."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from environs import ValidationError
 
 
 def is_refused(rule: Callable[..., object], value: str, *more: object) -> str:
-    """The words of the refusal."""
+    """Return the message of the refusal."""
     with pytest.raises(ValidationError) as refusal:
         rule(value, *more)
     return " ".join(str(message) for message in refusal.value.messages)

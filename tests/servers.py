@@ -1,4 +1,4 @@
-"""The real servers that the tests run on: PostgreSQL, Redis, the web server and a Celery worker."""
+"""Start the real servers that the tests use: PostgreSQL, Redis, the web server and Celery workers."""
 
 import os
 import pwd
@@ -20,13 +20,13 @@ BIN = Path(sys.executable).parent
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """Return a port of 127.0.0.1 that no process listens on."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
 
 
 def wait_until(holds: Callable[[], bool], timeout: float = 15, what: str = "it") -> None:
-    """Return as soon as it holds; TimeoutError after `timeout` seconds."""
+    """Wait until the condition is true; raise TimeoutError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not holds():
         if time.monotonic() > deadline:
@@ -36,9 +36,9 @@ def wait_until(holds: Callable[[], bool], timeout: float = 15, what: str = "it")
 
 @contextmanager
 def postgresql(folder: Path, port: int | None = None) -> Iterator[str]:
-    """A PostgreSQL server of our own; its URL without a database name.
+    """Run a PostgreSQL server; yield its URL without a database name.
 
-    It goes on with the data that an earlier one has left in the folder; at its end transactions are broken off.
+    It continues with the data that an earlier server left in the folder. When it stops, it aborts open transactions.
     """
     binaries = _newest(Path("/usr/lib/postgresql").glob("*/bin")) or Path(shutil.which("initdb") or "").parent
     port = port or free_port()
@@ -54,7 +54,7 @@ def postgresql(folder: Path, port: int | None = None) -> Iterator[str]:
 
 @contextmanager
 def redis_server(folder: Path, port: int | None = None, *options: str) -> Iterator[str]:
-    """A Redis server of our own that keeps nothing on disk; its URL."""
+    """Run a Redis server that stores nothing on disk; yield its URL."""
     port = port or free_port()
     binary = shutil.which("redis-server") or shutil.which("valkey-server") or "redis-server"
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
@@ -75,7 +75,7 @@ def running(
     user: str | None = None,
     stop: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a group of its own, stopped with all its children at the end."""
+    """Run a process in its own process group, and stop it with all its children at the end."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -113,7 +113,7 @@ def _as_postgres(command: list[str], folder: Path) -> None:
 
 
 def _postgres_user() -> str | None:
-    """PostgreSQL refuses to run as root."""
+    """Return the user to run PostgreSQL as if we are root, because PostgreSQL refuses to run as root; else None."""
     if os.geteuid() != 0:
         return None
     return pwd.getpwnam("postgres").pw_name

@@ -1,4 +1,4 @@
-"""The people at a running site, each with an HTTP session that does what a browser without JavaScript does."""
+"""Visitors of a running site; each has an HTTP session that acts like a browser without JavaScript."""
 
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ _TIMEOUT = 20.0  # seconds
 
 
 class Visitor:
-    """Keeps cookies, reads pages, and sends their forms."""
+    """A visitor that keeps cookies, reads pages, and sends their forms."""
 
     def __init__(self, settings: Settings, ca_file: Path | None = None) -> None:
         self._settings = settings
@@ -32,30 +32,30 @@ class Visitor:
         self._http.close()
 
     def get(self, address: str) -> requests.Response:
-        """Go to an address, absolute or within the site."""
+        """Request an address, absolute or within the site."""
         return self._http.get(urljoin(self._settings.site_url, address), timeout=_TIMEOUT)
 
     def read(self, address: str) -> Page:
-        """The page at an address."""
+        """Return the page at an address."""
         return Page(self.get(address))
 
     def send(self, address: str, /, **typed: str) -> requests.Response:
-        """Open the page at an address, fill in its form and send it; where that leads to in the end."""
+        """Open the page at an address, fill in its form and send it; return the answer after all redirects."""
         page = self.get(address)
         fields = {**Page(page).fields, **typed}
         return self._http.post(page.url, fields, headers={"Referer": page.url}, timeout=_TIMEOUT)
 
     def write(self, content: str, name: str = "Ada", email: str = "") -> requests.Response:
-        """Leave a message."""
+        """Send a message with the feedback form."""
         return self.send("/feedback/", content=content, submitter_name=name, submitter_email=email)
 
     @property
     def cookies(self) -> dict[str, str]:
-        """By name, as a browser sends them."""
+        """The cookies by name."""
         return {cookie.name: cookie.value or "" for cookie in self._http.cookies}
 
     def forget_cookies(self) -> None:
-        """Be a stranger again."""
+        """Delete all cookies."""
         self._http.cookies.clear()
 
 
@@ -63,15 +63,15 @@ class Staff(Visitor):
     """An administrator at the dashboard."""
 
     def sign_in(self, email: str, password: str, address: str = "/login") -> requests.Response:
-        """Send the sign-in form, to which an address of the dashboard leads too."""
+        """Send the sign-in form; an address of the dashboard redirects to it too."""
         return self.send(address, email=email, password=password)
 
     def dashboard(self, page: str = "") -> Page:
-        """A page of the dashboard, the inbox for one."""
+        """Return a page of the dashboard, by default the inbox."""
         return self.read(self._settings.admin_url + page)
 
     def subscribe(self, *devices: Device) -> None:
-        """Turn notifications on in browsers, as the subscribe script does."""
+        """Turn on notifications for browsers, as the subscription script does."""
         token = self.dashboard().one("meta", name="csrf-token").attributes["content"]
         for device in devices:
             self._post_json("/push/subscribe", device.as_json(), token)

@@ -1,4 +1,4 @@
-"""A whole site: the web server and Celery workers as an operator runs them, each a process of its own."""
+"""Run a whole site as an operator does: a web server and Celery workers, each in its own process."""
 
 import re
 import sys
@@ -28,14 +28,14 @@ _CELERY = [
     *("--loglevel", "INFO", "--without-mingle"),  # greeting other workers takes a second
 ]
 _TRACEBACK = re.compile(r"^.*Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*.*", re.MULTILINE)
-_KILLED = "WorkerLostError"  # so Celery tells that a test has killed a child of its pool
+_KILLED = "WorkerLostError"  # Celery logs this if a test has killed a child of its pool
 
 
 class Site:
-    """`with Site(settings) as site:` and then `site.serve()` and `site.work()`, as often as needed.
+    """`with Site(settings) as site:`, then call `site.serve()` and `site.work()` as often as needed.
 
-    It is at a free port of 127.0.0.1, which stays the same; all that was started ends with the block. The
-    settings reach the processes as environment variables, the logs are in the settings' instance_dir.
+    It listens on a free port of 127.0.0.1, which stays the same. Everything that was started ends with the block. The
+    processes get the settings as environment variables; the logs are in the settings' instance_dir.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -53,25 +53,25 @@ class Site:
         self.stop()
 
     def change(self, settings: Settings) -> None:
-        """Use these settings for all that is started from now on."""
+        """Use these settings for everything that is started from now on."""
         self.settings = settings
         self._app = create_app(settings)
 
     def serve(self, **settings: str) -> Program:
-        """Start the web server, where given with other settings, and wait until it answers."""
+        """Start the web server, with other settings if given, and wait until it answers."""
         self.web = self._start(_WEB, "web", settings)
         _wait_for(self.web, self._answers)
         return self.web
 
     def work(self, *options: str, **settings: str) -> Program:
-        """Start a Celery worker with these options and other settings, and wait until it is ready for work."""
+        """Start a Celery worker with these options and other settings, and wait until it is ready."""
         name = f"worker-{len(self._programs)}"
         worker = self._start([*_CELERY, "--hostname", f"{name}@%h", *options], name, settings)
         _wait_for(worker, lambda: " ready." in worker.log)
         return worker
 
     def stop(self) -> None:
-        """Stop all that runs."""
+        """Stop everything that runs."""
         with ThreadPoolExecutor() as at_once:
             list(at_once.map(Program.terminate, self._programs))
 
@@ -82,30 +82,30 @@ class Site:
 
     @property
     def failures(self) -> list[str]:
-        """The tracebacks that any of the processes has written, whatever code they are about."""
+        """The tracebacks in the logs of all processes, from any code."""
         written = [traceback for program in self._programs for traceback in _TRACEBACK.findall(program.log)]
         return [traceback for traceback in written if _KILLED not in traceback]
 
     def visitor(self) -> Visitor:
-        """Somebody with an HTTP session of their own."""
+        """Return a visitor with a new HTTP session."""
         return self._sessions.enter_context(Visitor(self.settings))
 
     def staff(self, email: str = "staff@example.org") -> Staff:
-        """An administrator, signed in; the account is made where there is none."""
+        """Return a signed-in administrator; create the account if there is none."""
         self.create_user(email)
         staff = self._sessions.enter_context(Staff(self.settings))
         staff.sign_in(email, conftest.PASSWORD)
         return staff
 
     def create_user(self, email: str) -> None:
-        """Make an account with conftest.PASSWORD, unless there is one."""
+        """Create an account with conftest.PASSWORD, unless there is one."""
         with self.database():
             if not accounts.find(email):
                 conftest.make_user(email)
 
     @contextmanager
     def database(self) -> Iterator[None]:
-        """The site's database, seen from the test: the block may use db.session and the package's modules."""
+        """Open the site's database to the test: the block may use db.session and the package's modules."""
         with self._app.app_context():
             try:
                 yield
@@ -114,9 +114,9 @@ class Site:
                 db.engine.dispose()
 
     def empty(self) -> None:
-        """Delete everything that is stored."""
+        """Delete all data."""
         with self.database():
-            for entity in (OutboxEntry, Subscription):  # the order in which a worker takes them, which may be at work
+            for entity in (OutboxEntry, Subscription):  # the lock order of the workers, which may be running
                 db.session.execute(select(entity.id).order_by(entity.id).with_for_update())
             for table in reversed(db.metadata.sorted_tables):
                 db.session.execute(table.delete())

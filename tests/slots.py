@@ -1,7 +1,7 @@
-"""Every place of a request that somebody outside fills in, and texts that cost more than they look.
+"""Find every field of a request that a stranger can fill in, and texts that take more space than they seem to.
 
-The places are found, not listed: from the lines of test_not_allowed, the forms of the pages and the arguments that our
-code looks for (see tests/fuzz/description.py). What is in a header or a cookie is named here.
+The fields come from the requests in test_not_allowed, the forms of the pages and the arguments that our code reads (see
+tests/fuzz/description.py). Only the fields in headers and cookies are listed here.
 """
 
 import json
@@ -15,8 +15,8 @@ from tests.fuzz import description
 from tests.fuzz.description import Known, Read
 from tests.test_not_allowed import LINES, Line
 
-PLAIN = "žąsų ėdžiojė "  # most letters take two bytes, as the marks below do
-# Each repeats to a text of any length.
+PLAIN = "žąsų ėdžiojė "  # most of its letters take two bytes, like the marks below
+# Each can be repeated to a text of any length.
 TEXTS = {
     "accents of two classes": "\u0301\u0323",
     "points of two classes": "\u05bc\u05b0",
@@ -34,8 +34,8 @@ _HEADERS = (
     *("X-Forwarded-Host", "X-Forwarded-Proto", "X-CSRFToken", "If-None-Match", "If-Modified-Since", "Range"),
     *("Authorization", "Sec-Fetch-Site"),
 )
-_ALONE = ("Host", "Content-Type")  # headers that end a request, so that the others would not be read
-_ALL = "all"  # of the arguments or the headers together: none keeps another from being read
+_ALONE = ("Host", "Content-Type")  # headers that end a request, so that the other headers would not be read
+_ALL = "all"  # all arguments or all headers together, because none prevents the others from being read
 _COOKIES = ("session", "remember_token", "known_browser")
 _ROOM = {"form": 60_000, "json": 7_500, "query": 2_500, "header": 4_000, "cookie": 3_500, "path": 1_500}
 _ROOM_OF = {"POST /feedback/ form content": 2_900_000, "POST /push/receipt json token": 900}
@@ -44,12 +44,12 @@ _MORE = {
     "/admin/messages/move": ("csrf_token", "next", "back"),
     "/admin/messages/undo": ("csrf_token", "next", "back"),
 }
-_LONGEST = 250_000  # characters, which no field takes
+_LONGEST = 250_000  # characters; no field accepts as many
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One field of a request, and all the rest of it, which is good."""
+    """One field of a request; the rest of the request is valid."""
 
     method: str
     path: str
@@ -62,11 +62,11 @@ class Slot:
 
     @property
     def room(self) -> int:
-        """How many bytes of text a request may have there, so that it is not refused for its size alone."""
+        """The bytes of text that the field may have, so that the request is not refused for its size alone."""
         return _ROOM_OF.get(str(self), _ROOM[self.where])
 
     def text(self, unit: str, room: int | None = None) -> str:
-        """Return the unit repeated until it fills the room, as it is encoded there."""
+        """Return the unit, repeated until its encoded form fills the room."""
         encoded = len(quote(unit)) if self.where in ("form", "query", "path") else len(unit.encode())
         if self.where == "query":
             encoded *= len(_arguments())
@@ -75,7 +75,7 @@ class Slot:
         return (unit * (1 + _LONGEST // len(unit)))[: min(_LONGEST, (room or self.room) // encoded * len(unit))]
 
     def request(self, text: str) -> dict[str, Any]:
-        """Return the parts of the request with the text in it: method, path, headers and data."""
+        """Return the method, path, headers and data of the request with the text in the field."""
         headers: dict[str, str] = {}
         path, data = self.path, self.rest if isinstance(self.rest, bytes) else None
         match self.where:
@@ -98,7 +98,7 @@ class Slot:
 
 
 def of(read: Read, known: Known) -> list[Slot]:
-    """All of them; `read` and `known` are those of tests/fuzz/description.py."""
+    """Return all fields; `read` and `known` are as in tests/fuzz/description.py."""
     paths = description.of_site(read, known, {})["paths"]
     described = {
         f"{method.upper()} {path}": operation for path, to in paths.items() for method, operation in to.items()
@@ -133,7 +133,7 @@ def _of_line(method: str, line: Line, operation: Mapping[str, Any], known: Known
 
 
 def _without_end(path: str, name: str, good: dict[str, str]) -> dict[str, str]:
-    """Return the fields so that none but the one in question keeps the session from going on."""
+    """Return the form's fields, changed so that a request whose tested field is accepted does not end the session."""
     if path == "/login" and name != "password":
         return {**good, "password": "not the password"}
     if path.endswith("/password") and name != "current":
@@ -170,5 +170,5 @@ def _put(value: Any, path: list[str], text: str) -> Any:
 
 
 def _one_line(text: str) -> str:
-    # A server hands the bytes of a header on as Latin-1 (PEP 3333).
+    # A server passes the bytes of a header as Latin-1 (PEP 3333).
     return text.replace("\n", " ").replace("\t", " ").strip().encode().decode("latin-1")

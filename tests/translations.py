@@ -1,4 +1,4 @@
-"""The texts of the program and their translations; run as a program it brings the catalogues up to date."""
+"""Read the program's texts and their translations; run as a program, update the catalogues."""
 
 import io
 import tomllib
@@ -25,7 +25,7 @@ _KEYWORDS = {
 
 
 def source_texts() -> Catalog:
-    """Every text that the program marks for translation."""
+    """Return all texts that the program marks for translation."""
     mappings = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["babel"]["mappings"]
     methods = [(mapping["pattern"], mapping["method"]) for mapping in mappings]
     catalogue = Catalog()
@@ -39,7 +39,7 @@ def source_texts() -> Catalog:
 
 
 def catalogue_of(language: str) -> Catalog:
-    """What the translators have written for a language."""
+    """Return the catalogue of a language."""
     path = file_of(language)
     if not path.exists():
         return Catalog(locale=language)
@@ -48,24 +48,24 @@ def catalogue_of(language: str) -> Catalog:
 
 
 def file_of(language: str) -> Path:
-    """Where its catalogue is."""
+    """Return the path of a language's catalogue."""
     return CATALOGUES / language / "LC_MESSAGES" / "messages.po"
 
 
 def compiled(catalogue: Catalog) -> bytes:
-    """The catalogue as the program reads it."""
+    """Return the catalogue in the compiled form that the program reads."""
     buffer = io.BytesIO()
     write_mo(buffer, catalogue)
     return buffer.getvalue()
 
 
 def texts_of(catalogue: Catalog) -> Iterator[Message]:
-    """Its entries but for the header."""
+    """Return the catalogue's entries, without its header."""
     return (message for message in catalogue if message.id)
 
 
 def bring_up_to_date() -> None:
-    """Add what is new to every catalogue, drop what is gone, and compile them."""
+    """Add new texts to every catalogue, remove texts that are gone, and compile the catalogues."""
     source = source_texts()
     for language in TRANSLATED:
         catalogue, file = catalogue_of(language), file_of(language)

@@ -1,4 +1,4 @@
-"""A browser without JavaScript: it keeps cookies, reads the pages, and sends their forms as they stand there."""
+"""A browser without JavaScript: it keeps cookies, reads pages, and sends their forms with the values on the page."""
 
 from collections.abc import Callable
 from contextvars import Context
@@ -16,9 +16,9 @@ _WITHOUT_END = {"area", "base", "br", "col", "embed", "hr", "img", "input", "lin
 
 
 class Visitor(FlaskClient):
-    """Asks for pages under SITE_URL, each in a context of its own, as a server does.
+    """Request pages under SITE_URL, each in its own application context, as a server does.
 
-    Inside the test's own application context every request would share one `g`, and with it who is signed in.
+    Inside the test's application context, all requests would share one `g`, and with it the signed-in user.
     """
 
     def __init__(self, app: Flask, *args: Any, **kwargs: Any) -> None:
@@ -27,14 +27,14 @@ class Visitor(FlaskClient):
 
     def open(self, *args: Any, buffered: bool = True, **kwargs: Any) -> TestResponse:
         if has_app_context():
-            db.session.rollback()  # SQLite would make the request wait for a transaction that the test has left open
+            db.session.rollback()  # on SQLite, the request would wait for a transaction that the test has left open
         if isinstance(args[0], str):
             kwargs.setdefault("base_url", self.site)
         response: TestResponse = Context().run(super().open, *args, buffered=buffered, **kwargs)
         return response
 
     def read(self, address: str) -> "Page":
-        """The page at an address."""
+        """Return the page at an address."""
         return Page(self.get(address))
 
     def send(self, address: str, /, **typed: str) -> TestResponse:
@@ -47,16 +47,16 @@ class Visitor(FlaskClient):
         return self.send("/login", email=email, password=password, **more)
 
     def sign_out(self) -> TestResponse:
-        """Press the dashboard's button."""
+        """Click the sign-out button of the dashboard."""
         token = self.read(self.application.extensions["settings"].admin_url).fields["csrf_token"]
         return self.post("/logout", data={"csrf_token": token}, headers={"Referer": self.site})
 
     def signed_in(self) -> bool:
-        """Whether the dashboard opens."""
+        """Return whether the dashboard opens."""
         return self.get(self.application.extensions["settings"].admin_url).status_code == 200
 
     def cookie_line(self, response: TestResponse, name: str) -> str:
-        """The Set-Cookie line of an answer for this cookie."""
+        """Return the answer's Set-Cookie line for this cookie."""
         lines = [line for line in response.headers.getlist("Set-Cookie") if line.startswith(f"{name}=")]
         assert len(lines) == 1, response.headers
         return lines[0]
@@ -75,16 +75,16 @@ class Element:
 
     @property
     def words(self) -> str:
-        """The text as a person reads it, with single blanks."""
+        """The text as a person reads it, with single spaces."""
         return " ".join(self.raw.split())
 
     def matches(self, tag: str, attributes: dict[str, str]) -> bool:
-        """Whether it has this tag (or any, when empty) and these attributes."""
+        """Return whether it has this tag (any tag if empty) and these attributes."""
         return tag in ("", self.tag) and attributes.items() <= self.attributes.items()
 
 
 class Answer(Protocol):
-    """What every HTTP client's response has."""
+    """The interface that all HTTP clients' responses share."""
 
     @property
     def status_code(self) -> int: ...
@@ -105,33 +105,33 @@ class Page(HTMLParser):
 
     @property
     def fields(self) -> dict[str, str]:
-        """What the form would send as it stands there; unchecked boxes send nothing."""
+        """The fields that the form would send unchanged; unchecked boxes send nothing."""
         found = [element for element in self.elements if element.attributes.get("name") and _is_sent(element)]
         return {element.attributes["name"]: _value(element) for element in found}
 
     @property
     def alert(self) -> str:
-        """The message at the top, or nothing."""
+        """The message at the top of the page; empty if there is none."""
         return " ".join(element.words for element in self.all(role="alert"))
 
     def all(self, tag: str = "", /, **attributes: str) -> list[Element]:
-        """Every element with this tag and these attributes (`class_` for class, `_` for the hyphen)."""
+        """Return all elements with this tag and these attributes (`class_` for class, `_` for the hyphen)."""
         wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
         return [element for element in self.elements if element.matches(tag, wanted)]
 
     def one(self, tag: str = "", /, **attributes: str) -> Element:
-        """The only such element."""
+        """Return the only such element; fail if there is not exactly one."""
         [element] = self.all(tag, **attributes)
         return element
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._inert += tag == "template" or bool(self._inert and tag not in _WITHOUT_END)
-        if self._inert:  # what is in a template is no part of the page
+        if self._inert:  # the content of a template is not part of the page
             return
         element = Element(tag, {name: value or "" for name, value in attrs})
         self.elements.append(element)
         if tag == "option" and ("selected" in element.attributes or "value" not in self._open[-1].attributes):
-            self._open[-1].attributes["value"] = element.attributes["value"]  # of the select that it is in
+            self._open[-1].attributes["value"] = element.attributes["value"]  # of its select element
         if tag not in _WITHOUT_END:
             self._open.append(element)
 
