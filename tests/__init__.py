@@ -1,1 +1,1 @@
-"""Tests: the folders mirror the package; doubles/ and browser/ stand outside the application's door."""
+"""Tests: the folders mirror the package; doubles/ and browser/ hold servers and clients outside the application."""

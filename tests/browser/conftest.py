@@ -1,4 +1,4 @@
-"""One Firefox and one site for all journeys with a browser; every test finds both as if they were new."""
+"""Fixtures for the browser tests: all share one Firefox and one site, which are reset before each test."""
 
 import shutil
 import threading
@@ -23,14 +23,14 @@ from tests.site import Site
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[PushService]:
-    """The push service that Firefox is connected to."""
+    """Run the push service that Firefox connects to."""
     with PushService() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def firefox(service: PushService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
-    """The browser, headless but real."""
+    """Run a real Firefox, headless."""
     if not executable():
         pytest.skip("Firefox is not installed")
     with Firefox(tmp_path_factory.mktemp("firefox") / "profile", service.websocket_url) as running:
@@ -39,14 +39,14 @@ def firefox(service: PushService, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture(scope="session")
 def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A site with its web server and a worker."""
+    """Run a site with its web server and a worker."""
     with working_site(migrated_sqlite, tmp_path_factory.mktemp("site")) as running:
         yield running
 
 
 @contextmanager
 def working_site(migrated_sqlite: Path, folder: Path, *, form_defence: bool = False) -> Iterator[Site]:
-    """A site with its web server and a worker, in this folder; its form has its traps only where that is wanted."""
+    """Run a site with its web server and a worker in this folder; the form has its spam traps only if asked."""
     shutil.copy(migrated_sqlite, folder / "site.sqlite")
     with servers.redis_server(folder) as redis_url:
         settings = make_settings(f"sqlite:///{folder / 'site.sqlite'}", redis_url, folder)
@@ -58,7 +58,7 @@ def working_site(migrated_sqlite: Path, folder: Path, *, form_defence: bool = Fa
 
 @pytest.fixture
 def dashboard(firefox: Firefox, site: Site, service: PushService) -> Iterator[Dashboard]:
-    """The dashboard in a browser that has never been there, with one administrator's account."""
+    """Open the dashboard in a browser that has never visited it, with one administrator's account."""
     earlier = site.failures
     with Dashboard(firefox, site, service) as opened:
         yield opened
@@ -67,7 +67,7 @@ def dashboard(firefox: Firefox, site: Site, service: PushService) -> Iterator[Da
 
 @pytest.fixture(scope="session")
 def bare_site() -> Iterator[str]:
-    """The scripts on a site of their own: the pages of ours let nobody but themselves load any."""
+    """Serve the scripts from a bare site, because our own pages allow no scripts but their own."""
     handler = partial(_Quiet, directory=str(CHECKOUT))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -79,12 +79,12 @@ def bare_site() -> Iterator[str]:
 
 @pytest.fixture
 def bare_page(firefox: Firefox, bare_site: str) -> Firefox:
-    """The browser at a page that has no script of its own."""
+    """Return the browser at a page that has no script of its own."""
     if firefox.url != bare_site:
         firefox.open(bare_site)
     return firefox
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that it has
-        """Say nothing."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""The dashboard as an administrator uses it, in a real Firefox."""
+"""Use the dashboard as an administrator does, in a real Firefox."""
 
 from collections.abc import Callable
 from typing import Any, Self
@@ -20,7 +20,7 @@ STAFF = "staff@example.org"
 _SETTLED = "#push:not([data-state=checking])"
 _SUBSCRIPTION = "navigator.serviceWorker.ready.then(({ pushManager }) => pushManager.getSubscription())"
 _ASKED = "return PopupNotifications.getNotification('web-notifications', gBrowser.selectedBrowser) !== null"
-# The alerts come last: whoever may no longer show any adds none.
+# Close the alerts last: a site without permission cannot show new ones.
 _FORGET = """
 await new Promise(done => Services.clearData.deleteDataFromHost(
   arguments[0], true, Ci.nsIClearDataService.CLEAR_ALL, {onDataDeleted: done}));
@@ -29,7 +29,7 @@ for (const alert of Services.wm.getEnumerator("alert:alert")) alert.close();
 
 
 class Dashboard:
-    """`with Dashboard(…) as dashboard:` begins with an account and ends with nothing left in browser and database."""
+    """`with Dashboard(…) as dashboard:` makes an account, and at the end clears the browser and the database."""
 
     def __init__(self, browser: Firefox, site: Site, service: PushService) -> None:
         self.browser = browser
@@ -47,16 +47,16 @@ class Dashboard:
         self.browser.chrome(_FORGET, "127.0.0.1")
         self.site.empty()
 
-    # --- What a person does ---
+    # --- Actions of a person ---
 
     def sign_in(self, email: str = STAFF, page: str = "") -> None:
-        """Go to a page of the dashboard, through the sign-in page."""
+        """Open a page of the dashboard, through the sign-in page."""
         self.browser.open(urljoin(self.site.dashboard, page))
         self.fill_in_sign_in_form(email)
         self.browser.wait_for(_SETTLED)
 
     def fill_in_sign_in_form(self, email: str = STAFF) -> None:
-        """On the sign-in page: type, and send it, once the page is there for good."""
+        """Fill in and send the sign-in form, once the page has loaded completely."""
         self.browser.wait_for("#email")
         self.browser.wait_for(lambda: self.browser.script("return document.readyState") == "complete")
         self.browser.find("#email").type(email)
@@ -64,31 +64,31 @@ class Dashboard:
         self.browser.find("main button[type=submit]").click()
 
     def visit(self, page: str = "") -> str:
-        """Open a page of the dashboard; the state that its card comes to."""
+        """Open a page of the dashboard; return the state that its card settles in."""
         self.browser.open(urljoin(self.site.dashboard, page))
         return self.browser.wait_for(_SETTLED).attribute("data-state") or ""
 
     def turn_on(self) -> Device:
-        """Click, allow, and wait until the card says that it is on; the device as the push service knows it."""
+        """Enable notifications, allow them, and wait until the card says so; return the push service's device."""
         self.browser.find("#push-enable").click()
         self.browser.accept_permission_prompt()
         self.wait_for_card("on")
         return self.service.devices[-1]
 
-    # --- What can be seen of it ---
+    # --- Observations ---
 
     def wait_for_card(self, state: str) -> str:
-        """The card's words, as soon as it is in this state."""
-        # All in one look, because the page may load itself anew in between.
+        """Return the card's text, as soon as the card is in this state."""
+        # Find the card and read it in one step, because the page may reload itself in between.
         return self.browser.wait_for(lambda: self.browser.find(f"#push[data-state={state}]").text)
 
     def wait_for_devices(self, *devices: Device) -> None:
-        """Return as soon as the server has stored these and no others."""
+        """Wait until the server has stored exactly these devices."""
         wanted = [device.endpoint for device in devices]
         servers.wait_until(lambda: self.devices == wanted, 10, "the devices")
 
     def wait_for_receipt(self, arrived: Callable[[Delivery], bool]) -> None:
-        """Return as soon as what the browser reported about the only notification stands in the database."""
+        """Wait until the browser's report about the only notification is stored, and `arrived` accepts it."""
 
         def look() -> bool:
             with self.site.database():
@@ -98,7 +98,7 @@ class Dashboard:
 
     @property
     def asks_for_permission(self) -> bool:
-        """Whether a page has asked, be it that the browser shows it or not."""
+        """True if a page has asked for permission, even if the browser does not show the prompt."""
         return bool(self.browser.chrome(_ASKED))
 
     @property
@@ -108,35 +108,35 @@ class Dashboard:
 
     @property
     def owners(self) -> dict[str, str]:
-        """The same with the e-mail address of the administrator they belong to."""
+        """The stored endpoints with the e-mail addresses of their administrators."""
         query = select(Subscription.endpoint, User.email).join(Subscription.user).order_by(Subscription.id)
         with self.site.database():
             return {row.endpoint: row.email for row in db.session.execute(query)}
 
     @property
     def subscription(self) -> dict[str, Any]:
-        """The browser's own subscription; a page of the dashboard has to be open."""
+        """The browser's own subscription; a page of the dashboard must be open."""
         return dict(self.browser.async_script(f"return (await {_SUBSCRIPTION}).toJSON()"))
 
-    # --- What goes wrong in the world ---
+    # --- Faults ---
 
     def unsubscribe_untold(self) -> None:
-        """Let the browser lose its subscription without the server knowing."""
+        """Remove the browser's subscription without telling the server."""
         self.browser.async_script(f"await (await {_SUBSCRIPTION}).unsubscribe()")
 
     def subscribe_untold(self) -> str:
-        """Let the browser subscribe without the server knowing; the address that it is given."""
+        """Subscribe the browser without telling the server; return its endpoint."""
         key = "(await (await fetch('/push/key')).json()).applicationServerKey"
         options = f"{{userVisibleOnly: true, applicationServerKey: {key}}}"
         made = f"(await navigator.serviceWorker.ready).pushManager.subscribe({options})"
         return str(self.browser.async_script(f"return (await {made}).endpoint"))
 
     def forget_devices(self) -> None:
-        """Let the server lose them."""
+        """Delete the devices from the server."""
         with self.site.database():
             db.session.execute(delete(Subscription))
             db.session.commit()
 
     def lose_cookies(self) -> None:
-        """As after a long time: the browser is signed out without having been told."""
+        """Delete the cookies: the browser is signed out, and its pages do not know it, as after a long time."""
         self.browser.chrome("Services.cookies.removeAll()")

@@ -1,4 +1,4 @@
-"""What Firefox shows outside its pages: the permission prompt and the alerts, which are its notifications."""
+"""Control what Firefox shows outside its pages: the permission prompt, and alerts, which are its notifications."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -44,7 +44,7 @@ w.close();
 
 @dataclass(frozen=True)
 class Alert:
-    """A notification as it stands on the screen; `source` names the site. Bodies end after 200 characters."""
+    """A notification on the screen; `source` names the site. Firefox cuts a body after 200 characters."""
 
     title: str
     body: str
@@ -52,14 +52,14 @@ class Alert:
 
 
 class Desktop(Pages):
-    """Answers prompts and looks at alerts. An alert closes by itself after 20 seconds."""
+    """Answer prompts and read alerts. An alert closes by itself after 20 seconds."""
 
     def accept_permission_prompt(self, timeout: float = 10) -> None:
         """Click "Allow" in the prompt that a page's request opened."""
         self._answer_prompt("button", timeout)
 
     def block_permission_prompt(self, timeout: float = 10) -> None:
-        """Click the prompt's other button: the permission is denied."""
+        """Click the prompt's other button, which denies the permission."""
         self._answer_prompt("secondaryButton", timeout)
 
     def grant_notifications(self) -> None:
@@ -67,7 +67,7 @@ class Desktop(Pages):
         self._set_notifications("granted")
 
     def withdraw_notifications(self) -> None:
-        """Take back what was answered, so that the site may ask again."""
+        """Reset the permission, so that the site may ask again."""
         self._set_notifications("prompt")
 
     @property
@@ -76,19 +76,19 @@ class Desktop(Pages):
         return [Alert(**each) for each in self.chrome(f"{_ALERTS} return alertWindows().map(described)")]
 
     def alert(self, title: str | None = None, timeout: float = 10) -> Alert:
-        """The newest alert (with this title), as soon as there is one."""
+        """Return the newest alert (with this title), as soon as there is one."""
         return Alert(**self._in_alert("return described(w)", title, timeout))
 
     def click_alert(self, title: str | None = None, timeout: float = 10) -> None:
-        """Click the alert: the service worker gets a `notificationclick`."""
+        """Click the alert; the service worker gets a `notificationclick`."""
         self._in_alert("w.onAlertClick(); return true", title, timeout)
 
     def close_alert(self, title: str | None = None, timeout: float = 10) -> None:
-        """Close the alert: the service worker gets a `notificationclose`."""
+        """Close the alert; the service worker gets a `notificationclose`."""
         self._in_alert("w.onAlertClose(); return true", title, timeout)
 
     def click_alert_action(self, action: str, title: str | None = None, timeout: float = 10) -> None:
-        """What a click on one of the `actions` causes; this Firefox draws no buttons for them."""
+        """Simulate a click on one of the `actions`; this Firefox draws no buttons for them."""
         self._in_alert(f"const name = arguments[2]; {_ACTION} return true", title, timeout, action)
 
     def _in_alert(self, action: str, title: str | None, timeout: float, *args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A real Firefox for journeys: pages, the real permission prompt, real decryption, real notifications."""
+"""Drive a real Firefox: its pages, permission prompt, decryption and notifications."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +18,9 @@ _SECONDS_TO_QUIT = 5.0
 class Firefox(Desktop):
     """`with Firefox(tmp_path / "profile", service.websocket_url) as browser:` starts Firefox, headless.
 
-    The profile directory is made where it is missing and never removed: a second start with it has the
-    cookies, permissions and subscriptions of the first. Raises FirefoxMissingError where no Firefox is
-    installed. Give every test a site of its own (another port): permissions belong to the origin.
+    The profile directory is created if it is missing, and never removed: a second start with it has the cookies,
+    permissions and subscriptions of the first. Raise FirefoxMissingError if no Firefox is installed. Give every test
+    its own site (another port), because permissions belong to the origin.
     """
 
     def __init__(self, profile_dir: Path, push_url: str) -> None:
@@ -45,7 +45,7 @@ class Firefox(Desktop):
         self.close()
 
     def close(self) -> None:
-        """Quit, so that the profile is written, and kill what is left after that."""
+        """Quit, so that the profile is written, then kill the processes that are left."""
         if self._process is None:
             return
         with suppress(MarionetteError, OSError):

@@ -1,4 +1,4 @@
-"""Firefox as a process: its profile's settings, its start without a screen, and its sure end."""
+"""Run Firefox as a process: write its profile's settings, start it headless, and make sure that it ends."""
 
 import json
 import os
@@ -21,16 +21,16 @@ _ENVIRONMENT = {
 
 
 class FirefoxMissingError(RuntimeError):
-    """There is no Firefox to run."""
+    """Firefox is not installed."""
 
 
 def executable() -> str | None:
-    """Where Firefox is, or None: what a test asks before it decides to skip."""
+    """Return the path of Firefox, or None; a test can skip itself then."""
     return next(filter(None, map(shutil.which, _NAMES)), None)
 
 
 class FirefoxProcess:
-    """A headless Firefox with this profile. `push_url` is where its push service's WebSocket is."""
+    """A headless Firefox with this profile; `push_url` is the WebSocket of its push service."""
 
     def __init__(self, profile: Path, push_url: str) -> None:
         program = executable()
@@ -46,18 +46,18 @@ class FirefoxProcess:
         self._process = self._start(program)
 
     def connect(self) -> Marionette:
-        """Wait until Firefox can be driven."""
+        """Wait until Marionette accepts connections."""
         deadline = time.monotonic() + _SECONDS_TO_START
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise RuntimeError(f"Firefox ended with {self._process.returncode}:\n{self._last_words()}")
             with suppress(FileNotFoundError, ConnectionRefusedError, ValueError):
                 return Marionette(int(self._port_file.read_text()))
-            time.sleep(0.02)  # a file of another process: there is nothing else to wait on
+            time.sleep(0.02)  # another process writes the file, so only polling is possible
         raise TimeoutError(f"Firefox did not open Marionette's port:\n{self._last_words()}")
 
     def wait(self, seconds: float) -> None:
-        """Give Firefox time to end by itself."""
+        """Wait for Firefox to end by itself."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
 

@@ -1,4 +1,4 @@
-"""A client of Marionette, Firefox's own remote control: TCP, each message a length, a colon and JSON."""
+"""A client for Marionette, Firefox's remote control, over TCP; each message is a length, a colon and JSON."""
 
 import json
 import socket
@@ -8,7 +8,7 @@ _COMMAND, _RESPONSE = 0, 1
 
 
 class MarionetteError(Exception):
-    """Firefox refused a command. `kind` is WebDriver's name for it, as "no such element"."""
+    """Firefox refused a command; `kind` is WebDriver's name for the error, such as "no such element"."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind}: {message}")
@@ -16,7 +16,7 @@ class MarionetteError(Exception):
 
 
 class Marionette:
-    """One connection and its session; commands are answered one after the other."""
+    """One connection and its session; Firefox answers commands one after the other."""
 
     def __init__(self, port: int, timeout: float = 60) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout)
@@ -26,7 +26,7 @@ class Marionette:
         self.call("WebDriver:NewSession")
 
     def call(self, command: str, **parameters: Any) -> Any:
-        """Run a command, as "WebDriver:Navigate", and return its value; raises MarionetteError."""
+        """Run a command, such as "WebDriver:Navigate", and return its value; raise MarionetteError if it fails."""
         self._last_id += 1
         self._send([_COMMAND, self._last_id, command, parameters])
         kind, answered_id, error, result = self._receive()
@@ -37,7 +37,7 @@ class Marionette:
         return result["value"] if isinstance(result, dict) and set(result) == {"value"} else result
 
     def close(self) -> None:
-        """Hang up; Firefox itself goes on."""
+        """Close the connection; Firefox keeps running."""
         self._stream.close()
         self._socket.close()
 

@@ -1,4 +1,4 @@
-"""Pages and tabs of a browser that Marionette drives, in the words of somebody who looks at them."""
+"""Pages and tabs of a browser that Marionette drives, as a visitor uses them."""
 
 import base64
 import time
@@ -24,20 +24,20 @@ class Element:
 
     @property
     def text(self) -> str:
-        """What a visitor reads of it."""
+        """The text that a visitor reads."""
         return str(self.marionette.call("WebDriver:GetElementText", id=self.id))
 
     @property
     def is_displayed(self) -> bool:
-        """Whether a visitor sees it."""
+        """True if a visitor can see it."""
         return bool(self.marionette.call("WebDriver:IsElementDisplayed", id=self.id))
 
     def click(self) -> None:
-        """Click it as a mouse does: scrolled into view, trusted, an error where something covers it."""
+        """Scroll it into view and click it with a trusted event; raise MarionetteError if something covers it."""
         self.marionette.call("WebDriver:ElementClick", id=self.id)
 
     def type(self, text: str) -> None:
-        """Type into it, after what it already holds."""
+        """Type into it, after the text that it has already."""
         self.marionette.call("WebDriver:ElementSendKeys", id=self.id, text=text)
 
     def clear(self) -> None:
@@ -45,13 +45,13 @@ class Element:
         self.marionette.call("WebDriver:ElementClear", id=self.id)
 
     def attribute(self, name: str) -> str | None:
-        """The attribute as it stands in the page, None where it is not."""
+        """Return the attribute from the page's HTML, or None."""
         value = self.marionette.call("WebDriver:GetElementAttribute", id=self.id, name=name)
         return cast("str | None", value)
 
 
 class Pages:
-    """What a person does with pages; the commands go to the tab that was switched to last."""
+    """Use pages as a person does; commands go to the tab that was switched to last."""
 
     _marionette: Marionette
     _known_tabs: set[str]
@@ -63,7 +63,7 @@ class Pages:
 
     @property
     def text(self) -> str:
-        """All that a visitor reads on the page."""
+        """The whole text that a visitor reads on the page."""
         return self.find("body").text
 
     @property
@@ -72,20 +72,20 @@ class Pages:
         return list(self._marionette.call("WebDriver:GetWindowHandles"))
 
     def open(self, url: str) -> None:
-        """Go there and wait until the page is loaded."""
+        """Open this address and wait until the page is loaded."""
         self._marionette.call("WebDriver:Navigate", url=url)
 
     def find(self, css: str) -> Element:
-        """The first element that matches; MarionetteError where none does."""
+        """Return the first element that matches; raise MarionetteError if none does."""
         found = self._marionette.call("WebDriver:FindElement", using="css selector", value=css)
         return Element(self._marionette, found[_ELEMENT])
 
     def script(self, javascript: str, *args: Any) -> Any:
-        """Run the body of a function in the page; `arguments` are the args, a promise is awaited."""
+        """Run the body of a function in the page; it gets the args as `arguments`, and a promise is awaited."""
         return self._marionette.call("WebDriver:ExecuteScript", script=javascript, args=list(args))
 
     def async_script(self, javascript: str, *args: Any) -> Any:
-        """As script, but the body may use `await`."""
+        """Run a script like `script`, but its body may use `await`."""
         return self.script(f"return (async function () {{ {javascript} }}).apply(null, arguments)", *args)
 
     @overload
@@ -93,7 +93,7 @@ class Pages:
     @overload
     def wait_for(self, wanted: Callable[[], T], timeout: float = 10) -> T: ...
     def wait_for(self, wanted: str | Callable[[], Any], timeout: float = 10) -> Any:
-        """The element that matches, or the function's first true result; a MarionetteError is "not yet"."""
+        """Return the element that matches, or the function's first true result; retry after a MarionetteError."""
         look = (lambda: self.find(wanted)) if isinstance(wanted, str) else wanted
         deadline = time.monotonic() + timeout
         while True:
@@ -106,42 +106,42 @@ class Pages:
             time.sleep(_LOOK_AGAIN_SECONDS)
 
     def open_tab(self, url: str) -> str:
-        """Open one more tab there, switch to it, and return its handle."""
+        """Open this address in a new tab, switch to it, and return its handle."""
         handle = str(self._marionette.call("WebDriver:NewWindow", type="tab")["handle"])
         self.switch_to_tab(handle)
         self.open(url)
         return handle
 
     def switch_to_tab(self, handle: str) -> None:
-        """Send the commands that follow to this tab, and show it."""
+        """Show this tab, and send all later commands to it."""
         self._marionette.call("WebDriver:SwitchToWindow", handle=handle, focus=True)
         self._known_tabs = set(self.tabs)
 
     def switch_to_newest_tab(self, timeout: float = 10) -> str:
-        """Wait for a tab that was not there at the last switch, switch to it, and return its handle."""
+        """Wait for a tab that has opened since the last switch, switch to it, and return its handle."""
         newest = self.wait_for(lambda: [tab for tab in self.tabs if tab not in self._known_tabs], timeout)[-1]
         self.switch_to_tab(newest)
         return newest
 
     def close_tab(self) -> None:
-        """Close this tab and go to one of the others."""
+        """Close this tab and switch to another one."""
         remaining = self._marionette.call("WebDriver:CloseWindow")
         self.switch_to_tab(remaining[0])
 
     def set_window_size(self, width: int, height: int) -> None:
-        """Give the window a size; pages can be narrower than Firefox's least window, 500 pixels."""
+        """Resize the window; pages can be narrower than Firefox's smallest window, 500 pixels."""
         self._marionette.call("WebDriver:SetWindowRect", width=width, height=height)
         self.chrome("gBrowser.selectedBrowser.style.maxWidth = arguments[0] + 'px'", width)
         self.wait_for(lambda: self.script("return innerWidth") == width)
 
     def screenshot(self, path: Path, width: int | None = None) -> None:
-        """Save the whole page as a PNG; with a width, the window is made that wide first and stays so."""
+        """Save the whole page as a PNG; with a width, first resize the window to it and leave it so."""
         if width is not None:
             self.set_window_size(width, 900)
         path.write_bytes(base64.b64decode(self._marionette.call("WebDriver:TakeScreenshot", full=True)))
 
     def chrome(self, javascript: str, *args: Any) -> Any:
-        """Run the body of an async function in the browser's own window, with all its rights."""
+        """Run the body of an async function in the browser's own window, with the browser's privileges."""
         self._marionette.call("Marionette:SetContext", value="chrome")
         try:
             return self.async_script(javascript, *args)

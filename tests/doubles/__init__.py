@@ -1,1 +1,1 @@
-"""Stand-ins for the outside world, real servers on loopback, that know nothing of the application's code."""
+"""Test doubles for the outside world: real servers on loopback that do not import the application's code."""

@@ -1,4 +1,4 @@
-"""A certificate authority for one test run, so that a double can speak https with verification on."""
+"""A certificate authority for one test run, so that a double can serve https and clients can verify it."""
 
 import datetime as dt
 import ipaddress
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-# Python 3.13 insists that an authority's certificate says so.
+# Python 3.13 requires key usage in the certificate of an authority.
 _SIGNS_CERTIFICATES = x509.KeyUsage(
     digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
     key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
@@ -19,7 +19,7 @@ _SIGNS_CERTIFICATES = x509.KeyUsage(
 
 
 class LoopbackAuthority:
-    """Makes its files in `folder`: clients trust `ca_file`, servers use `server_context()`."""
+    """An authority with its files in `folder`: clients trust `ca_file`, servers use `server_context()`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -31,7 +31,7 @@ class LoopbackAuthority:
         self.ca_file.write_bytes(certificate.public_bytes(Encoding.PEM))
 
     def server_context(self, *more: str) -> ssl.SSLContext:
-        """A context whose certificate names 127.0.0.1, localhost and further hosts."""
+        """Return a context with a certificate for 127.0.0.1, localhost and further hosts."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [*map(x509.DNSName, ("localhost", *more)), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
         alternatives = x509.SubjectAlternativeName(names)

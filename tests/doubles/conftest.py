@@ -1,4 +1,4 @@
-"""The running double and two senders, for the double's own tests."""
+"""Fixtures for the tests of the doubles: a running push service and two senders."""
 
 from collections.abc import Iterator
 from contextlib import closing

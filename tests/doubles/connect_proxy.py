@@ -1,4 +1,4 @@
-"""An http proxy on loopback that knows CONNECT (RFC 9110, 9.3.6) and notes what it is asked."""
+"""An http proxy on loopback that supports CONNECT (RFC 9110, 9.3.6) and records its requests."""
 
 import base64
 import selectors
@@ -15,9 +15,9 @@ _PART = 65536
 class ConnectProxy:
     """`with ConnectProxy() as proxy:` listens on a free port of 127.0.0.1 until the block ends.
 
-    `url` is its address, `heads` are the requests that it got. It connects to `target`, if that is given, whatever
-    host it is asked for. `refusal` is an answer in place of a connection; an empty one ends the connection without a
-    word. While it is `silent` it reads and never answers. `credentials` are those that it wants: `user:password`.
+    `url` is its address, and `heads` are the requests that it got. If `target` is given, it connects there for every
+    requested host. `refusal` is an answer to send instead of connecting; an empty one closes the connection without an
+    answer. While it is `silent`, it reads and never answers. It requires `credentials`, as `user:password`.
     """
 
     def __init__(self, *, credentials: str = "", target: tuple[str, int] | None = None) -> None:

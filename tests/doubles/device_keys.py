@@ -1,4 +1,4 @@
-"""The keys of a subscription that the double made itself: its half of RFC 8291."""
+"""The keys of a subscription that the double made itself: the browser's half of RFC 8291."""
 
 import secrets
 
@@ -19,7 +19,7 @@ class DeviceKeys:
         return self.private_key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
     def decrypt(self, body: bytes) -> bytes:
-        """The plaintext of an RFC 8291 body; ValueError when it is not for these keys."""
+        """Return the plaintext of an RFC 8291 body; raise ValueError if it is not for these keys."""
         try:
             plaintext: bytes = http_ece.decrypt(body, private_key=self.private_key, auth_secret=self.secret)
         except http_ece.ECEException as error:

@@ -1,4 +1,4 @@
-"""An aiohttp application on free loopback ports, in a thread and an event loop of its own."""
+"""Run an aiohttp application on free loopback ports, in its own thread and event loop."""
 
 import asyncio
 import socket
@@ -15,11 +15,11 @@ _SECONDS_TO_END = 1.0
 
 
 class LoopbackServer:
-    """Serves an application over plain HTTP and, given an SSL context, on a second port over TLS.
+    """Serve an application over plain HTTP and, given an SSL context, on a second port over TLS.
 
-    `start` returns when the ports listen, `stop` when the thread is gone; a stopped server can be started
-    again and listens on the same ports. `stopping` is set as soon as `stop` is called: a handler that keeps
-    its client waiting on purpose waits for it.
+    `start` returns when the ports listen, `stop` when the thread has ended. A stopped server can be started again, on
+    the same ports. `stopping` is set as soon as `stop` is called; a handler that delays its answer on purpose must
+    wait for it.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class LoopbackServer:
         self.tls_port = 0
 
     def start(self) -> None:
-        """Listen, and raise what prevented it."""
+        """Start to listen; raise the error if that fails."""
         started: Future[None] = Future()
         self.stopping = asyncio.Event()
         self._thread = threading.Thread(
@@ -44,14 +44,14 @@ class LoopbackServer:
         started.result(_SECONDS_TO_START)
 
     def stop(self) -> None:
-        """Break off what is still being answered and end the thread."""
+        """Abort the requests in progress and end the thread."""
         if self._thread and self._loop and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self.stopping.set)
             self._thread.join()
         self._thread = self._loop = None
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine in the server's loop and wait for its end."""
+        """Run a coroutine in the server's loop and wait until it ends."""
         if self._loop is None:
             work.close()
             raise RuntimeError("the server is not running")
@@ -91,15 +91,15 @@ async def _end(runner: web.AppRunner, listeners: list[socket.socket]) -> None:
     await runner.cleanup()
     for connection in open_connections:
         if connection is not None:
-            connection.abort()  # a TLS client that keeps its connection would delay the polite way
-    await asyncio.sleep(0.01)  # the loop closes the sockets a step later
+            connection.abort()  # a TLS client that keeps its connection would delay a graceful close
+    await asyncio.sleep(0.01)  # the loop closes the sockets in its next step
 
 
 async def _refuse_newcomers(listeners: list[socket.socket]) -> None:
-    """End the connections that are just being made, of which the runner does not know."""
+    """Close the connections that are just being made, which the runner does not know yet."""
     for listener in listeners:
         asyncio.get_running_loop().remove_reader(listener)
-    # Those that have been accepted must begin before their server closes, or asyncio would forget them open.
+    # Accepted connections must start before their server closes, or asyncio would leave them open.
     await asyncio.sleep(0)
     newcomers = [task for task in asyncio.all_tasks() if "_accept_connection" in str(task.get_coro())]
     for task in newcomers:

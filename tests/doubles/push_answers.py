@@ -1,4 +1,4 @@
-"""What a push service may answer, the misbehaviours included, and the order in which it does."""
+"""Answers that a push service may give, including misbehaviours, and their order."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ Manner = Literal["plain", "hang", "reset", "cut", "slow", "endless"]
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer. With a 2xx status the push is checked and recorded, with any other it is thrown away.
+    """One answer; with a 2xx status the push is checked and recorded, with any other it is dropped.
 
-    The body may be text, bytes, or a mapping that is sent as JSON. Manners: `plain`; `hang`: nothing until
-    the service stops; `reset`: the connection is reset without an answer; `cut`: reset after half the body;
-    `slow`: one byte a second from the status line on; `endless`: a body without an end.
+    The body may be text, bytes, or a mapping that is sent as JSON. Manners: `plain`; `hang`: nothing until the service
+    stops; `reset`: the connection is reset without an answer; `cut`: reset after half the body; `slow`: one byte a
+    second from the status line on; `endless`: a body without an end.
     """
 
     status: int = 201
@@ -46,12 +46,12 @@ ENDLESS: Final = Answer(201, manner="endless")
 
 
 def redirect(url: str, status: int = 307) -> Answer:
-    """An answer that sends the client elsewhere."""
+    """Return an answer that redirects the client."""
     return Answer(status, headers={"Location": url})
 
 
 class Script:
-    """The answers set for a device or a whole service: one for ever, or several in turn."""
+    """The answers set for a device or a whole service: one for ever, or several, each once."""
 
     def __init__(self) -> None:
         self._in_turn: list[Answer] = []

@@ -1,4 +1,4 @@
-"""The browser's side of Mozilla's push service: Firefox holds a WebSocket and is told of its pushes there."""
+"""The browser's side of Mozilla's push service: Firefox keeps a WebSocket open and receives its pushes there."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ JSON = dict[str, Any]
 
 
 class Registrar(Protocol):
-    """Who keeps the devices; the next `lost_addresses` that a browser asks for lead nowhere."""
+    """An object that stores the devices; the next `lost_addresses` endpoints given to browsers lead nowhere."""
 
     lost_addresses: int
 
@@ -27,7 +27,7 @@ class Registrar(Protocol):
 
 @dataclass
 class Browser:
-    """One browser profile: its subscriptions by channel id, and what it has not acknowledged yet."""
+    """One browser profile: its subscriptions by channel id, and the pushes that it has not acknowledged yet."""
 
     uaid: str = field(default_factory=lambda: uuid.uuid4().hex)
     devices: dict[str, Device] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Browser:
     socket: web.WebSocketResponse | None = None
 
     async def deliver(self, channel_id: str, push: Push) -> None:
-        """Keep the push until it is acknowledged, in place of one with its topic, and send it if online."""
+        """Keep the push until it is acknowledged, replacing one with the same topic, and send it if online."""
         for waiting_id, (waiting_channel, waiting) in list(self.unacknowledged.items()):
             if push.topic and (channel_id, push.topic) == (waiting_channel, waiting.topic):
                 del self.unacknowledged[waiting_id]
@@ -50,7 +50,7 @@ class Browser:
 
 
 class Browsers:
-    """All browsers that ever said hello. Everything here runs in the service's event loop."""
+    """All browsers that have ever sent hello. Everything here runs in the service's event loop."""
 
     def __init__(self, registrar: Registrar) -> None:
         self._registrar = registrar
@@ -81,19 +81,19 @@ class Browsers:
         return socket
 
     async def deliver(self, device: Device, push: Push) -> None:
-        """Hand an accepted push to the browser that holds this subscription, if a browser does."""
+        """Send an accepted push to the browser that has this subscription, if there is one."""
         for browser in list(self._browsers.values()):
             for channel_id, held in list(browser.devices.items()):
                 if held is device:
                     await browser.deliver(channel_id, push)
 
     async def disconnect(self) -> None:
-        """Close every WebSocket; a browser comes back by itself."""
+        """Close every WebSocket; browsers reconnect by themselves."""
         sockets = [browser.socket for browser in self._browsers.values() if browser.socket]
         await asyncio.gather(*(socket.close(code=1001) for socket in sockets))
 
     async def forget(self) -> None:
-        """Lose every browser: each gets a new uaid at its next hello and drops its subscriptions."""
+        """Forget every browser: each gets a new uaid at its next hello and drops its subscriptions."""
         for browser in self._browsers.values():
             for device in browser.devices.values():
                 device.unsubscribe()

@@ -1,4 +1,4 @@
-"""A subscription as the push service knows it."""
+"""The push service's view of a subscription."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,9 +12,9 @@ from tests.doubles.watch import Watch
 
 
 class Device:
-    """One subscription at a PushService: made by `service.new_device`, or by a browser (then without keys).
+    """One subscription at a PushService, made by `service.new_device` or by a browser (then without keys).
 
-    `registered` turns False when the browser unsubscribes: from then on the service answers 410.
+    `registered` becomes False when the browser unsubscribes; from then on, the service answers 410.
     """
 
     def __init__(self, watch: Watch, endpoint: str, vapid_key: str | None, keys: DeviceKeys | None) -> None:
@@ -38,13 +38,13 @@ class Device:
         return base64url.encode(self._own_keys().secret)
 
     def as_json(self) -> dict[str, Any]:
-        """What `subscription.toJSON()` gives in a browser."""
+        """Return the same data as `subscription.toJSON()` in a browser."""
         keys = {"p256dh": self.p256dh, "auth": self.auth}
         return {"endpoint": self.endpoint, "expirationTime": None, "keys": keys}
 
     @property
     def pushes(self) -> list[Push]:
-        """Every push accepted for this device so far."""
+        """All pushes accepted for this device so far."""
         with self._watch.read():
             return list(self._pushes)
 
@@ -55,7 +55,7 @@ class Device:
             return list(self._acks)
 
     def wait(self, count: int = 1, timeout: float = 10) -> list[Push]:
-        """All pushes, as soon as there are `count`; TimeoutError says what arrived instead."""
+        """Return all pushes, as soon as there are `count`; raise TimeoutError with those that arrived."""
         self._watch.wait_until(
             lambda: len(self._pushes) >= count,
             timeout,
@@ -70,9 +70,9 @@ class Device:
         headers: Mapping[str, str] | None = None,
         body: str | bytes | Mapping[str, Any] | None = None,
     ) -> None:
-        """Answer this to every push from now on; or, given a list, each once and then as usual.
+        """Set the answer to every push from now on; given a list, use each answer once, then answer as usual.
 
-        `headers` and `body` go with the answers that are given as plain numbers.
+        `headers` and `body` apply to answers that are given as plain numbers.
         """
         with self._watch.change():
             self._script.set(answer, headers, body)
@@ -83,22 +83,22 @@ class Device:
             self._script.clear()
 
     def unsubscribe(self) -> None:
-        """The browser gave the subscription up: 410 from now on."""
+        """Mark the subscription as given up by the browser: answer 410 from now on."""
         with self._watch.change():
             self.registered = False
 
     def next_answer(self) -> Answer | None:
-        """For the service: the answer set for the next request, if any."""
+        """Return the answer set for the next request, if any; for the service."""
         with self._watch.change():
             return self._script.next()
 
     def add_push(self, push: Push) -> None:
-        """For the service: keep an accepted push."""
+        """Store an accepted push; for the service."""
         with self._watch.change():
             self._pushes.append(push)
 
     def add_ack(self, ack: Ack) -> None:
-        """For the service: keep the browser's word."""
+        """Store the browser's acknowledgement; for the service."""
         with self._watch.change():
             self._acks.append(ack)
 

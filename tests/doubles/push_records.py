@@ -1,4 +1,4 @@
-"""What a push service remembers: the pushes it accepted, the browsers' acks, and every request."""
+"""Records of a push service: accepted pushes, the browsers' acks, and all requests."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from tests.doubles.device_keys import DeviceKeys
 
 @dataclass(frozen=True)
 class Push:
-    """A push that was accepted. `received_at` is on time.monotonic()'s clock, header names ignore case."""
+    """An accepted push; `received_at` is by `time.monotonic()`, and header names ignore case."""
 
     id: str
     channel: str
@@ -26,19 +26,19 @@ class Push:
 
     @cached_property
     def payload(self) -> bytes:
-        """The decrypted payload; ValueError where it is not for this device, or a browser has the keys."""
+        """The decrypted payload; ValueError if it is not for this device, or if a browser has the keys."""
         if self.keys is None:
             raise ValueError("this push cannot be read: its keys are inside the browser")
         return self.keys.decrypt(self.body)
 
     def json(self) -> Any:
-        """The decrypted payload as JSON."""
+        """Return the decrypted payload, parsed as JSON."""
         return json.loads(self.payload)
 
 
 @dataclass(frozen=True)
 class Ack:
-    """A browser's word on a push: 100 dispatched, 101 not decrypted, 102 not delivered; nack 301, 302."""
+    """A browser's report on a push: ack 100 dispatched, 101 not decrypted, 102 not delivered; nack 301, 302."""
 
     kind: str
     channel: str
@@ -51,8 +51,8 @@ class Ack:
 class Request:
     """One request to the service.
 
-    `status` is None while it is unanswered and where no answer went out. `refusal` says which rule it
-    broke; an answer set by the test is not a refusal. `client` is the connection's address and port.
+    `status` is None until it is answered, and if no answer was sent. `refusal` names the rule that it broke; an answer
+    set by the test is not a refusal. `client` is the address and port of the connection.
     """
 
     method: str

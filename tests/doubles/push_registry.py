@@ -1,4 +1,4 @@
-"""What the test and the service's thread share: devices, the log of requests, and waiting for both."""
+"""Data that the test and the service's thread share: devices and the log of requests, with ways to wait for both."""
 
 import secrets
 import time
@@ -15,7 +15,7 @@ from tests.doubles.watch import Watch
 
 
 class PushRegistry:
-    """The part of a PushService that a test asks and waits for."""
+    """The part of a PushService that a test reads and waits for."""
 
     def __init__(self) -> None:
         self._watch = Watch(self._story)
@@ -29,19 +29,19 @@ class PushRegistry:
 
     @property
     def devices(self) -> list[Device]:
-        """Every subscription ever made, in that order, those of browsers included."""
+        """All subscriptions ever made, in order, including those of browsers."""
         with self._watch.read():
             return list(self._devices.values())
 
     @property
     def requests(self) -> list[Request]:
-        """Every request that reached the service."""
+        """All requests that reached the service."""
         with self._watch.read():
             return list(self._requests)
 
     @property
     def refusals(self) -> list[Request]:
-        """The requests that broke a rule: a correct sender leaves this empty."""
+        """The requests that broke a rule; a correct sender leaves this empty."""
         return [request for request in self.requests if request.refusal]
 
     @property
@@ -52,11 +52,11 @@ class PushRegistry:
         return sorted(acks, key=lambda ack: ack.received_at)
 
     def new_device(self, vapid_public_key: str | None) -> Device:
-        """A subscription whose pushes the double decrypts itself."""
+        """Add a subscription whose pushes the double decrypts itself."""
         return self._add_device(vapid_public_key, DeviceKeys())
 
     def register(self, vapid_public_key: str | None) -> Device:
-        """For the browser's side: a subscription whose keys stay in the browser."""
+        """Add a subscription whose keys stay in the browser; for the browser's side."""
         return self._add_device(vapid_public_key, None)
 
     def answers(
@@ -66,28 +66,28 @@ class PushRegistry:
         headers: Mapping[str, str] | None = None,
         body: str | bytes | Mapping[str, Any] | None = None,
     ) -> None:
-        """As Device.answers, for every endpoint that has no answer of its own, unknown ones included."""
+        """Set answers as `Device.answers` does, for all endpoints without their own, including unknown ones."""
         with self._watch.change():
             self._script.set(answer, headers, body)
 
     def answers_normally(self) -> None:
-        """Forget the service's answers; those set for a device stay."""
+        """Remove the service's answers; answers set for a device stay."""
         with self._watch.change():
             self._script.clear()
 
     def wait_until(self, predicate: Callable[[], bool], timeout: float = 10) -> None:
-        """Return once predicate() holds; it is asked again at every change, under the lock."""
+        """Wait until predicate() is true; it is called again after every change, under the lock."""
         self._watch.wait_until(predicate, timeout, lambda: "waiting in vain")
 
     def wait_device(self, count: int = 1, timeout: float = 10) -> Device:
-        """The count-th device, as soon as it exists: how a test gets hold of a browser's subscription."""
+        """Return the count-th device, as soon as it exists; a test finds a browser's subscription this way."""
         self._watch.wait_until(
             lambda: len(self._devices) >= count, timeout, lambda: f"{len(self._devices)} of {count} devices"
         )
         return self.devices[count - 1]
 
     def wait_requests(self, count: int = 1, timeout: float = 10) -> list[Request]:
-        """All requests, as soon as there are `count`; the last may still be unanswered."""
+        """Return all requests, as soon as there are `count`; the last may still be unanswered."""
         self._watch.wait_until(
             lambda: len(self._requests) >= count,
             timeout,
@@ -96,7 +96,7 @@ class PushRegistry:
         return self.requests
 
     def wait_ack(self, device: Device | None = None, *, count: int = 1, timeout: float = 10) -> Ack:
-        """The count-th ack or nack, of this device or of any."""
+        """Return the count-th ack or nack of this device, or of any device."""
 
         def acks() -> list[Ack]:
             return self.acks if device is None else device.acks
@@ -109,18 +109,18 @@ class PushRegistry:
         return acks()[count - 1]
 
     def device_at(self, channel: str) -> Device | None:
-        """For the service: the subscription of this endpoint, unless it was given up."""
+        """Return the subscription of this endpoint, unless it was given up; for the service."""
         with self._watch.read():
             device = self._devices.get(channel)
             return device if device and device.registered else None
 
     def next_answer(self) -> Answer | None:
-        """For the service: the answer set for endpoints without one of their own."""
+        """Return the answer set for endpoints without their own; for the service."""
         with self._watch.change():
             return self._script.next()
 
     def arrived(self, request: web.Request) -> Request:
-        """For the service: log a request."""
+        """Log a request; for the service."""
         client = request.transport.get_extra_info("peername") if request.transport else ("", 0)
         entry = Request(request.method, request.path, request.headers, client, time.monotonic())
         with self._watch.change():
@@ -130,7 +130,7 @@ class PushRegistry:
         return entry
 
     def answered(self, entry: Request, status: int | None) -> None:
-        """For the service: log what went out."""
+        """Log an answer; for the service."""
         with self._watch.change():
             entry.status = status
             self._at_once -= 1

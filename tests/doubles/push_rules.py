@@ -1,7 +1,7 @@
-"""RFC 8030 and RFC 8291 as a strict push service reads them: which requests it refuses, and in what words.
+"""Check requests as strictly as RFC 8030 and RFC 8291 allow, and refuse them with a push service's messages.
 
-Numbers and words are Mozilla's where Mozilla has some. Its errno 109 stands for everything that can be
-wrong with VAPID: only the message tells a key mismatch from, say, an expired token.
+Numbers and messages are Mozilla's, if Mozilla has any. Its errno 109 means any fault in VAPID: only the message
+distinguishes a key mismatch from, say, an expired token.
 """
 
 import re
@@ -25,14 +25,14 @@ _URGENCIES = {"very-low", "low", "normal", "high"}
 
 @dataclass(eq=False)
 class RefusalError(Exception):
-    """The service does not take this request."""
+    """The service refuses this request."""
 
     status: int
     errno: int | None
     message: str
 
     def answer(self) -> Answer:
-        """What the service sends back: an error in Mozilla's form."""
+        """Return the service's answer: an error in Mozilla's format."""
         error = HTTPStatus(self.status).phrase
         return Answer(
             self.status,
@@ -42,7 +42,7 @@ class RefusalError(Exception):
 
 @dataclass(frozen=True)
 class Checked:
-    """What the rules read from an acceptable request."""
+    """The data read from an acceptable request."""
 
     ttl: int
     topic: str | None
@@ -51,9 +51,9 @@ class Checked:
 
 
 def check(headers: Mapping[str, str], body: bytes, *, audience: str, key: str | None, now: float) -> Checked:
-    """Judge a request to a subscription made with the VAPID key `key`; raises RefusalError.
+    """Check a request to a subscription made with the VAPID key `key`; raise RefusalError if it breaks a rule.
 
-    A subscription made without a key takes requests without VAPID, as in Firefox. `now` is the service's clock.
+    A subscription made without a key accepts requests without VAPID, as in Firefox. `now` is the service's clock.
     """
     claims = _check_vapid(headers.get("Authorization"), audience, key, now)
     if len(body) > LARGEST_BODY:
@@ -79,7 +79,7 @@ def _ttl(headers: Mapping[str, str]) -> int:
     ttl = headers.get("TTL", "")
     if not re.fullmatch(r"[0-9]+", ttl):
         raise RefusalError(400, 111, "Missing TTL value")
-    if int(ttl) == 0:  # allowed by the RFC, but Edge answers 400: a sender must not do it
+    if int(ttl) == 0:  # allowed by the RFC, but Edge answers 400, so a sender must not use it
         raise RefusalError(400, 114, "TTL must be greater than 0")
     return int(ttl)
 

@@ -27,10 +27,10 @@ _TOO_LARGE_TO_READ = 16 * 1024 * 1024
 class PushService(PushRegistry):
     """`with PushService() as service:` listens on a free port of 127.0.0.1 until the block ends.
 
-    `url` is the origin of all endpoints: http, or https when an SSL context is given (its certificate must
-    name `hostname`). Firefox connects to `websocket_url`, which is always plain. `latency` is the number of
-    seconds before a request to an endpoint is looked at, `ahead` by how many seconds its clock is ahead of
-    the sender's. `most_at_once` counts concurrent requests.
+    `url` is the origin of all endpoints: http, or https if an SSL context is given (its certificate must name
+    `hostname`). Firefox connects to `websocket_url`, which is always plain. `latency` is the delay, in seconds, before
+    a request to an endpoint is handled. `ahead` is how far the service's clock is ahead of the sender's, in seconds.
+    `most_at_once` is the highest number of concurrent requests.
     """
 
     def __init__(self, *, ssl_context: ssl.SSLContext | None = None, hostname: str = "127.0.0.1") -> None:
@@ -53,18 +53,18 @@ class PushService(PushRegistry):
         self.stop()
 
     def start(self) -> None:
-        """Listen; after a `stop` on the same ports, with the same devices."""
+        """Start to listen; after a `stop`, use the same ports and devices."""
         self._server.start()
         port = self._server.tls_port or self._server.plain_port
         self.url = f"{self._scheme}://{self._hostname}:{port}"
         self.websocket_url = f"ws://127.0.0.1:{self._server.plain_port}/"
 
     def stop(self) -> None:
-        """Break every connection off; from now on connections are refused."""
+        """Abort all connections, and refuse new ones from now on."""
         self._server.stop()
 
     def forget_browsers(self) -> None:
-        """Lose all subscriptions of browsers, as a service that lost its database."""
+        """Forget all subscriptions of browsers, like a service that lost its database."""
         self._server.run(self._browsers.forget())
 
     def _application(self) -> web.Application:
@@ -100,7 +100,7 @@ class PushService(PushRegistry):
         device = self.device_at(request.match_info["channel"])
         answer = (device.next_answer() if device else None) or self.next_answer()
         if device is None:
-            answer = answer or _GONE  # no rule broken: the sender cannot know
+            answer = answer or _GONE  # not a broken rule: the sender cannot know
         else:
             answer = await self._judge(device, entry, answer or NORMAL)
         return await perform(answer, request, self._server.stopping)

@@ -1,4 +1,4 @@
-"""A sender of pushes that is nobody's product: pywebpush, with every part of the request open to change."""
+"""A sender of pushes for tests: pywebpush, with every part of the request open to change."""
 
 import json
 import time
@@ -18,13 +18,13 @@ from tests.doubles.push_device import Device
 
 
 class Sender:
-    """Holds a VAPID key; `public_key` is what subscriptions are made with."""
+    """A sender with a VAPID key; subscriptions are made with `public_key`."""
 
     def __init__(self) -> None:
         self.vapid = Vapid()
         self.vapid.generate_keys()
         self._session = requests.Session()
-        self._session.trust_env = False  # REQUESTS_CA_BUNDLE would beat `verify`
+        self._session.trust_env = False  # REQUESTS_CA_BUNDLE would override `verify`
         point = self.vapid.public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         self.public_key = base64url.encode(point)
 
@@ -37,7 +37,7 @@ class Sender:
         self._session.verify = ca_file
 
     def authorization(self, endpoint: str, **claims: Any) -> str:
-        """A VAPID header for this endpoint, truly signed, with other claims where given."""
+        """Return a correctly signed VAPID header for this endpoint, with other claims if given."""
         origin = "/".join(endpoint.split("/")[:3])
         usual = {"aud": origin, "exp": int(time.time()) + 3600, "sub": "mailto:owner@feedback.test"}
         return f"vapid t={self._token({**usual, **claims})},k={self.public_key}"
@@ -51,7 +51,7 @@ class Sender:
         timeout: float = 5,
         stream: bool = False,
     ) -> requests.Response:
-        """Send a finished body, with other headers where given; one given as None is left out."""
+        """Send a finished body, with other headers if given; a header given as None is left out."""
         usual = {
             "TTL": "60",
             "Content-Encoding": "aes128gcm",
@@ -87,6 +87,6 @@ class Sender:
 
 
 def encrypted(subscription: dict[str, Any], data: bytes) -> bytes:
-    """The body that pywebpush makes for a subscription."""
+    """Return the body that pywebpush makes for a subscription."""
     body: bytes = WebPusher(subscription).encode(data)["body"]
     return body

@@ -1,4 +1,4 @@
-"""RFC 8292 as a push service sees it: who signed a request, and whether they may push to a subscription."""
+"""Check RFC 8292 as a push service does: find the signer of a request and its right to push to a subscription."""
 
 import json
 import re
@@ -17,11 +17,11 @@ _SUBJECT = re.compile(r"mailto:[^\s@]+@[^\s@]+|https://[^\s/]+\S*")
 
 
 class VapidError(Exception):
-    """The sender could not show the right to push; the text is what a real service says."""
+    """The sender did not prove its right to push; the text is a real service's message."""
 
 
 def verified_claims(authorization: str, *, audience: str, key: str, now: float) -> dict[str, Any]:
-    """The token's claims, once everything about it is right for a subscription made with `key`."""
+    """Check a token for a subscription made with `key`, and return its claims."""
     token, shown_key = _parameters(authorization)
     if shown_key != key:
         raise VapidError("VAPID public key mismatch")

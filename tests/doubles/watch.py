@@ -1,4 +1,4 @@
-"""The lock between a server's thread and the test's: changes wake whoever waits, nobody polls."""
+"""The lock between a server's thread and the test's; a change wakes all waiting threads, so none must poll."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Watch:
-    """Guards a double's records; safe to use from any thread. `story` ends the message of every timeout."""
+    """Guard a double's records; safe to use from any thread. Each timeout's message ends with `story`."""
 
     def __init__(self, story: Callable[[], str]) -> None:
         self._condition = threading.Condition()
@@ -14,7 +14,7 @@ class Watch:
 
     @contextmanager
     def change(self) -> Iterator[None]:
-        """Hold the lock while records change, then wake everybody who waits."""
+        """Hold the lock while records change, then wake all waiting threads."""
         with self._condition:
             yield
             self._condition.notify_all()
@@ -26,7 +26,7 @@ class Watch:
             yield
 
     def wait_until(self, predicate: Callable[[], bool], timeout: float, seen: Callable[[], str]) -> None:
-        """Return once the predicate holds; else a TimeoutError that tells what was seen."""
+        """Wait until the predicate is true; else raise a TimeoutError that describes the records."""
         with self._condition:
             if not self._condition.wait_for(predicate, timeout):
                 raise TimeoutError(f"after {timeout:g} s only {seen()}; {self._story()}")

@@ -1,4 +1,4 @@
-"""How an answer is put on the wire: properly by aiohttp, or badly, byte by byte."""
+"""Send an answer: properly through aiohttp, or badly, byte by byte."""
 
 import asyncio
 import socket
@@ -14,18 +14,18 @@ from tests.doubles.push_answers import Answer
 
 
 async def perform(answer: Answer, request: web.Request, stopping: asyncio.Event) -> web.StreamResponse:
-    """Give this answer to the client; what comes back is for aiohttp."""
+    """Send this answer to the client; return a response for aiohttp."""
     if answer.manner == "plain":
         return web.Response(status=answer.status, body=answer.encoded_body(), headers=answer.all_headers())
     transport = request.transport
     if transport is not None:
         await _MISBEHAVIOURS[answer.manner](answer, transport, stopping)
         _reset(transport)
-    return web.Response(status=answer.status)  # goes nowhere: the connection is gone
+    return web.Response(status=answer.status)  # never sent: the connection is closed
 
 
 async def pause(seconds: float, stopping: asyncio.Event) -> None:
-    """Wait, but never longer than the service lives."""
+    """Wait, but only until the service stops."""
     with suppress(TimeoutError):
         await asyncio.wait_for(stopping.wait(), seconds)
 
@@ -44,7 +44,7 @@ async def _hang(_answer: Answer, _transport: asyncio.Transport, stopping: asynci
 
 
 async def _answer_nothing(_answer: Answer, _transport: asyncio.Transport, _stopping: asyncio.Event) -> None:
-    """The reset that follows every misbehaviour is all there is."""
+    """Send nothing; the connection is reset after every misbehaviour."""
 
 
 async def _cut(answer: Answer, transport: asyncio.Transport, stopping: asyncio.Event) -> None:
@@ -67,7 +67,7 @@ async def _endless(answer: Answer, transport: asyncio.Transport, stopping: async
     while not stopping.is_set() and not transport.is_closing():
         if transport.get_write_buffer_size() < 1_000_000:
             transport.write(b"x" * 65536)
-        await pause(0.02, stopping)  # a client that keeps reading shall not fill the memory at once
+        await pause(0.02, stopping)  # so that a client that keeps reading does not fill the memory at once
 
 
 def _reset(transport: asyncio.Transport) -> None:

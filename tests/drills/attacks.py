@@ -1,4 +1,4 @@
-"""Attacks on a web server: each takes its port, says when it is under way, and goes on until it is told to end."""
+"""Attacks on a web server: each takes the server's port, sets `begun` once it runs, and stops when `over` is set."""
 
 import http.client
 import re
@@ -14,7 +14,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 def idle_sockets(port: int, begun: Event, over: Event, count: int, source: str = "127.0.0.1") -> None:
-    """Open connections on which nothing is ever sent, and open them again where the server closes them."""
+    """Open connections and send nothing on them; open them again if the server closes them."""
     sockets = [_connection(port, source) for _ in range(count)]
     begun.set()
     while not over.wait(0.5):
@@ -25,17 +25,17 @@ def idle_sockets(port: int, begun: Event, over: Event, count: int, source: str =
 
 
 def slow_senders(port: int, begun: Event, over: Event, count: int) -> None:
-    """Send a request's head at once and then its body, a byte a second."""
+    """Send a request's head at once and then its body, one byte a second."""
     _trickle(port, begun, over, count, _head(port, "/feedback/", 1000), b"x")
 
 
 def slow_heads(port: int, begun: Event, over: Event, count: int) -> None:
-    """Send a request's head, a line a second."""
+    """Send a request's head, one line a second."""
     _trickle(port, begun, over, count, f"GET /feedback/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n".encode(), b"X-A: b\r\n")
 
 
 def readers(port: int, begun: Event, over: Event, count: int, requests: int = 1) -> None:
-    """Ask for pages, many at once on each connection, and read nothing of the answers."""
+    """Request pages, many at once on each connection, and read no answers."""
     asked = f"GET /static/site.css HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode() * requests
     sockets = [_deaf_connection(port) for _ in range(count)]
     for each in sockets:
@@ -51,7 +51,7 @@ def readers(port: int, begun: Event, over: Event, count: int, requests: int = 1)
 
 
 def sign_ins(port: int, begun: Event, over: Event, count: int) -> None:
-    """Try wrong passwords from so many browsers, again and again, each from an address of its own."""
+    """Try wrong passwords from many browsers, again and again, each from its own address."""
 
     def guess(number: int) -> None:
         source = f"127.0.1.{number + 1}"
@@ -64,7 +64,7 @@ def sign_ins(port: int, begun: Event, over: Event, count: int) -> None:
 
 
 def requests_in_a_row(port: int, begun: Event, over: Event, count: int) -> None:
-    """Ask for a page so many times, one after the other on one connection."""
+    """Request a page a number of times, one request after the other on one connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     begun.set()
     for _ in range(count):
@@ -75,7 +75,7 @@ def requests_in_a_row(port: int, begun: Event, over: Event, count: int) -> None:
 
 
 def askers(port: int, begun: Event, over: Event, count: int, path: str) -> None:
-    """Ask for the same address from so many clients, again and again."""
+    """Request the same address from many clients, again and again."""
 
     def ask(_number: int) -> None:
         while not over.is_set():
@@ -85,12 +85,12 @@ def askers(port: int, begun: Event, over: Event, count: int, path: str) -> None:
 
 
 def slow_downloads(port: int, begun: Event, over: Event, count: int, path: str, cookie: str) -> None:
-    """Ask for a large file in so many clients that read nothing of it."""
+    """Request a large file from many clients that do not read it."""
     asked = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookie}\r\n\r\n".encode()
     sockets = [_deaf_connection(port) for _ in range(count)]
     for each in sockets:
         each.sendall(asked)
-    time.sleep(1)  # until the threads have come as far as they can
+    time.sleep(1)  # until the server's threads are blocked
     begun.set()
     over.wait()
 
@@ -109,7 +109,7 @@ def _in_threads(begun: Event, over: Event, count: int, work: Callable[[int], Non
     threads = [Thread(target=work, args=(number,), daemon=True) for number in range(count)]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)  # until each has sent something
+    time.sleep(0.3)  # until each thread has sent something
     begun.set()
     over.wait()
     for thread in threads:

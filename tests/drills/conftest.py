@@ -1,4 +1,4 @@
-"""The site that is attacked: the web server as an operator runs it, on SQLite with a Redis of its own."""
+"""Fixtures for the attacked site: the web server as an operator runs it, on SQLite with its own Redis."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ _AS_IN_LIFE = {"ratelimit_enabled": True, "form_defence": True}
 
 @pytest.fixture
 def start_site(migrated_sqlite: Path, redis_url: str, tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """Start a site with these settings changed; its limits are on, as in real life."""
+    """Start a site with these settings changed; its rate limits are on, as in production."""
     with ExitStack() as sites:
 
         def start(**changes: Any) -> Site:
@@ -33,5 +33,5 @@ def start_site(migrated_sqlite: Path, redis_url: str, tmp_path: Path) -> Iterato
 
 @pytest.fixture
 def site(start_site: Callable[..., Site]) -> Site:
-    """A site with the settings of a small one."""
+    """Start a site with the settings of a small one."""
     return start_site()

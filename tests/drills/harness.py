@@ -1,4 +1,4 @@
-"""Run a drill: measure visitors when idle and under attack, print both, and hold them against the aims."""
+"""Run a drill: measure visitors on an idle and on an attacked site, print both, and compare them with the limits."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from tests.site import Site
 
 Attack = Callable[..., None]
 _IDLE_SECONDS = 2.0
-_WORST_MEDIAN = 0.3  # seconds, or as many times what it takes when idle as below
+_WORST_MEDIAN = 0.3  # seconds, or _TIMES_IDLE times the idle median if that is longer
 _WORST_P95 = 1.0
 _TIMES_IDLE = 5
 _BEGINS_WITHIN = 20.0  # seconds
@@ -20,7 +20,7 @@ _processes = multiprocessing.get_context("spawn")
 
 
 def drill(title: str, site: Site, attack: Attack, *arguments: Any, seconds: float = 4.0) -> Experience:
-    """Return what visitors experience under the attack; fail where it is far from what they do when idle."""
+    """Measure visitors under the attack and return the result; fail if they wait much longer than when idle."""
     idle = visit(site, _IDLE_SECONDS)
     with attacking(site, attack, *arguments):
         attacked = visit(site, seconds)
@@ -34,7 +34,7 @@ def drill(title: str, site: Site, attack: Attack, *arguments: Any, seconds: floa
 
 @contextmanager
 def attacking(site: Site, attack: Attack, *arguments: Any) -> Iterator[None]:
-    """Run the attack in another process for as long as the block lasts; it fails when the attack fails."""
+    """Run the attack in another process during the block; fail if the attack fails."""
     begun, over = _processes.Event(), _processes.Event()
     process = _processes.Process(target=attack, args=(site.settings.port, begun, over, *arguments), daemon=True)
     process.start()

@@ -1,4 +1,4 @@
-"""The memory of the web server while something happens to it."""
+"""Measure the memory of the web server during an attack."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _MEGABYTE = 1024 * 1024
 
 
 class Memory:
-    """Megabytes above those at the beginning: the most there were, and those that there are now."""
+    """The growth in memory since the beginning, in megabytes: the highest and the current value."""
 
     def __init__(self, site: Site) -> None:
         self._process = psutil.Process(site.web.process.pid)
@@ -21,7 +21,7 @@ class Memory:
 
     @property
     def now(self) -> float:
-        """Look, and remember it where it is the most."""
+        """The current growth; reading it also updates the highest value."""
         now = (self._process.memory_info().rss - self._before) / _MEGABYTE
         self.most = max(self.most, now)
         return now
@@ -29,7 +29,7 @@ class Memory:
 
 @contextmanager
 def watched(site: Site) -> Iterator[Memory]:
-    """Look at the web server's memory ten times a second for as long as the block lasts."""
+    """Measure the web server's memory ten times a second during the block."""
     memory, over = Memory(site), threading.Event()
 
     def look() -> None:

@@ -1,4 +1,4 @@
-"""Visitors who open the form, each on a new connection, and the times that they waited."""
+"""Let visitors open the form, each on a new connection, and measure how long they wait."""
 
 import math
 import time
@@ -15,19 +15,19 @@ _BETWEEN = 0.05  # seconds from one visitor to the next
 
 @dataclass(frozen=True)
 class Experience:
-    """The seconds that each visitor waited for the whole page, and how many never got one."""
+    """The seconds that each visitor waited for the whole page, and the number of visitors that got none."""
 
     times: list[float]
     refused: int
 
     @property
     def median(self) -> float:
-        """Seconds that half of them waited at most."""
+        """The median wait in seconds."""
         return median(self.times)
 
     @property
     def p95(self) -> float:
-        """Seconds that 95 of 100 waited at most."""
+        """The 95th percentile of the waits in seconds."""
         return sorted(self.times)[math.ceil(0.95 * len(self.times)) - 1]
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ class Experience:
 
 
 def visit(site: Site, seconds: float) -> Experience:
-    """Let visitors come for so many seconds."""
+    """Let visitors come for this many seconds, and return their experience."""
     visits: list[Future[float | None]] = []
     over = time.monotonic() + seconds
     with ThreadPoolExecutor(40) as visitors:

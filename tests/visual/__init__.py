@@ -1,1 +1,1 @@
-"""Every page in a real Chromium: widths, colours and languages, and what an accessibility checker says."""
+"""Check every page in a real Chromium: widths, colour schemes, languages and accessibility."""

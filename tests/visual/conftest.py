@@ -1,4 +1,4 @@
-"""A Chromium and a site with something of everything to see."""
+"""Fixtures for the visual tests: a Chromium, and a site with content of every kind."""
 
 import shutil
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ FLAGS = [
 
 
 def executable() -> str | None:
-    """Chromium itself rather than Debian's launcher script."""
+    """Return the path of Chromium itself, not of Debian's launcher script; None if it is not installed."""
     places = ("/usr/lib/chromium/chromium", shutil.which("chromium") or "", shutil.which("google-chrome") or "")
     return next((place for place in places if place and Path(place).exists()), None)
 
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """The browser, headless."""
+    """Run Chromium, headless."""
     if not executable():
         pytest.skip("Chromium is not installed")
     with sync_playwright() as playwright:
@@ -39,7 +39,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A site with messages, devices and deliveries of every kind."""
+    """Run a site with messages, devices and deliveries of every kind."""
     folder = tmp_path_factory.mktemp("walk")
     shutil.copy(migrated_sqlite, folder / "site.sqlite")
     with servers.redis_server(folder) as redis_url, Site(_settings(folder, redis_url)) as running:
@@ -50,7 +50,7 @@ def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="package")
 def bare_site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A site that is new, and wary: it counts requests and looks out for robots."""
+    """Run a new site with rate limits and spam protection turned on."""
     folder = tmp_path_factory.mktemp("bare")
     shutil.copy(migrated_sqlite, folder / "site.sqlite")
     with servers.redis_server(folder) as redis_url:
@@ -63,7 +63,7 @@ def bare_site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def context(chromium: Browser, site: Site, language: str) -> Iterator[BrowserContext]:
-    """Somebody's browser, in their language."""
+    """Open a separate browser profile in this language."""
     opened = chromium.new_context(base_url=site.url, locale=language, reduced_motion="reduce")
     yield opened
     opened.close()

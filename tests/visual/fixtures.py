@@ -1,4 +1,4 @@
-"""What there is to see on the pages: something of every kind that a page can show."""
+"""Content for the visual tests: something of every kind that a page can show."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from tests.feedback.messages import message, receive
 from tests.site import Site
 
 STAFF = "staff@example.org"
-MOST_TOLD = 1  # the id of the message whose ledger has something of every kind
+MOST_TOLD = 1  # the id of the message whose history has a delivery of every kind
 ARCHIVED = 5
 SPAM = 7
 _LONG = "Words upon words, and none of them is too many to be read by somebody with time. " * 12
@@ -32,7 +32,7 @@ _WRITTEN = (
 
 
 def fill(site: Site) -> None:
-    """Put it all into the site's database."""
+    """Fill the site's database."""
     with site.database():
         staff = make_user(STAFF)
         messages = [receive(submitter_name=name, submitter_email=email, content=text) for name, email, text in _WRITTEN]

@@ -1,4 +1,4 @@
-"""Whoever walks over the pages: looks at each at every width and in all colours, and writes down what is wrong."""
+"""Visit pages, check each at every width and in both colour schemes, and collect the complaints."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,11 +10,11 @@ from tests.conftest import PASSWORD
 from tests.servers import CHECKOUT
 from tests.visual import fixtures
 
-PICTURES = CHECKOUT / "tests" / "visual" / "pictures"  # to be looked at; git ignores them
+PICTURES = CHECKOUT / "tests" / "visual" / "pictures"  # for people to look at; git ignores them
 View = tuple[int, Literal["light", "dark"]]
 PHONE: View = (390, "light")
 DESK: View = (1280, "dark")
-CHECKED = (PHONE, DESK)  # by axe, which takes long: every colour and either layout
+CHECKED = (PHONE, DESK)  # by axe, which is slow: both colour schemes and both layouts
 EVERY_VIEW: Sequence[View] = (PHONE, (390, "dark"), (768, "light"), (768, "dark"), (1280, "light"), DESK)
 _HEIGHT = 844
 _COUNT_SHIFTS = """
@@ -36,7 +36,7 @@ _OVERFLOWS = """() => document.documentElement.scrollWidth - document.documentEl
 
 
 class Walker:
-    """One tab; `complaints` is all that it has found."""
+    """Check pages in one tab; `complaints` lists the problems found."""
 
     def __init__(self, context: BrowserContext, language: str, folder: str) -> None:
         context.add_init_script(_COUNT_SHIFTS)
@@ -50,13 +50,13 @@ class Walker:
         self._listen(self.page)
 
     def start(self) -> None:
-        """Hold the phone; pages are opened at its width, so that what moves on it is seen."""
+        """Set the width of a phone; pages are opened at this width, so that layout shifts on a phone are found."""
         width, scheme = PHONE
         self.page.set_viewport_size({"width": width, "height": _HEIGHT})
         self.page.emulate_media(color_scheme=scheme)
 
     def look(self, name: str, views: Sequence[View], status: int = 200, part: str = "") -> None:
-        """Look at what has been opened, or only a part of it, at these widths and in these colours."""
+        """Check the open page, or a part of it, at these widths and in these colour schemes."""
         self.wait_until_settled(name)
         found = [f"answers {self._status}"] if self._status != status else []
         found += (
@@ -66,12 +66,12 @@ class Walker:
         self.view(name, views, part)
 
     def wait_until_settled(self, name: str) -> None:
-        """Nothing is open any more, and nothing has moved until then."""
+        """Wait until the page has settled, and complain if anything on it has moved until then."""
         moved = self.page.evaluate("settled()")
         self.complaints += [f"{name}: moves by {moved:.3f}"] if moved > 0 else []
 
     def view(self, name: str, views: Sequence[View], part: str = "") -> None:
-        """The same without asking how it came about."""
+        """Check the page as `look` does, but not its status, its language or how it settled."""
         found = []
         for width, scheme in views:
             self.page.set_viewport_size({"width": width, "height": _HEIGHT})
@@ -95,7 +95,7 @@ class Walker:
 
         def on_console(message: ConsoleMessage) -> None:
             refused_page = message.text.startswith("Failed to load") and message.location["url"] in self._navigations
-            if message.type == "error" and not refused_page:  # what a page answers is looked at by itself
+            if message.type == "error" and not refused_page:  # the status of a page is checked separately
                 self.complaints.append(f"{page.url}: {message.text}")
 
         page.on("response", on_response)
@@ -104,7 +104,7 @@ class Walker:
 
 
 def sign_in(page: Page) -> None:
-    """Go to the inbox."""
+    """Sign in, which opens the inbox."""
     page.goto("/login")
     page.fill("#email", fixtures.STAFF)
     page.fill("#password", PASSWORD)
@@ -113,6 +113,6 @@ def sign_in(page: Page) -> None:
 
 
 def barriers(page: Page, part: str = "") -> list[str]:
-    """What axe-core finds on a page or in a part of it, as one line each."""
+    """Return axe-core's findings on a page or a part of it, one line each."""
     violations = Axe().run(page, context=part or None).response["violations"]
     return [f"{rule['id']} at {node['target']}: {rule['help']}" for rule in violations for node in rule["nodes"]]
