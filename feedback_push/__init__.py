@@ -1,4 +1,4 @@
-"""Feedback Push: a feedback inbox that tells its owner by encrypted Web Push the moment a visitor writes."""
+"""Feedback Push: a feedback inbox that notifies its owner by encrypted Web Push as soon as a visitor writes."""
 
 from typing import TYPE_CHECKING
 
@@ -9,8 +9,11 @@ if TYPE_CHECKING:
 
 
 def create_app(settings: config.Settings | None = None) -> "Flask":
-    """Make the application from the given settings, or from the environment; ConfigError says what is wrong."""
-    # Here and not above, so that a program that needs one part does not load them all.
+    """Create the application from the given settings, or from the environment.
+
+    Raise ConfigError, with a text that names the problems, if the settings cannot be used.
+    """
+    # Import here, so that a program that needs one part does not load them all.
     from flask import Flask
 
     from feedback_push import (

@@ -1,13 +1,13 @@
-"""The shades of an accent colour: readable in light and dark, whatever the colour."""
+"""Compute shades of any accent colour that are readable in the light and the dark colour scheme."""
 
 import colorsys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-# What the accent stands on: page, card and form field of site.css in light and dark.
+# The backgrounds of the accent in site.css: page, card and form field, in light and dark.
 _LIGHT = ("#f4f7f6", "#ffffff")
 _DARK = ("#0e1413", "#161e1c", "#111816")
-# Contrast ratios. WCAG 2.2 asks for 4.5 for words (1.4.3) and 3 for shapes (1.4.11); more is easier to read on dark.
+# Contrast ratios. WCAG 2.2 requires 4.5 for text (1.4.3) and 3 for shapes (1.4.11). More is easier to read on dark.
 _LIGHT_WORDS = 4.5
 _DARK_WORDS = 7.0
 _SHAPE = 3.0
@@ -16,7 +16,10 @@ _STEP = 1 / 256  # of the way from black to white
 
 @dataclass(frozen=True)
 class Shades:
-    """All that a colour scheme needs of the accent, as #rrggbb; `button_words` are readable on both button colours."""
+    """The shades of the accent for one colour scheme, as #rrggbb.
+
+    `button_words` is readable on both button colours.
+    """
 
     words: str
     hover_words: str
@@ -27,17 +30,17 @@ class Shades:
 
 
 def light(accent: str) -> Shades:
-    """The shades on a light page."""
+    """Return the shades for a light page."""
     return _shades(accent, _LIGHT, _LIGHT_WORDS, tinted=0.12)
 
 
 def dark(accent: str) -> Shades:
-    """The shades on a dark page."""
+    """Return the shades for a dark page."""
     return _shades(accent, _DARK, _DARK_WORDS, tinted=0.2)
 
 
 def contrast(one: str, other: str) -> float:
-    """The WCAG contrast ratio of two colours, from 1 to 21."""
+    """Return the WCAG contrast ratio of two colours, from 1 to 21."""
     lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
@@ -47,7 +50,7 @@ def _shades(accent: str, backgrounds: Sequence[str], words_ratio: float, tinted:
     tint = _mixed(accent, backgrounds[1], tinted)
     words = _readable(accent, away, (*backgrounds, tint), words_ratio)
     button = _readable(accent, away, backgrounds, _SHAPE)
-    # One of the two always reaches 4.58, because their own contrast is 21.
+    # Black or white always reaches 4.58, because the contrast between them is 21.
     button_words = max("#ffffff", "#000000", key=lambda colour: contrast(colour, button))
     return Shades(
         words=words,
@@ -60,13 +63,13 @@ def _shades(accent: str, backgrounds: Sequence[str], words_ratio: float, tinted:
 
 
 def _readable(colour: str, away: int, backgrounds: Sequence[str], ratio: float) -> str:
-    """The colour, as much darker (-1) or lighter (1) as it takes to reach this contrast to all of the backgrounds."""
+    """Darken (-1) or lighten (1) the colour until it has this contrast to all of the backgrounds."""
     shades = (_moved(colour, away * steps) for steps in range(round(1 / _STEP) + 1))
     return next(shade for shade in shades if min(contrast(shade, ground) for ground in backgrounds) >= ratio)
 
 
 def _moved(colour: str, steps: int) -> str:
-    """The same hue, lighter or darker."""
+    """Return the same hue, lighter or darker."""
     if not steps:
         return colour
     hue, lightness, saturation = colorsys.rgb_to_hls(*_channels(colour))

@@ -1,17 +1,18 @@
-"""Bidi controls in strangers' text, kept from reordering what stands beside it (Unicode Standard Annex 9)."""
+"""Keep bidi controls in visitors' text from reordering the text beside it (Unicode Standard Annex 9)."""
 
 import re
 
 _ISOLATE, _POP = "\u2068", "\u2069"  # FSI and PDI
 _INITIATORS = "\u2066\u2067\u2068"
-_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # embeddings, overrides, isolates and what ends them
-_PARAGRAPHS = re.compile("([\n\r\x1c-\x1e\x85\u2029])")  # at whose ends every control ends
+_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # embeddings, overrides and isolates, and their ends
+_PARAGRAPHS = re.compile("([\n\r\x1c-\x1e\x85\u2029])")  # a paragraph's end closes every control
 
 
 def isolated(text: str) -> str:
-    """Return the text with each paragraph that has bidi controls in an isolate of its own; any other text as it is.
+    """Return the text with each paragraph that has bidi controls in an isolate of its own.
 
-    Embeddings and overrides end with the isolate around them. So it is enough that isolates are balanced inside.
+    Text without bidi controls is returned unchanged. Embeddings and overrides end with the isolate around them, so
+    only the isolates inside have to be balanced.
     """
     if not _CONTROLS.search(text):
         return text
@@ -24,7 +25,7 @@ def _paragraph(text: str) -> str:
     kept, depth = [], 0
     for char in text:
         if char == _POP and not depth:
-            continue  # it would end our own
+            continue  # it would end the isolate that we add
         depth += (char in _INITIATORS) - (char == _POP)
         kept.append(char)
     return f"{_ISOLATE}{''.join(kept)}{_POP * (depth + 1)}"

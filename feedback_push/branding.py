@@ -1,4 +1,4 @@
-"""The face of the site: its name and texts for the templates, its logo and the stylesheet with its accent colour."""
+"""The site's branding: its name and texts for the templates, its logo, and a stylesheet with its accent colour."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,7 +11,7 @@ from feedback_push import accent, branding_validators, config, security
 
 _OWN_ICON = config.ROOT / "static" / "icons" / "icon.svg"
 _OWN_ACCENT = "#0b6b57"
-# An SVG opened by itself is a document: it may style itself and do nothing else.
+# An SVG that is opened directly is a document. It may style itself and do nothing else.
 _PICTURE_POLICY = {"default-src": "'none'", "style-src": "'unsafe-inline'", "img-src": "data:", "sandbox": ""}
 
 blueprint = Blueprint("branding", __name__)
@@ -26,13 +26,16 @@ class Logo:
 
     @property
     def version(self) -> str:
-        """Changes with the picture."""
+        """A short hash that changes with the picture."""
         return sha256(self.content).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class Branding:
-    """What the templates know as `site`; an empty text stands for our own, which is translated."""
+    """The site's name, texts, colour and logo, named `site` in templates.
+
+    An empty text selects the built-in text, which is translated.
+    """
 
     name: str
     accent: str
@@ -44,29 +47,29 @@ class Branding:
 
     @property
     def logo_url(self) -> str:
-        """The picture's address, a new one for every picture."""
+        """The URL of the logo, which changes with the picture."""
         return url_for("branding.logo", v=self.logo.version)
 
     @property
     def logo_width(self) -> int:
-        """The box that the picture has on a page of visitors, 56 pixels high: a lettering needs more than an icon."""
+        """The width in pixels of the logo's box on visitors' pages, 56 pixels high; a wordmark needs more room."""
         return 224 if self.has_own_logo else 56
 
     @property
     def touch_icon_url(self) -> str:
-        """What an iPhone shows on its Home Screen: it takes neither SVG nor WebP."""
+        """The URL of the icon for an iPhone's Home Screen, which supports neither SVG nor WebP."""
         if self.has_own_logo and self.logo.media_type in ("image/png", "image/jpeg"):
             return self.logo_url
         return url_for("static", filename="icons/apple-touch-icon.png")
 
     @property
     def theme_url(self) -> str:
-        """The stylesheet's address, a new one for every colour."""
+        """The URL of the stylesheet, which changes with the colour."""
         return url_for("branding.theme", v=self.accent[1:])
 
 
 def init_app(app: Flask) -> None:
-    """Read the logo once, and let every template use `site`."""
+    """Read the logo once, and add `site` to every template."""
     settings: config.Settings = app.extensions["settings"]
     face = Branding(
         name=settings.site_name,
@@ -81,14 +84,14 @@ def init_app(app: Flask) -> None:
 
 
 def current() -> Branding:
-    """The face of this site."""
+    """Return the branding of this site."""
     current: Branding = current_app.extensions["branding"]
     return current
 
 
 @blueprint.get("/theme.css")
 def theme() -> ResponseReturnValue:
-    """The accent colour's shades for site.css."""
+    """Serve the accent colour's shades for site.css."""
     colour = current().accent
     css = render_template("theme.css", light=accent.light(colour), dark=accent.dark(colour))
     return _cached(Response(css, mimetype="text/css"), current=colour[1:])
@@ -97,13 +100,13 @@ def theme() -> ResponseReturnValue:
 @blueprint.get("/logo")
 @security.talisman(content_security_policy=_PICTURE_POLICY, content_security_policy_nonce_in=[])  # type: ignore[untyped-decorator]
 def logo() -> ResponseReturnValue:
-    """The site's logo."""
+    """Serve the site's logo."""
     picture = current().logo
     return _cached(Response(picture.content, mimetype=picture.media_type), current=picture.version)
 
 
 def _cached(response: Response, current: str) -> Response:
-    # Without its version, or with an earlier one, the address may mean something else tomorrow.
+    # Without the current version, the same URL may return something else tomorrow.
     is_current = request.args.get("v") == current
     response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if is_current else "no-cache"
     response.add_etag()

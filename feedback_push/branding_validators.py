@@ -1,4 +1,4 @@
-"""What the settings of the site's face must look like: its name, logo, accent colour and texts."""
+"""Validate the branding settings: the site's name, logo, accent colour and texts."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ _SVG = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*|<!DOCTYPE[^>\[]*>\s*)*<
 
 
 def site_name(value: str) -> str:
-    """One short line."""
+    """Return the name, which must be one line of 1 to 60 characters."""
     value = value.strip()
     if not value or len(value) > _LONGEST_NAME or not value.isprintable():
         raise ValidationError(f"not a name of 1 to {_LONGEST_NAME} characters in one line.")
@@ -20,7 +20,7 @@ def site_name(value: str) -> str:
 
 
 def site_logo(value: str) -> str:
-    """The path of a small picture, or nothing for our own."""
+    """Return the absolute path of a small picture, or an empty string for the built-in logo."""
     if not value:
         return ""
     path = Path(value).absolute()
@@ -35,14 +35,14 @@ def site_logo(value: str) -> str:
 
 
 def site_accent(value: str) -> str:
-    """A colour in the one spelling that a stylesheet and our own arithmetic share."""
+    """Return the colour as #rrggbb in lower case, the form that stylesheets and `accent` both read."""
     if not re.fullmatch("#[0-9a-fA-F]{6}", value):
         raise ValidationError("not a colour like #0b6b57.")
     return value.lower()
 
 
 def form_text(value: str) -> str:
-    """A text for visitors, or nothing for our own, which is translated."""
+    """Return a text for visitors, or an empty string for the built-in text, which is translated."""
     value = value.strip()
     if len(value) > _LONGEST_TEXT or not value.replace("\n", "").isprintable():
         raise ValidationError(f"not a text of at most {_LONGEST_TEXT} characters.")
@@ -50,7 +50,7 @@ def form_text(value: str) -> str:
 
 
 def picture_type(content: bytes) -> str:
-    """The media type of a picture by its first bytes; nothing where it is of no kind that we take."""
+    """Return the media type of a picture by its first bytes, or an empty string if the type is not supported."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if content.startswith(b"\xff\xd8\xff"):

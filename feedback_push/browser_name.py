@@ -1,6 +1,6 @@
-"""A browser's name for people, guessed from its User-Agent; never used to recognise a device.
+"""Guess a browser's display name from its User-Agent; the name never identifies a device.
 
-A guess is stored in English and translated for whoever reads it.
+A guess is stored in English and translated into the reader's language.
 """
 
 from flask_babel import gettext
@@ -31,14 +31,14 @@ _SYSTEM_NAMES = set(dict(_SYSTEMS).values())
 
 
 def guess(user_agent: str) -> str:
-    """For example "Firefox on Linux"; "Browser" where nothing is known."""
+    """Return a name such as "Firefox on Linux", or "Browser" if the browser is unknown."""
     browser = _first(_BROWSERS, user_agent) or _UNKNOWN
     system = _first(_SYSTEMS, user_agent)
     return f"{browser} on {system}" if system else browser
 
 
 def in_words(name: str) -> str:
-    """A guess in the reader's language; any other name, such as one that somebody has chosen, as it is."""
+    """Translate a guess into the reader's language; return any other name, such as a chosen one, unchanged."""
     browser, on, system = name.partition(" on ")
     if browser not in _BROWSER_NAMES or (on and system not in _SYSTEM_NAMES):
         return name

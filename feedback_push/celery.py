@@ -1,4 +1,4 @@
-"""The Celery application: the settings under which a knock may be lost but never a message."""
+"""Configure Celery, so that a lost task never means a lost message."""
 
 import gc
 from typing import Any
@@ -9,13 +9,13 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 
 from feedback_push.config import Settings
 
-# A web request's knock must give up quickly; a worker has time.
+# A web process must give up quickly when it publishes a task; a worker can wait.
 _WEB_TIMEOUTS = {"socket_connect_timeout": 0.1, "socket_timeout": 0.2}
 _WORKER_TIMEOUTS = {"socket_connect_timeout": 5, "socket_timeout": 15}
 
 
 def init_app(app: Flask) -> "Celery[Any]":
-    """Make the Celery application of this Flask application; tasks run inside its application context."""
+    """Create the Celery application for this Flask application; tasks run inside its application context."""
 
     class FlaskTask(Task):  # type: ignore[type-arg]
         def __call__(self, *args: object, **kwargs: object) -> object:
@@ -30,7 +30,7 @@ def init_app(app: Flask) -> "Celery[Any]":
 
 
 def for_worker(app: Flask) -> "Celery[Any]":
-    """The same Celery application with a worker's patience towards the broker."""
+    """Return the same Celery application, with a worker's longer timeouts for the broker."""
     celery: Celery[Any] = app.extensions["celery"]
     celery.conf.broker_transport_options |= _WORKER_TIMEOUTS
     TRANSPORT_ALIASES["redis"] = f"{__name__}:RecoverableTransport"
@@ -39,7 +39,7 @@ def for_worker(app: Flask) -> "Celery[Any]":
 
 
 def _keep_memory_shared(**_: Any) -> None:
-    # Else the first full collection in a pool's child would copy every page that it shares with its parent.
+    # Otherwise the first full collection in a pool's child would copy every page that it shares with its parent.
     gc.freeze()
 
 
@@ -51,19 +51,19 @@ class _RecoverableChannel(redis.Channel):
 
 
 class RecoverableTransport(redis.Transport):
-    """Survives a broker that restarts while a task is under way, and one that takes no writes.
+    """A transport that survives a broker that restarts while a task is in progress, or that accepts no writes.
 
-    kombu 5.7 then wants to give the task's message back on the connection that it has closed; it forgives every
-    connection error, but the worker dies of the AttributeError that it gets instead.
+    After such a restart, kombu 5.7 tries to return the task's message over the connection that it has closed. It
+    handles every connection error, but it gets an AttributeError, which ends the worker.
 
-    A broker that is full, or whose disk or replicas fail, answers but takes no writes. It counts as one that cannot be
-    reached, so that a worker asks again after a while, instead of at once and for ever.
+    A broker that is full, or whose disk or replicas fail, still answers but accepts no writes. It is treated as
+    unreachable, so that a worker retries after a pause instead of in a tight loop.
     """
 
     Channel = _RecoverableChannel
 
     def establish_connection(self) -> Any:
-        """Connect, and see whether the broker takes writes."""
+        """Connect, and check that the broker accepts writes."""
         connection = super().establish_connection()
         try:
             self._avail_channels[-1].client.set("writable", 1, ex=10)  # type: ignore[attr-defined]
@@ -82,10 +82,10 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "task_reject_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
         "task_soft_time_limit": 45,
-        "task_time_limit": 60,  # below the visibility timeout, or a slow task would be started again
+        "task_time_limit": 60,  # below the visibility timeout, or a slow task would start twice
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        "broker_channel_error_retry": True,  # or a worker ends when its broker is full
+        "broker_channel_error_retry": True,  # otherwise a worker exits when its broker is full
         "worker_hijack_root_logger": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_transport_options": {

@@ -1,4 +1,4 @@
-"""The operator's commands, from the features that they belong to; one of them needs no settings."""
+"""Register the operator's commands, which the features define; one of them needs no settings."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from feedback_push.push.commands import vapid_keys
 
 
 def needs_no_settings() -> bool:
-    """Whether the command of this process is one that comes before there are any settings."""
+    """Return whether this process runs `vapid generate`, which works before any settings exist."""
     return os.environ.get("FLASK_RUN_FROM_CLI") == "true" and sys.argv[-2:] == ["vapid", "generate"]
 
 

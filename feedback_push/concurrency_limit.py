@@ -1,4 +1,4 @@
-"""Shares of the threads: bound how many requests do the same expensive thing at a time."""
+"""Limit how many requests do the same expensive work at a time, so that it cannot occupy every thread."""
 
 import threading
 import weakref
@@ -17,19 +17,19 @@ _P = ParamSpec("_P")
 
 
 def init_app(app: Flask) -> None:
-    """Give places back when a request ends."""
+    """Release places when a request ends."""
     app.teardown_request(_leave)
 
 
 class Busy(ServiceUnavailable):
-    """Too many requests do the same at the moment; try again after `retry_after` seconds."""
+    """Too many requests do the same work right now; the client should retry after `retry_after` seconds."""
 
 
 class ConcurrencyLimit:
-    """At most `running` requests at a time; `waiting` further ones wait their turn, for `patience` seconds at most.
+    """A limit of `running` requests at a time; up to `waiting` more wait for at most `patience` seconds.
 
-    Of these places a caller that is named has at most `for_each`. A caller that is trusted more has one further place
-    to wait in, which strangers cannot take, and is the next in turn. A thread that has a place may ask for it again.
+    A named caller gets at most `for_each` of these places. A trusted caller can use one extra waiting place, which
+    strangers cannot take, and goes next. A thread that already has a place may enter again.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class ConcurrencyLimit:
         self._changed = threading.Condition()
         self._callers: Counter[str | None] = Counter()
         self._running = 0
-        self._trusted = 0  # that wait
+        self._trusted = 0  # the number of trusted callers that wait
         self._thread = threading.local()
 
     @contextmanager
     def place(self, caller: str | None = None, *, trusted: bool = False) -> Iterator[None]:
-        """Hold a place for as long as the block lasts; Busy where there is none."""
+        """Hold a place for the duration of the block. Raise Busy if none is free."""
         if getattr(self._thread, "has_place", False):
             yield
             return
@@ -61,7 +61,7 @@ class ConcurrencyLimit:
             leave()
 
     def enter(self, caller: str | None = None, *, trusted: bool = False) -> Callable[[], None]:
-        """Take a place and return the function that gives it back, once; Busy where there is none."""
+        """Take a place and return a function that releases it; further calls do nothing. Raise Busy if none is free."""
         with self._changed:
             has_share = caller is not None and not trusted and self._callers[caller] >= self._for_each
             if has_share or self._callers.total() >= self._places + trusted:
@@ -84,11 +84,11 @@ class ConcurrencyLimit:
             self._changed.notify_all()
 
     def enter_for_request(self) -> None:
-        """Take a place until the request has ended; Busy where there is none."""
+        """Take a place until the request ends. Raise Busy if none is free."""
         g.setdefault("leave_at_end", []).append(self.enter())
 
     def share(self, view: Callable[_P, ResponseReturnValue]) -> Callable[_P, Response]:
-        """Let a view run in a place, which it keeps until its answer has been handed over."""
+        """Decorate a view to run in a place, which it keeps until its response has been sent."""
 
         @wraps(view)
         def limited(*args: _P.args, **kwargs: _P.kwargs) -> Response:
@@ -99,9 +99,9 @@ class ConcurrencyLimit:
                 leave()
                 raise
             response.call_on_close(leave)
-            # Nobody closes an answer that passes a file through: the server closes the file alone.
+            # For a response that passes a file through, the server closes the file but not the response.
             weakref.finalize(response, leave)
-            g.setdefault("leave_on_failure", []).append(leave)  # where a later step fails, nobody closes this answer
+            g.setdefault("leave_on_failure", []).append(leave)  # if a later step fails, this response is never closed
             return response
 
         return limited
@@ -120,7 +120,7 @@ class ConcurrencyLimit:
 
     def _forget(self, caller: str | None) -> None:
         self._callers[caller] -= 1
-        self._callers += Counter()  # keeps none that has no place
+        self._callers += Counter()  # drops callers without a place
 
 
 def _leave(error: BaseException | None) -> None:

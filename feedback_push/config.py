@@ -1,4 +1,4 @@
-"""Settings: read once from the environment, typed, frozen, with every problem reported in one message."""
+"""Read the settings once from the environment into a typed, frozen object, and report all problems in one message."""
 
 import os
 from dataclasses import dataclass, field
@@ -24,24 +24,24 @@ from feedback_push.notification_validators import USUAL_BURST, Burst, QuietHours
 __all__ = ["ROOT", "ConfigError", "Settings", "instance_dir", "listens_at", "load", "source"]
 
 _PACKAGE = Path(__file__).resolve().parent
-# A checkout keeps templates/ and static/ beside the package, an installed wheel inside it.
+# In a checkout templates/ and static/ are beside the package; in an installed wheel they are inside it.
 ROOT = _PACKAGE if (_PACKAGE / "templates").is_dir() else _PACKAGE.parent
-# sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
+# sun_path holds 108 bytes on Linux and 104 on macOS, including the final NUL.
 _LONGEST_SOCKET_PATH = 100
 _DAYS = validate.Range(0, 36500)
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound to
 
 
 class ConfigError(SystemExit):
-    """The settings cannot be used; the text names every bad or missing one and never a value.
+    """The settings cannot be used; the text names every invalid or missing setting and never repeats a value.
 
-    Uncaught, it ends the web server, the worker or the command with that text and no traceback.
+    If it is not caught, the web server, the worker or the command exits with that text and no traceback.
     """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that an operator can set; docs/settings.md describes each one."""
+    """Everything that an operator can set; docs/settings.md describes each setting."""
 
     site_url: str
     secret_key: str = field(repr=False)
@@ -62,18 +62,18 @@ class Settings:
     form_defence: bool = True
     notification_shows: str = "all"
     notification_burst: Burst = USUAL_BURST
-    notification_daily_limit: int = 500  # that the messages from one network may cause
+    notification_daily_limit: int = 500  # for the messages from one network
     quiet_hours: QuietHours | None = None
     retain_messages_days: int = 0  # 0: for ever
     retain_spam_days: int = 30
     retain_deliveries_days: int = 90
     retain_audit_days: int = 365
-    min_free_disk_mb: int = 256  # below it large messages are refused; 0: never
+    min_free_disk_mb: int = 256  # large messages are refused below it; 0: never
     time_zone: str = "UTC"
     site_name: str = "Feedback Push"
-    site_logo: str = ""  # empty: our own
+    site_logo: str = ""  # empty: the built-in logo
     site_accent: str = "#0b6b57"
-    form_title: str = ""  # empty, like the next two: our own words, which are translated
+    form_title: str = ""  # empty, as for the next two: the built-in text, which is translated
     form_intro: str = ""
     form_thanks: str = ""
     security_contact: tuple[str, ...] = ()  # empty: there is no security.txt
@@ -83,7 +83,7 @@ class Settings:
 
     @property
     def https(self) -> bool:
-        """Whether visitors reach the site over https."""
+        """True if visitors reach the site over https."""
         return self.site_url.startswith("https:")
 
     @property
@@ -93,12 +93,12 @@ class Settings:
 
     @property
     def push_enabled(self) -> bool:
-        """Whether a VAPID key pair is configured."""
+        """True if a VAPID key pair is configured."""
         return bool(self.vapid_private_key)
 
     @property
     def socket_path(self) -> Path:
-        """Where the embedded broker listens when no REDIS_URL is set."""
+        """The path of the embedded broker's socket, used when REDIS_URL is not set."""
         path = self.instance_dir.absolute() / "redis.sock"
         if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
             return path
@@ -107,22 +107,22 @@ class Settings:
 
     @property
     def broker_url(self) -> str:
-        """The broker as Celery spells it."""
+        """The broker's URL as Celery spells it."""
         return redis_spelling.for_celery(self._redis_url)
 
     @property
     def redis_client_url(self) -> str:
-        """The same server as redis-py spells it."""
+        """The URL of the same server as redis-py spells it."""
         return redis_spelling.for_client(self._redis_url)
 
     @property
     def redis_prefix(self) -> str:
-        """What the names of all keys begin with: the site's host, because a server may be shared by several sites."""
+        """The prefix of all keys, which includes the site's host because several sites may share a server."""
         return f"feedback_push:{self.site_host}:"
 
     @property
     def ratelimit_storage_url(self) -> str:
-        """The same server as Flask-Limiter's storage spells it; its keys have a prefix of their own."""
+        """The URL of the same server as Flask-Limiter's storage spells it; its keys have their own prefix."""
         return redis_spelling.for_limits(self._redis_url)
 
     @property
@@ -131,7 +131,7 @@ class Settings:
 
 
 def source() -> Env:
-    """Every variable as it was set: the environment first, then `.env`, then what `make run` made."""
+    """Return every variable as it was set: from the environment, then `.env`, then the file that `make run` created."""
     env = Env(eager=False)
     for parse in (
         setting_validators.secret_key,
@@ -161,17 +161,17 @@ def source() -> Env:
 
 
 def instance_dir(env: Env) -> Path:
-    """The folder for the database, the secrets and the embedded broker's socket."""
+    """Return the folder for the database, the secrets and the embedded broker's socket."""
     return Path(env.str("INSTANCE_DIR", "instance")).absolute()
 
 
 def listens_at(env: Env) -> tuple[str, int | None]:
-    """Return host and port of `make run`; no port where it is unusable, which `load` then reports."""
+    """Return the host and port for `make run`; the port is None if it is invalid, which `load` then reports."""
     return env.str("HOST", "127.0.0.1"), env.int("PORT", 8000, validate=validate.Range(1, 65535))
 
 
 def load() -> Settings:
-    """Read the settings; ConfigError names everything that is wrong with them."""
+    """Read the settings. Raise ConfigError, which names every problem, if they cannot be used."""
     env = source()
     settings = _read(env)
     problems = list(secret_files.problems(settings.instance_dir, settings.database_url or ""))
@@ -213,7 +213,7 @@ def _read(env: Env) -> Settings:
         ratelimit_enabled=env.bool("RATELIMIT_ENABLED", True),
         form_defence=form_defence,
         notification_shows=env.str("NOTIFICATION_SHOWS", "all", validate=validate.OneOf(notification_validators.SHOWS)),
-        # What is without defence is a test or under load, which counts every notification.
+        # A site without form defence is under test or under load, and has to send every notification.
         notification_burst=env.burst("NOTIFICATION_BURST", "0" if form_defence is False else str(USUAL_BURST)),
         notification_daily_limit=env.int("NOTIFICATION_DAILY_LIMIT", 500, validate=validate.Range(1, 1_000_000)),
         quiet_hours=env.quiet_hours("QUIET_HOURS", ""),

@@ -1,4 +1,4 @@
-"""Counters that all processes share in Redis; each process counts for itself while Redis does not answer."""
+"""Keep counters that all processes share in Redis; each process counts for itself while Redis does not answer."""
 
 import logging
 import time
@@ -15,25 +15,25 @@ from redis.retry import Retry
 
 from feedback_push.config import Settings
 
-_SECONDS_WITHOUT = 10.0  # after Redis has failed, so that not every request waits for it
+_SECONDS_WITHOUT = 10.0  # after Redis fails, so that not every request waits for it
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 Storage = RedisStorage | MemoryStorage
 
 
 def init_app(app: Flask) -> None:
-    """Give the application its counters."""
+    """Create the application's counters."""
     app.extensions["counters"] = Counters(app.extensions["settings"])
 
 
 def ask(question: Callable[[Storage], _T]) -> _T:
-    """Answer a question from the shared counters, or from those of this process while Redis fails."""
+    """Call `question` with the shared counters, or with this process's own while Redis fails, and return its result."""
     counters: Counters = current_app.extensions["counters"]
     return counters.ask(question)
 
 
 def hit(limit: RateLimitItem, key: str, cost: int = 1) -> bool:
-    """Count `cost` if the limit leaves room for it; return whether it did."""
+    """Count `cost` if the limit allows it, and return whether it did."""
     return ask(lambda storage: SlidingWindowCounterRateLimiter(storage).hit(limit, key, cost=cost))
 
 
@@ -43,19 +43,19 @@ def left(limit: RateLimitItem, key: str) -> int:
 
 
 class _BoundedMemory(MemoryStorage):
-    """Forgets the oldest counter for a new one, so that a flood of addresses cannot fill the memory."""
+    """In-memory storage that drops the oldest counter for a new one, so that many addresses cannot fill the memory."""
 
     MOST = 20_000
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         if key not in self.storage and len(self.storage) >= self.MOST:
-            with suppress(RuntimeError):  # where another thread counts at the same time
+            with suppress(RuntimeError):  # if another thread counts at the same time
                 self.clear(next(iter(self.storage)))
         return super().incr(key, expiry, amount)
 
 
 class Counters:
-    """Redis, and this process's memory while Redis does not answer or takes no writes."""
+    """Counters in Redis, or in this process's memory while Redis does not answer or accepts no writes."""
 
     def __init__(self, settings: Settings) -> None:
         self._redis = RedisStorage(
@@ -63,13 +63,13 @@ class Counters:
             key_prefix=f"{settings.redis_prefix}counters",
             socket_connect_timeout=0.1,
             socket_timeout=0.2,
-            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type] # which limits hands on to redis-py as it is
+            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type] # limits passes it to redis-py unchanged
         )
         self._memory = _BoundedMemory()
         self._asked_again_at = 0.0
 
     def ask(self, question: Callable[[Storage], _T]) -> _T:
-        """Answer from Redis, or from memory for some seconds after Redis has failed."""
+        """Call `question` with Redis, or with the memory for some seconds after Redis fails."""
         if time.monotonic() >= self._asked_again_at:
             try:
                 return question(self._redis)

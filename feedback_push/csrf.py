@@ -1,4 +1,4 @@
-"""Protection against cross-site request forgery: the request's origin decides, then its token."""
+"""Protect against cross-site request forgery: check the request's origin first, then its token."""
 
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Cause(StrEnum):
-    """Why a request was refused."""
+    """The reason that a request was refused."""
 
     OTHER_SITE = "other-site"
     NO_COOKIE = "no-cookie"
@@ -29,7 +29,7 @@ _SENTENCES = {
     Cause.OTHER_SESSION: _("You have signed in or out in another tab, or the page is from an earlier visit."),
     Cause.NEW_KEY: _("This site has changed its key since you opened the page."),
 }
-# In the words of Flask-WTF, which has no other sign of them.
+# Flask-WTF tells these cases apart only by their messages.
 _CAUSES = {
     "The CSRF token is missing.": Cause.NO_TOKEN,
     "The CSRF token is invalid.": Cause.NEW_KEY,
@@ -38,33 +38,33 @@ _CAUSES = {
 
 
 class Refused(CSRFError):  # type: ignore[misc]
-    """Refuse a request that may be forged: 400."""
+    """A request that may be forged and is refused with 400."""
 
     def __init__(self, cause: Cause) -> None:
         super().__init__()
         self.cause = cause
 
     def words(self, next_step: str) -> str:
-        """Return the cause and what to do next, in the reader's language; the latter depends on the page."""
+        """Return the cause followed by `next_step`, which depends on the page, in the reader's language."""
         return f"{_SENTENCES[self.cause]} {next_step}"
 
     @property
     def form_meta(self) -> dict[str, bool]:
-        """Return the `meta` for a form that is shown again: another site's request gets no token.
+        """The `meta` for a form that is shown again; a request from another site gets no token.
 
-        Its browser has kept the session cookie back (SameSite=Lax); a token would bring a new one in its place.
+        The browser withheld the session cookie (SameSite=Lax), so a token would set a new cookie that replaces it.
         """
         return {"csrf": self.cause != Cause.OTHER_SITE}
 
 
 class Protection(CSRFProtect):  # type: ignore[misc]
-    """Flask-WTF's protection with another check of where a request comes from, and with causes.
+    """Flask-WTF's protection with a different origin check, and with causes.
 
-    The library's own check refuses every https request without a Referer, which privacy tools leave out.
+    The library's own check refuses every https request without a Referer, which privacy tools remove.
     """
 
     def protect(self, apply_exemptions: bool = False) -> None:
-        """Raise Refused for an unsafe method unless origin and token are right; views may be exempt."""
+        """Raise Refused for an unsafe method unless the origin and the token are valid; views may be exempt."""
         exempt = apply_exemptions and (not request.endpoint or self._is_exempt())
         if exempt or request.method not in current_app.config["WTF_CSRF_METHODS"]:
             return
@@ -77,10 +77,10 @@ class Protection(CSRFProtect):  # type: ignore[misc]
 
 
 def is_from_this_site() -> bool:
-    """Return whether a page of this site, or the reader's own hand, sent the request.
+    """Return whether a page of this site, or the user directly, sent the request.
 
-    Follow Go's net/http.CrossOriginProtection, but compare the scheme of Origin, too.
-    Origin is "null" where a privacy tool or an in-app browser hides it: then, as without both, the token decides.
+    This follows Go's net/http.CrossOriginProtection, but also compares the scheme of Origin. A privacy tool or an
+    in-app browser may hide the origin and send "null". Then, as without both headers, only the token decides.
     """
     fetch_site = request.headers.get("Sec-Fetch-Site")
     if fetch_site:
@@ -90,7 +90,7 @@ def is_from_this_site() -> bool:
 
 
 def _own_origins(settings: Settings) -> set[str]:
-    # Where a proxy listens at another port than SITE_URL says, the Host header knows it; its name has been checked.
+    # A proxy may listen on another port than SITE_URL says. The Host header has that port; its name was checked before.
     scheme = "https" if settings.https else request.scheme
     asked, site = urlsplit(f"{scheme}://{request.host}"), urlsplit(settings.site_url)
     return {
