@@ -1,4 +1,4 @@
-"""The database: the session, the declarative base, UTC times, and the SQL that both kinds of it understand."""
+"""Set up the database: the session, the declarative base, UTC times, and SQL that works on SQLite and PostgreSQL."""
 
 from datetime import UTC, datetime
 from importlib import import_module
@@ -32,23 +32,23 @@ from sqlalchemy.types import TypeDecorator
 from feedback_push import sqlite
 from feedback_push.config import ConfigError
 
-_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}  # RFC 9110: whoever uses them asks for no change
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}  # RFC 9110, section 9.2.1: the client requests no change
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def utcnow() -> datetime:
-    """The one clock: the current time, aware, in UTC."""
+    """Return the current time, aware, in UTC; all code reads the time here."""
     return datetime.now(UTC)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """An aware time, stored in UTC; SQLite keeps no zone, so it is put back on reading."""
+    """An aware time, stored in UTC; SQLite stores no time zone, so UTC is added again on reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Refuse a naive time, whose meaning would depend on the machine."""
+        """Convert the time to UTC; raise ValueError for a naive time, whose meaning would depend on the machine."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -56,20 +56,20 @@ class UTCDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Give back an aware time in UTC."""
+        """Return an aware time in UTC."""
         if value is None:
             return None
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 BigInt = BigInteger().with_variant(Integer(), "sqlite")
-# SQLite would give the id of the last row again once that row is deleted.
+# Otherwise SQLite reuses the id of the last row after that row is deleted.
 AUTOINCREMENT = {"sqlite_autoincrement": True}
 Id = Annotated[int, mapped_column(BigInt, primary_key=True)]
 
 
 class Base(DeclarativeBase):
-    """Parent of every model; the constraint names are the same on both databases, so migrations can name them."""
+    """The parent of every model; constraint names are the same on both databases, so that migrations can use them."""
 
     metadata = MetaData(
         naming_convention={
@@ -84,7 +84,7 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(model_class=Base)
-DATABASE_ERRORS = (DBAPIError, PoolTimeoutError)  # what every use of the database may raise
+DATABASE_ERRORS = (DBAPIError, PoolTimeoutError)  # any use of the database may raise these
 
 
 def init_app(app: Flask) -> None:
@@ -94,7 +94,7 @@ def init_app(app: Flask) -> None:
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(url)
     try:
         db.init_app(app)
-    except (ArgumentError, ValueError):  # its text could repeat the address
+    except (ArgumentError, ValueError):  # the error's text could repeat the URL
         raise ConfigError("The settings cannot be used:\n  DATABASE_URL: its options cannot be used.") from None
     if url.startswith("sqlite"):
         with app.app_context():
@@ -102,35 +102,35 @@ def init_app(app: Flask) -> None:
 
 
 def upgrade(app: Flask) -> None:
-    """Bring the schema to the newest migration."""
+    """Upgrade the schema to the newest migration."""
     enable_migrations(app)
     with app.app_context():
         import_module("flask_migrate").upgrade()
 
 
 def reader(engine: Engine) -> Connection:
-    """Open a connection to read without waiting for a writer; the caller ends each read with `rollback`."""
+    """Open a connection that reads without waiting for a writer; the caller ends each read with `rollback`."""
     if engine.dialect.name == "sqlite":
         return engine.connect().execution_options(**{sqlite.READS_FIRST: True})
-    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")  # one round trip for a statement
+    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")  # one round trip per statement
 
 
 def enable_migrations(app: Flask) -> None:
-    """Let the `flask db` commands reach the migrations; Alembic is heavy, and a server that only serves needs none."""
+    """Enable the `flask db` commands; a server skips this, because Alembic is large and it never uses it."""
     options = {"directory": str(MIGRATIONS), "render_as_batch": True, "compare_type": True}
     import_module("flask_migrate").Migrate(app, db, **options)
 
 
 def insert(model: type[Base]) -> postgresql.Insert | sqlite_dialect.Insert:
-    """An INSERT that knows ON CONFLICT in the dialect of the session's database."""
+    """Return an INSERT that supports ON CONFLICT in the dialect of the session's database."""
     dialect = db.session.get_bind().dialect.name
     return postgresql.insert(model) if dialect == "postgresql" else sqlite_dialect.insert(model)
 
 
 def delete_batch(model: type[Base], *which: ColumnElement[bool], most: int, oldest_first: Any = None) -> int:
-    """Delete at most `most` rows that meet the conditions and return their number; the caller commits.
+    """Delete at most `most` rows that meet the conditions, and return how many were deleted; the caller commits.
 
-    To delete everything at once can take minutes, in which nobody else can write.
+    Deleting everything at once can take minutes, and nothing else can write during that time.
     """
     table = model.__table__
     some = select(table.c.id).where(*which).order_by(oldest_first).limit(most).scalar_subquery()
@@ -138,18 +138,18 @@ def delete_batch(model: type[Base], *which: ColumnElement[bool], most: int, olde
 
 
 def partial_index(name: str, *columns: str, where: str) -> Index:
-    """An index over the rows that meet a condition, which both databases read the same."""
+    """Return an index over the rows that meet the SQL condition `where`, which both databases read the same way."""
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 def secure_delete() -> None:
-    """Leave nothing in the files of what is deleted from now on; PostgreSQL gives the room to other rows by itself."""
+    """Overwrite rows in SQLite's files when they are deleted from now on; PostgreSQL reuses the space by itself."""
     if db.engine.dialect.name == "sqlite":
         sqlite.secure_delete(db.engine)
 
 
 def _only_asks() -> bool:
-    """Whether this is a request that may write something by the way, like a visit, but was not made for it."""
+    """Return True in a request with a safe method; it may still write something small, such as the time of a visit."""
     return has_request_context() and request.method in _SAFE_METHODS
 
 
@@ -158,7 +158,7 @@ def _engine_options(url: str) -> dict[str, Any]:
         return {"hide_parameters": True}
     limits = "-c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"
     return {
-        "hide_parameters": True,  # an error in the log must not repeat what a visitor wrote
+        "hide_parameters": True,  # an error in the log must not contain a visitor's text
         "pool_pre_ping": True,
         "pool_timeout": 5,
         "connect_args": {"connect_timeout": 5, "tcp_user_timeout": 10000, "options": limits},

@@ -1,4 +1,4 @@
-"""Free disk space: how much is left where the messages are stored."""
+"""Check the free disk space where the messages are stored."""
 
 import os
 from enum import IntEnum
@@ -13,7 +13,7 @@ _MB = 1024 * 1024
 
 
 class Space(IntEnum):
-    """How much room is left: plenty, little (time to act), or so little that large messages are refused."""
+    """The free space: plenty, little (the operator should act), or so little that large messages are refused."""
 
     PLENTY = 0
     LITTLE = 1
@@ -21,7 +21,7 @@ class Space(IntEnum):
 
 
 def space() -> Space:
-    """Compare the free space with MIN_FREE_DISK_MB, which is off when 0."""
+    """Compare the free space with MIN_FREE_DISK_MB; 0 turns the check off."""
     settings: Settings = current_app.extensions["settings"]
     free = free_mb()
     if free is None or free >= 2 * settings.min_free_disk_mb:
@@ -30,7 +30,7 @@ def space() -> Space:
 
 
 def free_mb() -> int | None:
-    """Return the free space in MB on the disk of the SQLite file, else of INSTANCE_DIR; None where it is unknown."""
+    """Return the free space in MB on the disk of the SQLite file, else of INSTANCE_DIR; None if it is unknown."""
     try:
         found = os.statvfs(_folder(current_app.extensions["settings"]))
     except OSError:

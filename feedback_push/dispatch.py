@@ -14,9 +14,9 @@ _LONGEST_QUEUE = 1000
 
 
 def publish(task: str, *args: Any) -> None:
-    """Publish a task from a background thread; return at once and never raise, whatever the broker does.
+    """Publish a task from a background thread; return immediately and never raise, whatever the broker does.
 
-    A task that cannot be published is dropped with a log line: every worker's sweep finds its work in the database.
+    A task that cannot be published is logged and dropped. Every worker's sweep finds its work in the database.
     """
     publisher: _Publisher | None = current_app.extensions.get("dispatch")
     if publisher is None or publisher.pid != os.getpid():  # a thread does not survive a fork
@@ -28,7 +28,7 @@ def publish(task: str, *args: Any) -> None:
 
 
 class _Publisher:
-    # No timeout covers a name that does not resolve, or a broker that accepts a connection and hangs: hence a thread.
+    # A thread, because no timeout covers a name that does not resolve, or a broker that accepts a connection and hangs.
     def __init__(self, celery: Celery) -> None:
         self.pid = os.getpid()
         self.waiting: queue.Queue[tuple[str, tuple[Any, ...]]] = queue.Queue(_LONGEST_QUEUE)
@@ -40,5 +40,5 @@ class _Publisher:
             task, args = self.waiting.get()
             try:
                 self._celery.send_task(task, args, retry=False)
-            except Exception as error:  # noqa: BLE001 - whatever went wrong, the next task must still be published
+            except Exception as error:  # noqa: BLE001 - after any error, the next task must still be published
                 _log.warning("the broker did not take a task (%s); the sweep will find its work", type(error).__name__)

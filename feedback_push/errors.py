@@ -1,4 +1,4 @@
-"""Error answers: a page for people, JSON for scripts, and nothing of the inside in either."""
+"""Answer errors with a page for people or JSON for scripts; neither reveals internal details."""
 
 import logging
 
@@ -45,7 +45,7 @@ _WORDS = {
 
 
 def init_app(app: Flask) -> None:
-    """Answer every error in the form its caller expects."""
+    """Register handlers that answer every error in the form that the client expects."""
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SecurityError, _wrong_host)
     app.register_error_handler(csrf.Refused, csrf_refused)
@@ -56,7 +56,7 @@ def init_app(app: Flask) -> None:
 
 
 def csrf_refused(error: csrf.Refused) -> ResponseReturnValue:
-    """Say why a request was refused, and what to do; for pages that cannot show what was typed."""
+    """Explain why a request was refused and what to do; for pages that cannot show the typed text again."""
     text = error.words(gettext("Open the page again and try once more."))
     return _answer(400, _NOT_UNDERSTOOD, text, [])
 
@@ -76,20 +76,20 @@ def _answer(code: int, title: str, text: str, headers: list[tuple[str, str]]) ->
 
 
 def _wrong_host(_error: SecurityError) -> ResponseReturnValue:
-    # Without a host that we know there are no addresses, and so no page.
+    # Without a known host no URLs can be built, and a page needs them.
     return "This site does not answer under that name.\n", 400, {"Content-Type": "text/plain"}
 
 
 def _database_error(error: SQLAlchemyError) -> ResponseReturnValue:
     _log.exception("database error")
     db.session.rollback()
-    # OperationalError is what both drivers raise for a lost server, a locked file and a full disk.
+    # Both drivers raise OperationalError for a lost server, a locked file and a full disk.
     unreachable = isinstance(error, OperationalError | PoolTimeoutError)
     return _http_error(ServiceUnavailable() if unreachable else InternalServerError())
 
 
 def _gone_meanwhile(_error: SQLAlchemyError) -> ResponseReturnValue:
-    # Somebody has removed what this request was about to change or show.
+    # Another request removed the row that this request was about to change or show.
     db.session.rollback()
     return _http_error(NotFound())
 

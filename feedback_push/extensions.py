@@ -1,4 +1,4 @@
-"""Flask extensions that several features share, made once and bound to the application by create_app."""
+"""Create the Flask extensions that several features share; create_app binds them to the application."""
 
 from flask import Flask
 from flask_limiter import Limiter
@@ -11,16 +11,16 @@ from feedback_push.csrf import Protection
 csrf = Protection()
 login_manager = LoginManager()
 limiter = Limiter(key_func=network_address.of_request)
-# Else it loads Valkey's client too where that is installed, which comes with the embedded broker and is never used.
+# Otherwise it also loads Valkey's client if installed, which comes with the embedded broker and is never used.
 RedisStorage.DEPENDENCIES = {name: needed for name, needed in RedisStorage.DEPENDENCIES.items() if name == "redis"}
 
 
 def init_app(app: Flask) -> None:
-    """Bind them; without Redis the limits fall back to this process's memory instead of failing requests."""
+    """Bind the extensions; without Redis the limits fall back to this process's memory, so that no request fails."""
     settings = app.extensions["settings"]
     app.config.update(
-        WTF_CSRF_TIME_LIMIT=None,  # a form may be filled in for longer than any limit; the session bounds the token
-        WTF_CSRF_SSL_STRICT=False,  # a check of Referer, which not every browser sends; Protection looks at the origin
+        WTF_CSRF_TIME_LIMIT=None,  # filling in a form may take longer than any limit; the session limits the token
+        WTF_CSRF_SSL_STRICT=False,  # it requires a Referer, which not every browser sends; Protection checks the origin
         RATELIMIT_ENABLED=settings.ratelimit_enabled,
         RATELIMIT_STORAGE_URI=settings.ratelimit_storage_url,
         RATELIMIT_STORAGE_OPTIONS={
@@ -35,11 +35,12 @@ def init_app(app: Flask) -> None:
     csrf.init_app(app)
     limiter.init_app(app)
     counters.init_app(app)
-    # Not through its context processor, which asks the database on every page, error pages included.
+    # Its context processor would query the database on every page, including error pages.
     login_manager.init_app(app, add_context_processor=False)
     app.jinja_env.globals["current_user"] = current_user
     login_manager.login_view = "auth.login"
     login_manager.login_message = None
-    # It binds a session to an address, which a phone changes. Even "basic", which has no effect on ours, writes to the
-    # session of whoever is not signed in: an answer that arrives just after that of a sign-in would undo it.
+    # It binds a session to an address, which changes on a phone. Even "basic", which has no effect on our sessions,
+    # writes to the session of an anonymous client. A response that arrives just after the one to a sign-in would undo
+    # the sign-in.
     login_manager.session_protection = None

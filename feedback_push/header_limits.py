@@ -1,7 +1,7 @@
-"""Bound what a request says before its body: its address, header lines and cookies, before anything parses them.
+"""Limit the URL, header lines and cookies of a request before anything parses them.
 
-What only describes a browser or the way of a request is cut, because nobody may be refused for it. All else is refused
-where it is too long.
+Values that only describe the browser or the request's route are cut, because no request may be refused for them. Any
+other value that is too long makes the request fail.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,22 +10,22 @@ from typing import Any
 from flask import Flask, request
 from werkzeug.exceptions import RequestHeaderFieldsTooLarge, RequestURITooLarge
 
-LONGEST_PATH = 2_048  # characters, each of which is a byte here (PEP 3333)
+LONGEST_PATH = 2_048  # characters, each of which is one byte here (PEP 3333)
 LONGEST_QUERY = 8_192
 LONGEST_COOKIES = 16_384
 LONGEST_LINE = 8_192
-# The beginning of these says enough.
+# For these the beginning is enough.
 _CUT = {"HTTP_USER_AGENT": 512, "HTTP_ACCEPT": 1_024, "HTTP_ACCEPT_LANGUAGE": 512}
-# Of these the end was written by the proxies that are believed.
+# Trusted proxies wrote the end of these.
 _CUT_AT_THE_BEGINNING = {"HTTP_X_FORWARDED_FOR": 2_048, "HTTP_X_FORWARDED_HOST": 2_048, "HTTP_X_FORWARDED_PROTO": 2_048}
-_REFUSED = "feedback_push.refused"  # in the environment of a request: the error to answer it with
+_REFUSED = "feedback_push.refused"  # the WSGI environment's key for the error to answer with
 
 _Environment = dict[str, Any]
 _Application = Callable[[_Environment, Any], Iterable[bytes]]
 
 
 def init_app(app: Flask) -> None:
-    """Bound every request, outside of whatever else wraps the application."""
+    """Limit every request, outside all other WSGI middleware."""
     application = app.wsgi_app
 
     def bounded(environ: _Environment, start_response: Any) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""Health: /healthz says that this process serves, /readyz that database, broker and a worker answer."""
+"""Serve the health checks: /healthz for this process, and /readyz for the database, the broker and a worker."""
 
 import logging
 from collections.abc import Callable
@@ -28,14 +28,14 @@ _asking = Lock()
 @blueprint.get("/healthz")
 @talisman(force_https=False)  # type: ignore[untyped-decorator]
 def healthz() -> ResponseReturnValue:
-    """Answer 200 for as long as this process serves."""
+    """Answer 200 while this process serves."""
     return jsonify(status="ok")
 
 
 @blueprint.get("/readyz")
 @talisman(force_https=False)  # type: ignore[untyped-decorator]
 def readyz() -> ResponseReturnValue:
-    """Answer 200 when database, broker and a worker answer, else 503 and what is wrong."""
+    """Answer 200 if the database, the broker and a worker respond, else 503 with the problems."""
     warnings = {"warnings": {"disk": "little space is left"}} if disk.space() > Space.PLENTY else {}
     if problems := _problems():
         return jsonify(status="not ready", problems=problems, **warnings), 503
@@ -43,7 +43,10 @@ def readyz() -> ResponseReturnValue:
 
 
 def _problems() -> dict[str, str]:
-    """What is wrong, by one thread at a time: else strangers could have every thread wait for what does not answer."""
+    """Return the problems by name; return the last result while another thread is checking.
+
+    Otherwise strangers could make every thread wait for a service that does not respond.
+    """
     if not _asking.acquire(blocking=False):
         last: dict[str, str] = current_app.extensions.get("health", {"readiness": "is just being asked for"})
         return last
@@ -57,11 +60,11 @@ def _problems() -> dict[str, str]:
 
 def _database() -> str | None:
     try:
-        db.session.execute(text("SELECT version_num FROM alembic_version"))  # which SQLite cannot answer by itself
+        db.session.execute(text("SELECT version_num FROM alembic_version"))  # SQLite has to read the file for this
     except SQLAlchemyError:
         return "does not answer"
     finally:
-        db.session.rollback()  # no transaction is open while the other questions wait for their answers
+        db.session.rollback()  # leave no transaction open during the other checks
     return None
 
 
@@ -71,10 +74,10 @@ def _broker() -> str | None:
         settings.redis_client_url,
         socket_connect_timeout=_TIMEOUT,
         socket_timeout=_TIMEOUT,
-        retry=Retry(NoBackoff(), 0),  # or it would go on for seconds, and whoever probes has given up by then
+        retry=Retry(NoBackoff(), 0),  # retries take seconds, and the prober would time out
     )
     try:
-        # A broker that is full, or cannot save, answers a ping and takes no message.
+        # A broker that is full, or cannot save, answers a ping but accepts no message.
         client.set(f"{settings.redis_prefix}readiness", 1, ex=10)
     except ResponseError:
         return "takes no messages"
@@ -90,7 +93,7 @@ def _worker() -> str | None:
         return "cannot be asked without the broker"
     try:
         answers = current_app.extensions["celery"].control.ping(timeout=_TIMEOUT, limit=1)
-    except Exception as error:  # noqa: BLE001 - whatever the broker's client raises, the answer is 503 and not 500
+    except Exception as error:  # noqa: BLE001 - any error of the broker's client must give 503, not 500
         _log.warning("no worker could be asked (%s)", type(error).__name__)
         return "cannot be asked: the broker fails"
     return None if answers else "no worker answers"

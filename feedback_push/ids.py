@@ -1,4 +1,4 @@
-"""Any number of ids as one parameter of a statement, which so stays the same statement for any number."""
+"""Pass any number of ids as one SQL parameter, so that the statement stays the same for any number."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,13 +12,13 @@ from sqlalchemy.types import TypeDecorator
 
 
 class Ids(TypeDecorator[Iterable[int]]):
-    """Any number of ids as one parameter: a text, which a driver passes on faster than a list."""
+    """Any number of ids as one text parameter, which a driver passes on faster than a list."""
 
     impl = String
     cache_ok = True
 
     def process_bind_param(self, value: Iterable[int] | None, dialect: Dialect) -> str | None:
-        """Spell an array of PostgreSQL's, or JSON for SQLite."""
+        """Return a PostgreSQL array literal, or JSON for SQLite."""
         if value is None:
             return None
         spelt = str(list(value))
@@ -26,7 +26,7 @@ class Ids(TypeDecorator[Iterable[int]]):
 
 
 class _IdIn(FunctionElement[bool]):
-    # Not of the type Boolean, which SQLAlchemy would compare with 1 for SQLite, and that reads the whole table.
+    # Not typed Boolean: for SQLite, SQLAlchemy would compare the result with 1, which reads the whole table.
     name = "among"
     inherit_cache = True
 
@@ -34,7 +34,7 @@ class _IdIn(FunctionElement[bool]):
 def id_in(
     column: QueryableAttribute[int] | ColumnElement[int], ids: Iterable[int] | BindParameter[Any]
 ) -> ColumnElement[bool]:
-    """Whether the column is one of these, which are a single parameter: the statement is the same for any number."""
+    """Return the condition that the column is one of the ids, which are one parameter of the statement."""
     given = ids if isinstance(ids, BindParameter) else literal(ids, Ids)
     return _IdIn(column, given)
 

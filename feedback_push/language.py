@@ -1,44 +1,44 @@
-"""The language of what people read: a visitor's is what the browser asks for, an administrator's their setting."""
+"""Choose the language: a visitor's browser requests it; administrators may set their own."""
 
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask import Flask, current_app, g, has_request_context, request
 from flask_babel import Babel, get_locale
 
-# Code and own name of each; `feedback_push/translations` has a catalogue for all but the first, which the texts are in.
+# Code and native name of each. `feedback_push/translations` has a catalogue for all but the first, the texts' language.
 LANGUAGES = {"en": "English", "de": "Deutsch", "lt": "Lietuvių"}
 
 _babel = Babel()
 
 
 def init_app(app: Flask) -> None:
-    """Let the application choose for every request."""
+    """Choose the language and the time zone for every request."""
     _babel.init_app(app, default_locale="en", locale_selector=_language, timezone_selector=_time_zone)
     app.jinja_env.globals["get_locale"] = get_locale
 
 
 def set_locale(language: str | None, time_zone: str | None) -> None:
-    """Use an administrator's own language and zone for the rest of this request, as far as they have set them."""
+    """Use an administrator's own language and time zone, if set, for the rest of this request."""
     g.language, g.time_zone = language, time_zone
 
 
 def current() -> str:
-    """The code of the language of this request."""
+    """Return the language code of this request."""
     return str(get_locale())
 
 
 def browser_language() -> str:
-    """The code of the language that the browser asks for, whatever the administrator has set."""
+    """Return the code of the language that the browser requests, ignoring the administrator's setting."""
     return request.accept_languages.best_match(LANGUAGES) or "en"
 
 
 def time_zone() -> ZoneInfo:
-    """The time zone of this request."""
+    """Return the time zone of this request."""
     return ZoneInfo(_time_zone())
 
 
 def time_zones() -> list[str]:
-    """The IANA names that can be chosen: of places, not of offsets or countries, and UTC."""
+    """Return the IANA names that can be chosen: places and UTC, but no offsets or countries."""
     places = {name for name in available_timezones() if "/" in name and not name.startswith("Etc/")}
     return sorted(places | {"UTC"})
 

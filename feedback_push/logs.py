@@ -1,11 +1,11 @@
-"""Logging: one line an event on standard error, for the web server and the worker alike."""
+"""Log to standard error, one line per event, in the web server and in the worker."""
 
 import logging
 from logging.config import dictConfig
 
 
 def init_app() -> None:
-    """Send the log to standard error; the libraries that name addresses in their debug log stay at warning."""
+    """Send the log to standard error; libraries stay at WARNING, because their debug logs contain addresses."""
     dictConfig(
         {
             "version": 1,

@@ -12,17 +12,20 @@ _registered: list[Cleanup] = []
 
 
 def register(cleanup: Cleanup) -> Cleanup:
-    """Call this with the current time at every sweep: a small batch of work, harmless if it runs twice or at once."""
+    """Register a function to call with the current time at every sweep.
+
+    It must do a small batch of work, and be safe to run twice or in two processes at once.
+    """
     _registered.append(cleanup)
     return cleanup
 
 
 def run_all() -> None:
-    """Run every clean-up in a transaction of its own; one that fails does not stop the others."""
+    """Run every clean-up in its own transaction; a failure does not stop the others."""
     for cleanup in _registered:
         try:
             cleanup(utcnow())
             db.session.commit()
-        except Exception:  # noqa: BLE001 - whatever went wrong, the others must run
+        except Exception:  # noqa: BLE001 - after any error, the others must still run
             db.session.rollback()
             _log.exception("a clean-up failed; the next sweep tries it again")

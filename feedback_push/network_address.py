@@ -1,4 +1,4 @@
-"""Network addresses of people, kept only as keyed hashes: enough to count by, of no use without SECRET_KEY."""
+"""Hash people's network addresses with a key; a hash can be counted by, but is useless without SECRET_KEY."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
@@ -8,18 +8,18 @@ from flask import request
 from feedback_push import security
 
 _LONGEST = 80  # the longest IPv6 address with a zone, brackets and a port has fewer characters
-_UNKNOWN = "unknown"  # one network for all that cannot be read, and for a server on a unix socket, which knows none
+_UNKNOWN = "unknown"  # all unreadable addresses, and a server on a unix socket, which has none
 
 
 class Network(NamedTuple):
-    """A network to count by, and how many times the limits of a single connection it may use."""
+    """A network to count by, and the multiple of a single connection's limits that it may use."""
 
     key: str
     share: int
 
 
 def keyed_hash(address: str | None) -> str:
-    """Return 32 hexadecimal digits for an address; for IPv6 those of its /64, because one connection has all of it."""
+    """Return 32 hexadecimal digits for an address; for IPv6, hash its /64, because one connection has all of it."""
     return _hashed(_networks(address or "")[0][0])
 
 
@@ -31,8 +31,8 @@ def of_request() -> str:
 def networks_of_request() -> list[Network]:
     """Return the networks that this request came from, the smallest first.
 
-    They are the address and its /24 for IPv4, and the /64, /56 and /48 for IPv6: providers give their customers any
-    of these.
+    For IPv4 they are the address and its /24. For IPv6 they are the /64, /56 and /48, because providers assign any of
+    these to a customer.
     """
     return [Network(_hashed(name), share) for name, share in _networks(request.remote_addr or "")]
 
@@ -51,7 +51,7 @@ def _networks(address: str) -> list[tuple[str, int]]:
 
 
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:
-    """Return the address without its port and zone, which some proxies add and anybody can vary."""
+    """Return the address without its port and zone, which some proxies add and any client can vary."""
     if len(address) > _LONGEST:
         return None
     host = address.strip()

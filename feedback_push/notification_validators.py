@@ -1,4 +1,4 @@
-"""What the settings of notifications must look like: how long they live, what they show, bursts and quiet hours."""
+"""Validate the notification settings: time to live, preview level, bursts and quiet hours."""
 
 import re
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from environs import ValidationError
 LONGEST_TTL = 28 * 86400  # FCM refuses more
 SHOWS = ("all", "name", "nothing")
 LARGEST_BURST = 1000
-LONGEST_BURST = 3600  # seconds; what arrives in a burst waits for that long
+LONGEST_BURST = 3600  # seconds; notifications in a burst are delayed for that long
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 
 
 @dataclass(frozen=True)
 class Burst:
-    """More notifications than `count` within `seconds` are told in one; a count of 0 is never."""
+    """More than `count` notifications within `seconds` are sent as one summary; a count of 0 turns this off."""
 
     count: int
     seconds: int
@@ -26,7 +26,7 @@ class Burst:
 
 @dataclass(frozen=True)
 class QuietHours:
-    """From one time of the day until another, which is on the next day where it is the earlier one."""
+    """The time of day from `begin` to `end`; if `end` is earlier, it is on the next day."""
 
     begin: time
     end: time
@@ -40,7 +40,7 @@ USUAL_BURST = Burst(10, 60)
 
 
 def burst(value: str) -> Burst:
-    """A number of notifications and of seconds, or 0 for never."""
+    """Return a burst from two numbers like 10/60 (notifications/seconds), or `NO_BURST` for 0."""
     if value == "0":
         return NO_BURST
     match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", value)
@@ -50,7 +50,7 @@ def burst(value: str) -> Burst:
 
 
 def quiet_hours(value: str) -> QuietHours | None:
-    """Two different times of the day, or nothing."""
+    """Return quiet hours from two different times of day like 22:00-07:00, or None if the value is empty."""
     if not value:
         return None
     match = re.fullmatch(rf"({_TIME})-({_TIME})", value)

@@ -1,20 +1,20 @@
-"""Spell one Redis server as redis-py, Limits and Celery each want it, certificates always being verified."""
+"""Spell a Redis URL as redis-py, Limits and Celery each expect it; certificates are always verified."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 
 def for_client(url: str) -> str:
-    """Return the address for redis-py, which verifies certificates unless it is told otherwise."""
+    """Return the URL for redis-py, which verifies certificates by default."""
     return _without_cert_reqs(url)
 
 
 def for_limits(url: str) -> str:
-    """Return the address for the storage of Limits."""
+    """Return the URL for the storage of Limits."""
     return for_client(url).replace("unix://", "redis+unix://", 1) if url.startswith("unix:") else for_client(url)
 
 
 def for_celery(url: str) -> str:
-    """Return the address for Celery and kombu, which verify certificates only when they are told to."""
+    """Return the URL for Celery and kombu, which verify certificates only if an option requires it."""
     parts = urlsplit(_without_cert_reqs(url))
     if parts.scheme == "unix":
         database = dict(parse_qsl(parts.query)).get("db", "0")

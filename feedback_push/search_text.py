@@ -1,7 +1,7 @@
-"""Fold text for searching, so that spellings that a reader takes for the same word are the same text.
+"""Fold text for searching, so that different spellings of a word become the same text.
 
-The folding is Unicode's NFKC_Casefold (UAX #15, UAX #44) without accents. All of it takes time in proportion to the
-text: `unicodedata.normalize` is quadratic in a run of combining marks, so no long run may reach it.
+The folding is Unicode's NFKC_Casefold (UAX #15, UAX #44) without accents. Its time is linear in the length of the
+text: `unicodedata.normalize` is quadratic in a run of combining marks, so long runs are shortened before.
 """
 
 import unicodedata
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 
 import regex
 
-LONGEST_SOURCE = 50_000  # characters of a message that can be searched for
-_LONGEST_FOLDED = 60_000  # characters, because compatibility forms unfold into up to 18
-_LONGEST_WORD = 100  # characters; a longer word is known by its beginning
+LONGEST_SOURCE = 50_000  # searchable characters of a message
+_LONGEST_FOLDED = 60_000  # characters; a compatibility form becomes up to 18 characters
+_LONGEST_WORD = 100  # characters; a longer word is cut
 _LONGEST_QUERY = 1_000
 _MOST_WORDS = 10
-_MOST_PAIRS = 20  # that the index is asked for; the condition on the whole phrase decides
+_MOST_PAIRS = 20  # to look up in the index; the condition on the whole phrase decides
 
-# The marks of Latin, Greek and Cyrillic. Those of other scripts are vowels and signs that tell words apart.
+# The marks of Latin, Greek and Cyrillic. In other scripts, marks are vowels and signs that distinguish words.
 _ACCENTS = r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u2de0-\u2dff\ua66f-\ua67d\ufe20-\ufe2f"
-# Soft hyphens, joiners, bidi controls, variation selectors: NFKC_Casefold drops them, too.
+# Soft hyphens, joiners, bidi controls and variation selectors: NFKC_Casefold also drops them.
 _IGNORED = regex.compile(rf"[\p{{Default_Ignorable_Code_Point}}{_ACCENTS}]+")
 _ACCENT = regex.compile(f"[{_ACCENTS}]+")
 # At most 30 marks follow a letter, as in UAX #15's Stream-Safe Text Format. The two halfwidth signs become marks.
 _TOO_MANY_MARKS = regex.compile(r"(?<=[\p{M}\uff9e\uff9f]{30})[\p{M}\uff9e\uff9f]+")
-# Letters that Unicode does not decompose, but DUCET (UTS #10) sorts as variants of these. Turkish dotless and dotted i
-# are both found by i, because nobody can tell which language a word is in.
+# Letters that Unicode does not decompose, but DUCET (UTS #10) sorts as variants of these. A search for i finds both the
+# Turkish dotless and dotted i, because the language of a word is unknown.
 _VARIANTS = str.maketrans({"\u0131": "i", "\u0237": "j", "ł": "l", "ø": "o", "đ": "d", "ħ": "h", "æ": "ae", "œ": "oe"})
 
 _UNSPACED = r"\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}"
@@ -37,7 +37,7 @@ _PART = regex.compile(
 
 @dataclass(frozen=True)
 class Query:
-    """The terms to look for: texts that begin with the prefixes, whole terms, and phrases that stand in the text."""
+    """The terms to search for: prefixes of terms, whole terms, and phrases."""
 
     prefixes: tuple[str, ...]
     terms: tuple[str, ...]
@@ -48,11 +48,11 @@ class Query:
 
 
 def of(*texts: str) -> str:
-    """Return the terms of the texts, each separated by one space; at most 180,000 characters.
+    """Return the terms of the texts, separated by single spaces; at most 180,000 characters.
 
-    A script that puts spaces between words gives its words. A run of a script that does not (Han, Kana, Thai, Lao,
-    Khmer, Myanmar) gives every pair of neighbouring characters and the last one alone: `abc` is `ab bc c`. So the
-    beginning of a term finds any single character.
+    In a script with spaces between words, each word is a term. In a script without them (Han, Kana, Thai, Lao, Khmer,
+    Myanmar), a run gives every pair of neighbouring characters, and the last character alone: `abc` becomes `ab bc c`.
+    So a search for the beginning of a term finds any single character.
     """
     folded = fold(" ".join(texts)[:LONGEST_SOURCE])
     parts = (_pairs(part) if run else part[:_LONGEST_WORD] for part, run in _parts(folded))
@@ -60,7 +60,7 @@ def of(*texts: str) -> str:
 
 
 def query(typed: str) -> Query:
-    """Return the terms to look for, those of the first ten words typed."""
+    """Return the terms to search for, from the first ten words typed."""
     prefixes, terms, phrases = [], [], []
     for part, run in _parts(fold(typed[:_LONGEST_QUERY]))[:_MOST_WORDS]:
         if not run or len(part) == 1:
@@ -73,7 +73,7 @@ def query(typed: str) -> Query:
 
 
 def fold(text: str) -> str:
-    """Return one spelling for all that differ in case, accents, width or invisible characters only."""
+    """Return the same text for spellings that differ only in case, accents, width or invisible characters."""
     if text.isascii():
         return text.lower()[:_LONGEST_FOLDED]
     few_marks = _TOO_MANY_MARKS.sub("", _IGNORED.sub("", text))
@@ -82,7 +82,7 @@ def fold(text: str) -> str:
 
 
 def _parts(folded: str) -> list[tuple[str, bool]]:
-    """Return the words and runs in their order, with True for a run."""
+    """Return the words and runs in order, with True for a run."""
     return [(found.group(), found.lastgroup == "run") for found in _PART.finditer(folded)]
 
 

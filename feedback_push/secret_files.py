@@ -1,4 +1,4 @@
-"""Files with secrets: those that others on the machine can read stop the start, those we make are private at once."""
+"""Keep files with secrets private: refuse to start if other users can read one, and create new ones as private."""
 
 import os
 import shlex
@@ -7,13 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
-_SIDE_FILES = ("", "-wal", "-shm", "-journal")  # SQLite gives each the mode that the database has at that moment
+_SIDE_FILES = ("", "-wal", "-shm", "-journal")  # SQLite gives each the mode of the database at that moment
 _GROUP, _OTHERS = 0o070, 0o007
 _PASSABLE = 0o011
 
 
 def problems(instance: Path, database_url: str) -> Iterator[str]:
-    """One sentence, with the command that mends it, for each of our files that others can reach."""
+    """Return a sentence, with the command that fixes it, for each of our files that other users can read."""
     dotenv = Path(".env").absolute()
     database = sqlite_file(database_url)
     inside = [instance / "secrets.env", *(_with_side_files(database) if database else [])]
@@ -23,20 +23,20 @@ def problems(instance: Path, database_url: str) -> Iterator[str]:
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Return whether others on the machine can reach this file of ours, through all the folders on its way."""
+    """Return whether other users can read this file of ours, considering the modes of all folders above it."""
     return _is_open(path, path.parents)
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file that a SQLite address names with its whole path; None for any other database."""
+    """Return the absolute path of the file in a SQLite URL, or None for any other URL."""
     scheme, _, rest = url.partition(":///")
     path = unquote(rest.partition("?")[0])
     return Path(path) if scheme == "sqlite" and path.startswith("/") else None
 
 
 def create_private(path: Path) -> None:
-    """Make the file for its owner alone where there is none yet; one that exists keeps the mode that it has."""
-    with suppress(OSError):  # where it cannot be made, whoever opens it next says why
+    """Create the file with access for its owner only; an existing file keeps its mode."""
+    with suppress(OSError):  # if it cannot be created, the next open reports why
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
@@ -45,12 +45,12 @@ def _with_side_files(path: Path) -> list[Path]:
 
 
 def _folders(path: Path, instance: Path) -> list[Path]:
-    """The folders on the way to the file, from its own up to the instance folder."""
+    """Return the folders above the file, from its own up to the instance folder."""
     return [folder for folder in path.parents if folder == instance or instance in folder.parents]
 
 
 def _is_open(path: Path, folders: Iterable[Path]) -> bool:
-    # Other systems make modes up; a file of somebody else is theirs to shut.
+    # Other systems emulate modes. Another user's file is for that user to protect.
     if os.name != "posix":
         return False
     try:

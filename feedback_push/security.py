@@ -1,4 +1,4 @@
-"""Security headers, cookies, trusted hosts and trusted proxies."""
+"""Set security headers, cookies, trusted hosts and trusted proxies, and limit request bodies."""
 
 import hmac
 from collections.abc import Callable
@@ -19,22 +19,22 @@ from feedback_push.concurrency_limit import Busy, ConcurrencyLimit
 from feedback_push.config import Settings
 from feedback_push.setting_validators import is_loopback
 
-_LARGEST_BODY = 64 * 1024  # of a request to a view that does not say otherwise
-_KEPT_IN_URLS = "!$&'()*+,/:;=?@%"  # by quote; what is percent-encoded stays so
+_LARGEST_BODY = 64 * 1024  # bytes; the default for a view
+_KEPT_IN_URLS = "!$&'()*+,/:;=?@%"  # by quote; % stays, so that nothing is encoded twice
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_USUAL_PORTS = {"http": 8000, "https": 443}  # over plain http that of `make run`
+_USUAL_PORTS = {"http": 8000, "https": 443}  # for http the port of `make run`
 _LONGEST_TARGET = 2048  # characters
 _DECODED_AT_ONCE = 16 * 1024  # characters
-_MOST_FIELDS = 50  # of a form whose view does not say otherwise
-# To read a large form takes a core for a moment, and several at once would take it from everybody else.
+_MOST_FIELDS = 50  # of a form; the default for a view
+# Parsing a large form occupies a core for a moment, and several at once would slow down all other requests.
 _large_forms = ConcurrencyLimit(1, waiting=2)
 _YEAR = 365 * 86400
-# Nothing at all, and then what our pages need. Scripts need the nonce of their page, wherever they come from.
+# Allow nothing, then add only what our pages need. Every script needs the nonce of its page, whatever its source.
 _CONTENT_SECURITY_POLICY = {
     "default-src": "'none'",
     "script-src": "",
     "style-src": "'self'",
-    "img-src": "'self' data:",  # data: for the pictures inside Pico's style sheet
+    "img-src": "'self' data:",  # data: for the pictures in Pico's stylesheet
     "worker-src": "'self'",
     "connect-src": "'self'",
     "manifest-src": "'self'",
@@ -44,8 +44,8 @@ _CONTENT_SECURITY_POLICY = {
     "require-trusted-types-for": "'script'",
     "trusted-types": "feedback-push",  # the name in admin/subscription-sync.js, for the worker's address
 }
-# All that a browser can be told to keep from a page, but for what the dashboard may want: the clipboard to copy to. And
-# but for bluetooth, a name that Chromium on Linux does not know and complains of.
+# Every feature that a browser can deny to a page, except writing to the clipboard, which the dashboard may use, and
+# bluetooth, a name that Chromium on Linux does not know and logs as an error.
 _NOT_USED = """
     accelerometer aria-notify autoplay browsing-topics camera captured-surface-control clipboard-read
     compute-pressure cross-origin-isolated digital-credentials-create digital-credentials-get display-capture
@@ -64,9 +64,9 @@ talisman = Talisman()
 
 
 class _LimitedForm(FormDataParser):
-    """Refuses a form that is too large before it is taken apart, and leaves out fields without a name.
+    """A parser that refuses a form that is too large before parsing it, and drops fields without a name.
 
-    On those of a multipart form, the check of CSRF tokens would fail.
+    Without a name, a field of a multipart form would make the check of CSRF tokens fail.
     """
 
     most_characters: int | None = None
@@ -77,13 +77,13 @@ class _LimitedForm(FormDataParser):
         else:
             stream, form, files = super().parse(stream, mimetype, *args, **kwargs)
         named = [(name, value) for name, value in form.items(multi=True) if name is not None]
-        # A line end is two characters in a form and one in what is stored.
+        # A line end is two characters in a form, and one in the stored text.
         if self.most_characters and sum(len(text) - text.count("\r\n") for _, text in named) > self.most_characters:
             raise RequestEntityTooLarge
         return stream, self.cls(named), files
 
     def _checked(self, body: bytes) -> bytes:
-        # Werkzeug counts the parts of multipart forms only. Both counts take a millisecond for the largest body.
+        # Werkzeug counts only the parts of multipart forms. Both counts take a millisecond for the largest body.
         too_many = self.max_form_parts is not None and body.count(b"&") >= self.max_form_parts
         decoded = len(body) - 2 * body.count(b"%")
         if too_many or (self.most_characters and decoded > 4 * self.most_characters):  # UTF-8 has at most 4 bytes each
@@ -92,7 +92,7 @@ class _LimitedForm(FormDataParser):
 
 
 def _decoded(body: bytes) -> list[tuple[str, str]]:
-    """Return the fields of a form as Werkzeug does, in a sixth of the memory."""
+    """Return the fields of a form as Werkzeug does, with a sixth of the memory."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -102,7 +102,7 @@ def _decoded(body: bytes) -> list[tuple[str, str]]:
 
 
 def _unquoted(text: str) -> str:
-    # Part by part: the library takes 75 times the size of what it decodes.
+    # Part by part, because the library needs 75 times the memory of the text that it decodes.
     text = text.replace("+", " ")
     decoded, start = bytearray(), 0
     while start < len(text):
@@ -115,7 +115,7 @@ def _unquoted(text: str) -> str:
 
 
 class _Request(Request):
-    """Spells its own address in ASCII: Werkzeug would decode the host by IDNA 2003, which fails on newer names."""
+    """A request with URLs in ASCII; Werkzeug would decode the host by IDNA 2003, which fails on newer names."""
 
     form_data_parser_class = _LimitedForm
     most_characters: int | None = None
@@ -164,17 +164,17 @@ def init_app(app: Flask) -> None:
         app,
         content_security_policy=_CONTENT_SECURITY_POLICY,
         content_security_policy_nonce_in=["script-src"],
-        # Without a known number of proxies anyone could claim to have come by https.
+        # Without a known number of proxies, any client could claim that it uses https.
         force_https=settings.https and settings.trusted_proxies > 0,
         strict_transport_security=settings.https,
         strict_transport_security_max_age=_YEAR,
-        # What else its operator serves under this name is not ours to know, and might have no certificate.
+        # The operator may serve other sites under this domain, and they might have no certificate.
         strict_transport_security_include_subdomains=False,
         session_cookie_secure=settings.https,
         session_cookie_samesite="Lax",
         frame_options="DENY",
         permissions_policy=_PERMISSIONS_POLICY,
-        referrer_policy="same-origin",  # no-referrer would hide the origin of our own forms, too
+        referrer_policy="same-origin",  # no-referrer would also hide the origin of our own forms
     )
     app.before_request(_limit_body)  # after Talisman, so that a refusal has a nonce, and before anything reads it
     app.after_request(_isolate)
@@ -185,8 +185,8 @@ def init_app(app: Flask) -> None:
 def cookie_name(settings: Settings, name: str) -> str:
     """Return the name of one of this site's cookies.
 
-    `__Host-` lets a browser take it only from this very host, over https. Browsers keep one jar for all ports of a
-    host, so the port is part of the name, unless it is the usual one of its scheme.
+    With `__Host-`, a browser accepts it only from this exact host, over https. Browsers share cookies between all ports
+    of a host, so the name includes the port, unless it is the usual one of the scheme.
     """
     address = urlsplit(settings.site_url)
     port = address.port or _DEFAULT_PORTS[address.scheme]
@@ -197,9 +197,9 @@ def cookie_name(settings: Settings, name: str) -> str:
 def takes_up_to(
     size: int = _LARGEST_BODY, *, fields: int = _MOST_FIELDS, characters: int | None = None
 ) -> Callable[[View], View]:
-    """Let a view take larger requests than others; the outermost decorator but the route.
+    """Decorate a view to accept larger requests than the default; only the route may be outside this decorator.
 
-    `size` is in bytes; `characters` is the length of all the form's texts together, which a page may show again.
+    `size` is in bytes. `characters` is the total length of the form's texts, which a page may show again.
     """
 
     def mark(view: View) -> View:
@@ -210,12 +210,12 @@ def takes_up_to(
 
 
 def largest_body(app: Flask) -> int:
-    """Return the bytes of the largest request body that any view takes."""
+    """Return the size in bytes of the largest request body that any view accepts."""
     return max(_limits(view)[0] for view in app.view_functions.values())
 
 
 def keyed_hash(purpose: str, text: str) -> str:
-    """64 hexadecimal digits that stand for a text, and say nothing of it to whoever does not have SECRET_KEY."""
+    """Return a hash of 64 hexadecimal digits that reveals nothing of the text without SECRET_KEY."""
     key = hmac.digest(current_app.config["SECRET_KEY"].encode(), f"feedback_push: {purpose}".encode(), "sha256")
     return hmac.digest(key, text.encode(), "sha256").hex()
 
@@ -227,20 +227,20 @@ def no_store(response: Response) -> Response:
 
 
 def private(response: Response) -> Response:
-    """Keep a page that carries somebody's token to their own browser, which may show it again when they go back."""
+    """Let only the user's own browser cache a page with a token, so that it can show the page again on Back."""
     response.headers.setdefault("Cache-Control", "private, no-cache")
     return response
 
 
 def path_within_site(target: str | None) -> str | None:
-    """A redirect target given by the browser, or None where it is too long or could leave the site."""
+    """Return the browser's redirect target, or None if it is too long or could leave the site."""
     if not target or len(target) > _LONGEST_TARGET or not target.startswith("/") or target.startswith("//"):
         return None
     return None if "\\" in target or any(ord(char) < 33 for char in target) else target
 
 
 def wants_json() -> bool:
-    """Whether the request speaks JSON rather than pages."""
+    """Return whether the client expects JSON rather than a page."""
     return request.path.startswith("/push/") or request.is_json
 
 
@@ -250,7 +250,7 @@ def _own_hosts(settings: Settings) -> set[str]:
 
 
 def _only_for_hosts(hosts: set[str]) -> Callable[[], None]:
-    # Not by TRUSTED_HOSTS, which knows no IPv6 addresses.
+    # TRUSTED_HOSTS does not support IPv6 addresses.
     def check() -> None:
         if urlsplit(f"//{request.host}").hostname not in hosts:
             raise SecurityError("The Host header names another site.")
@@ -263,7 +263,7 @@ def _limit_body() -> None:
     request.max_content_length = request.max_form_memory_size = size
     request.max_form_parts = fields
     request.most_characters = characters  # type: ignore[attr-defined]
-    if request.environ.get("feedback_push.overloaded"):  # the web server's note that it has not kept the body
+    if request.environ.get("feedback_push.overloaded"):  # set by the web server when it discarded the body
         raise Busy(retry_after=5)
     announced = request.content_length or 0
     if announced > size:

@@ -1,4 +1,4 @@
-"""`/.well-known/security.txt` (RFC 9116): whom to tell of a vulnerability, where the operator has said so."""
+"""Serve `/.well-known/security.txt` (RFC 9116), the contacts for vulnerability reports, if the operator set any."""
 
 from datetime import timedelta
 
@@ -11,12 +11,12 @@ from feedback_push.language import LANGUAGES
 
 blueprint = Blueprint("security_txt", __name__)
 _PATH = "/.well-known/security.txt"
-_USABLE_FOR = timedelta(days=180)  # the RFC recommends less than a year; it is renewed with every answer
+_USABLE_FOR = timedelta(days=180)  # the RFC recommends less than a year; every response renews it
 
 
 @blueprint.get(_PATH)
 def show() -> ResponseReturnValue:
-    """Answer with the contacts in SECURITY_CONTACT; 404 where there is none."""
+    """Answer with the contacts in SECURITY_CONTACT, or 404 if there are none."""
     settings: Settings = current_app.extensions["settings"]
     if not settings.security_contact:
         abort(404)

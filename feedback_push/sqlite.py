@@ -1,4 +1,4 @@
-"""What SQLite needs to be a safe neighbour: private files, durable commits, and a line for those who want to write."""
+"""Configure SQLite for concurrent use: private files, durable commits, and a queue for writers."""
 
 import sqlite3
 import time
@@ -14,20 +14,20 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from feedback_push import secret_files
 
-READS_FIRST = "reads_first"  # the name of a connection's option
-_PATIENCE = 15.0  # seconds, in line and then once more for another process
+READS_FIRST = "reads_first"  # the name of an execution option
+_PATIENCE = 15.0  # seconds to wait in the queue, and then again for another process
 _ASK_AGAIN = 0.002  # seconds
-# One that has read and turns into a writer fails at once when another process has written since.
+# A transaction that reads and then writes fails at once if another process has written in between.
 _BEGIN_TO_WRITE = "BEGIN IMMEDIATE"
-_WAIT = f"PRAGMA busy_timeout={_PATIENCE * 1000:.0f}"  # for whatever is not the beginning of a transaction
+_WAIT = f"PRAGMA busy_timeout={_PATIENCE * 1000:.0f}"  # for every statement except BEGIN
 
 
 def configure_engine(engine: Engine, *, reads_first: Callable[[], bool]) -> None:
-    """Have every connection that the engine makes from now on keep what it is told, and stand in line to write.
+    """Configure all new connections of the engine for durable commits, and let their transactions queue to write.
 
-    A transaction has the line's first place from its beginning, so that what it reads still holds when it writes; but
-    where `reads_first` or the connection's option says so, only from the first statement that may write, like
-    PostgreSQL's at READ COMMITTED.
+    A transaction takes the write lock when it begins, so that the rows it reads are still current when it writes. If
+    `reads_first()` or the connection's READS_FIRST option is true, it takes the lock only at the first statement that
+    may write. It then behaves like a PostgreSQL transaction at READ COMMITTED.
     """
     turn = Lock()
 
@@ -40,7 +40,7 @@ def configure_engine(engine: Engine, *, reads_first: Callable[[], bool]) -> None
 
     def configure(connection: _Connection, _: ConnectionPoolEntry) -> None:
         connection.turn = turn
-        # The driver's own transaction handling autocommits WITH … UPDATE … RETURNING.
+        # The driver's own transaction handling would autocommit WITH … UPDATE … RETURNING.
         connection.isolation_level = None
         connection.execute(_WAIT)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
@@ -53,18 +53,18 @@ def configure_engine(engine: Engine, *, reads_first: Callable[[], bool]) -> None
 
 
 def secure_delete(engine: Engine) -> None:
-    """Write zeros over what is deleted from now on, and take what was out of the log; between transactions."""
+    """Overwrite deleted rows with zeros from now on, and empty the write-ahead log; call this between transactions."""
     with closing(engine.raw_connection()) as connection:
         for pragma in ("secure_delete=ON", "wal_checkpoint(TRUNCATE)"):
             connection.execute(f"PRAGMA {pragma}")
 
 
 class _Connection(sqlite3.Connection):
-    """A connection for whose transactions the threads of a process stand in line.
+    """A connection whose writing transactions wait in one queue per process.
 
-    SQLite has one writer, and who finds another at it asks again after ever longer waits: with four threads some come
-    at once and some after a second. So the first in line asks for all of them, and in short intervals: a worker that
-    sends writes so often that whoever looks only every 100 ms may not find it between two transactions for long.
+    SQLite has one writer, and a connection that finds it busy retries after longer and longer waits: with four threads
+    some start at once and others after a second. So only the first in the queue polls, for all of them, and often. A
+    worker that sends notifications writes so frequently that a poll every 100 ms may miss its gaps for a long time.
     """
 
     turn: Lock
@@ -72,12 +72,12 @@ class _Connection(sqlite3.Connection):
     _has_turn = False
 
     def begin_to_read(self) -> None:
-        """Begin a transaction that waits for nobody, as nobody waits for it."""
+        """Begin a transaction that only reads; it waits for no other transaction and blocks none."""
         self.execute("BEGIN")
         self.only_reads = True
 
     def begin_to_write(self) -> None:
-        """Begin a transaction that may write; sqlite3.OperationalError after _PATIENCE, or twice that."""
+        """Begin a transaction that may write; raise sqlite3.OperationalError after _PATIENCE, or twice that."""
         self._has_turn = self.turn.acquire(timeout=_PATIENCE)
         until = time.monotonic() + _PATIENCE
         try:
@@ -92,7 +92,10 @@ class _Connection(sqlite3.Connection):
         self.only_reads = False
 
     def turn_into_writer(self) -> None:
-        """End what only reads and begin anew; where that fails, the next statement that may write tries it again."""
+        """End the read-only transaction and begin one that may write.
+
+        If that fails, the next statement that may write tries again.
+        """
         super().rollback()
         self.begin_to_write()
 
@@ -135,7 +138,7 @@ class _Connection(sqlite3.Connection):
 
 def _prepare(_dialect: Dialect, _record: ConnectionPoolEntry, named: list[Any], options: dict[str, Any]) -> None:
     options["factory"] = _Connection
-    # SQLite itself would leave it to the umask, and messages and keys open to whoever else is on the machine.
+    # SQLite itself would follow the umask, and other users of the machine could read messages and keys.
     path = Path(named[0])
     if path.is_absolute():
         secret_files.create_private(path)

@@ -1,4 +1,4 @@
-"""What people type: forms that take nothing else and no more than they say, and text made storable."""
+"""Read typed text: forms that accept only text fields of a limited length, and filters that make text storable."""
 
 import re
 from typing import Any
@@ -14,45 +14,45 @@ from wtforms.validators import Length, StopValidation
 
 # Characters of a field without a Length validator.
 _LONGEST_TEXT = 1_000
-_LONGEST_VALUE = 100  # of numbers, times and choices; one with 400 digits is too large for WTForms' NumberRange
+_LONGEST_VALUE = 100  # for numbers, times and choices; WTForms' NumberRange fails on 400 digits
 _TOO_LONG = _("Please use at most %(max)d characters.")
-# NUL cannot be stored in PostgreSQL, a lone surrogate nowhere; neither can be typed on purpose.
+# PostgreSQL cannot store NUL, and no database can store a lone surrogate. Neither can be typed on purpose.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
-# Every character but blanks, controls and what Unicode lets a font leave out: joiners, bidi controls, variation
-# selectors, Hangul fillers, tags. Braille's empty cell and the interlinear marks are blank, too.
+# Every character except spaces, controls, and characters that Unicode allows a font to hide: joiners, bidi controls,
+# variation selectors, Hangul fillers and tags. Braille's empty cell and the interlinear marks are also invisible.
 _VISIBLE = regex.compile(r"(?V1)[^\p{White_Space}\p{Cc}\p{Default_Ignorable_Code_Point}\u2800\ufff9-\ufffb]")
 
 
 class TypedForm(FlaskForm):  # type: ignore[misc]
-    """The parent of every form: its fields are texts that a page's form has sent, never files or values of JSON.
+    """The parent of every form; its fields are texts sent by a page's form, never files or JSON values.
 
-    A field takes as many characters as its Length validator says, a line end being one. A longer value is cut before
-    any filter or validator sees it, and ends the validation of its field: what they do may take far more time than
-    the length suggests.
+    A field accepts as many characters as its Length validator allows; a line end counts as one. A longer value is cut
+    before any filter or validator sees it, and validation of its field then stops: filters and validators may take far
+    more time than the length suggests.
     """
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]
-        """Where the fields are read from."""
+        """The source of the fields' values, and the check that comes before their validators."""
 
         def bind_field(self, form: Form, unbound_field: UnboundField, options: dict[str, Any]) -> Field:
-            """Let every field begin its validation with its length."""
+            """Make every field check its length first."""
             field = super().bind_field(form, unbound_field, options)
             field.validators = [_end_where_too_long, *field.validators]
             return field
 
         def wrap_formdata(self, form: FlaskForm, formdata: Any) -> Any:
-            """Only the form itself: the library would also take uploaded files, and JSON with values of any type."""
+            """Read the form itself alone: the library would also take uploaded files and JSON values of any type."""
             return form.bounded(request.form) if formdata is not None and form.is_submitted() else None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.too_long: set[str] = set()
         super().__init__(*args, **kwargs)
         for name in self.too_long:
-            self[name].errors = [_words(self[name])]  # also where a page comes back before it is validated
+            self[name].errors = [_words(self[name])]  # also for a form that is shown again without validation
 
     def bounded(self, sent: MultiDict[str, str]) -> MultiDict[str, str]:
-        """Return the values of the form's own fields, none longer than its field takes."""
+        """Return the values of the form's own fields, each cut to its field's limit."""
         kept: MultiDict[str, str] = MultiDict()
         for field in self:
             most = _limit(field)[0]
@@ -65,17 +65,17 @@ class TypedForm(FlaskForm):  # type: ignore[misc]
 
 
 def storable(value: str | None) -> str | None:
-    """The text with line ends as everywhere else, and without what no database takes; for a form field's filters."""
+    """Return the text with LF line ends and without characters that cannot be stored; for a form field's filters."""
     return _UNSTORABLE.sub("", value).replace("\r\n", "\n") if value else value
 
 
 def is_blank(text: str | None) -> bool:
-    """Return whether a reader sees nothing of the text; takes time in proportion to its length."""
+    """Return whether the text has no visible character, in time linear in its length."""
     return not text or _VISIBLE.search(text) is None
 
 
 def trimmed(value: str | None) -> str | None:
-    """Return the text without what is invisible at its ends, which comes along when text is pasted."""
+    """Return the text without invisible characters at its ends, which pasted text often has."""
     if not value:
         return value
     first, last = _VISIBLE.search(value), _VISIBLE.search(value[::-1])
@@ -83,7 +83,7 @@ def trimmed(value: str | None) -> str | None:
 
 
 def _limit(field: Field) -> tuple[int, str]:
-    """Return how many characters the field takes, and the words that say so."""
+    """Return the field's limit in characters, and the message for it."""
     limits = [each for each in field.validators if isinstance(each, Length) and each.max >= 0]
     usual = Length(max=_LONGEST_TEXT if isinstance(field, StringField) else _LONGEST_VALUE)
     longest = min(limits, key=lambda each: each.max, default=usual)

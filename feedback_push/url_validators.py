@@ -1,6 +1,6 @@
-"""Addresses of the site, the database, Redis and a proxy: each rule returns a usable address or says what is wrong.
+"""Validate URLs of the site, the database, Redis and a proxy: return a usable URL or raise ValidationError.
 
-No message repeats any part of a value, because a part of a mistyped address can be a part of its password.
+No message repeats any part of a value, because a part of a mistyped URL can be a part of its password.
 """
 
 import re
@@ -14,7 +14,7 @@ from feedback_push.setting_validators import ascii_host
 
 _SITE = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[^\s\[\]/?#@:\\]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# All that SQLAlchemy, psycopg, redis-py and kombu read alike; urllib also refuses some letters outside ASCII.
+# The characters that SQLAlchemy, psycopg, redis-py and kombu all read alike. urllib refuses some non-ASCII letters.
 _WORD = r"(?:[\w!$&'()*+,;=.~^`{|}-]|%[0-9A-Fa-f]{2})*"
 _CREDENTIALS = re.compile(rf"{_WORD}(:{_WORD})?", re.ASCII)
 _PLACE = re.compile(
@@ -24,7 +24,7 @@ _PROXY = (
     "not an address like http://proxy.example.org:3128 or http://user:password@host:3128 (percent-encode special "
     "characters in the password; the port is needed, no path)."
 )
-# RFC 9116 wants URIs, whose characters are all ASCII.
+# RFC 9116 requires URIs, which are all ASCII.
 _PAGE = re.compile(r"https://[A-Za-z0-9\[][!-~]*")
 _CONTACT = re.compile(rf"{_PAGE.pattern}|mailto:[!-?A-~]+@[!-?A-~]+|tel:[0-9+().-]+")
 _ENCODE = (
@@ -42,7 +42,7 @@ _REDIS = (
 
 
 def site_url(value: str) -> str:
-    """Return an http or https address of a host as browsers spell it: folded, in ASCII, without a default port."""
+    """Return the site's http or https URL as browsers spell it: in lower case and ASCII, without a default port."""
     match = _SITE.fullmatch(value)
     if not match or not _is_port(match[3]):
         raise ValidationError("not an address like https://feedback.example.org (no path, no query).")
@@ -51,7 +51,7 @@ def site_url(value: str) -> str:
 
 
 def database_url(value: str) -> str:
-    """Return a SQLite or PostgreSQL address; `postgres://` and `postgresql://` become psycopg's spelling."""
+    """Return a SQLite or PostgreSQL URL; `postgres://` and `postgresql://` become psycopg's spelling."""
     scheme, found, rest = value.partition("://")
     if scheme == "sqlite" and found:
         _check_sqlite(rest)
@@ -65,7 +65,7 @@ def database_url(value: str) -> str:
 
 
 def redis_url(value: str) -> str:
-    """Return the address of a Redis or Valkey server, or nothing for the embedded broker."""
+    """Return the URL of a Redis or Valkey server, or an empty string for the embedded broker."""
     if not value:
         return ""
     scheme, found, rest = value.partition("://")
@@ -73,7 +73,7 @@ def redis_url(value: str) -> str:
         raise ValidationError("Redis Sentinel is not supported: name one server, like redis://host:6379/0.")
     if not found or scheme not in ("redis", "rediss", "unix"):
         raise ValidationError(_REDIS)
-    if ";" in rest:  # for kombu it stands between two servers
+    if ";" in rest:  # kombu separates servers with it
         raise ValidationError(_ENCODE)
     place = _place(rest, _REDIS)
     if "@" in rest and ":" not in rest.rpartition("@")[0]:
@@ -87,7 +87,7 @@ def redis_url(value: str) -> str:
 
 
 def push_proxy(value: str) -> str:
-    """Return the address of an http proxy for pushes, or nothing where there is none."""
+    """Return the URL of an http proxy for pushes, or an empty string for none."""
     if not value:
         return ""
     scheme, _, rest = value.partition("://")
@@ -98,7 +98,10 @@ def push_proxy(value: str) -> str:
 
 
 def security_contact(value: str) -> tuple[str, ...]:
-    """Return the addresses, between commas or blanks, for reports of vulnerabilities: `mailto:`, `https:` or `tel:`."""
+    """Return the contacts for vulnerability reports: `mailto:`, `https:` or `tel:` URLs.
+
+    The value separates them by commas or spaces.
+    """
     contacts = tuple(re.split(r"[,\s]+", value.strip(", \t\n"))) if value.strip(", \t\n") else ()
     if not all(_CONTACT.fullmatch(contact) for contact in contacts):
         raise ValidationError("not addresses like mailto:security@example.org or https://example.org/report.")
@@ -106,7 +109,7 @@ def security_contact(value: str) -> tuple[str, ...]:
 
 
 def security_policy(value: str) -> str:
-    """Return the https address of a page about reporting vulnerabilities, or nothing."""
+    """Return the https URL of a page about reporting vulnerabilities, or an empty string."""
     if value and not _PAGE.fullmatch(value):
         raise ValidationError("not an address like https://example.org/security.")
     return value
@@ -132,7 +135,7 @@ def _check_sqlite(rest: str) -> None:
 
 
 def _place(rest: str, example: str) -> dict[str, str]:
-    """Return host, port, path and query, each of which may be empty, of what follows the scheme."""
+    """Return the host, port, path and query of a URL without its scheme; each may be empty."""
     credentials, at, place = rest.rpartition("@")
     if at and not _CREDENTIALS.fullmatch(credentials):
         raise ValidationError(_ENCODE)
@@ -167,7 +170,7 @@ def _check_certificates(files: dict[str, str]) -> None:
         if "ssl_ca_certs" in files:
             context.load_verify_locations(cafile=files["ssl_ca_certs"])
         if files.keys() & {"ssl_certfile", "ssl_keyfile"}:
-            # Without a password OpenSSL would ask the terminal for that of an encrypted key.
+            # Without this, OpenSSL would ask on the terminal for the password of an encrypted key.
             context.load_cert_chain(files.get("ssl_certfile", ""), files.get("ssl_keyfile"), password="")
     except (OSError, ValueError):
         raise ValidationError(

@@ -1,4 +1,4 @@
-"""VAPID keys as other programs keep them: PEM, DER or raw in base64, or the path of a file with one of these.
+"""Read VAPID keys in the formats of other programs: PEM, DER or raw in base64, or the path of a file with one of these.
 
 No error repeats any part of a value.
 """
@@ -39,7 +39,7 @@ def public_key(value: str) -> str:
 
 
 def _read(value: str, parse: Callable[[bytes], bytes], words: str, *, secret: bool) -> str:
-    # In first place the key itself: without a dot, all letters of a path can stand in base64 too.
+    # Try the key itself first: a path without a dot can also be valid base64.
     key = _parsed(value.encode(errors="replace"), parse) or _parsed(_file(value, secret=secret), parse)
     if key is None:
         raise ValidationError(words)
@@ -50,14 +50,14 @@ def _parsed(content: bytes, parse: Callable[[bytes], bytes]) -> bytes | None:
     for form in (_from_text, _from_file_of_der):
         try:
             return parse(form(content))
-        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted with a password
+        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: the key is encrypted with a password
             continue
     return None
 
 
 def _from_text(content: bytes) -> bytes:
-    """Decode PEM, or base64 of either alphabet, with or without padding."""
-    content = content.replace(rb"\n", b"\n")  # as a PEM file is put into one line of an environment file
+    """Decode PEM, or base64 in either alphabet, with or without padding."""
+    content = content.replace(rb"\n", b"\n")  # a PEM file on one line of an environment file
     match = _PEM.search(content)
     text = b"".join((match[2] if match else content).split()).rstrip(b"=")
     if not _BASE64.fullmatch(text):
@@ -72,10 +72,10 @@ def _from_file_of_der(content: bytes) -> bytes:
 
 
 def _file(value: str, *, secret: bool) -> bytes:
-    """Return the beginning of the file at this path, empty where there is none."""
+    """Return the beginning of the file at this path, or empty bytes if there is no such file."""
     path = Path(value.strip()).absolute()
     try:
-        if not path.is_file():  # a pipe could keep us waiting
+        if not path.is_file():  # reading a pipe could block
             return b""
         if secret and secret_files.is_open_to_others(path):
             raise ValidationError("others can read the file that it names. Run chmod 600 on that file.")

@@ -1,4 +1,4 @@
-"""What the settings of VAPID (RFC 8292) must look like: a key pair, and a contact that push services accept."""
+"""Validate the VAPID settings (RFC 8292): a key pair, and a contact that push services accept."""
 
 import base64
 import re
@@ -11,12 +11,12 @@ from environs import ValidationError
 from feedback_push import vapid_formats
 from feedback_push.setting_validators import ascii_host, is_address, is_loopback
 
-# Apple answers 403 BadJwtToken to a contact under one of these.
+# Apple answers 403 BadJwtToken for a contact under one of these.
 _UNREAL_TLDS = {"local", "localhost", "invalid", "example", "test", "internal", "lan"}
 
 
 def vapid_private_key(value: str, given_public: str) -> str:
-    """Return the private key as 32 bytes in base64url, whatever form it is given in; nothing turns push off."""
+    """Return the private key, in any supported format, as 32 bytes in base64url; an empty value turns push off."""
     if not value:
         if given_public:
             raise ValidationError("missing while VAPID_PUBLIC_KEY is set.")
@@ -25,7 +25,7 @@ def vapid_private_key(value: str, given_public: str) -> str:
 
 
 def vapid_public_key(value: str, private_key: str | None) -> str:
-    """The public key, which must belong to the private one; derived from it when not given."""
+    """Return the public key, which must belong to the private key; derive it if it is not given."""
     if not private_key:
         return ""
     public_key = public_key_of(private_key)
@@ -35,25 +35,28 @@ def vapid_public_key(value: str, private_key: str | None) -> str:
 
 
 def vapid_subject(value: str, site: str | None, push_enabled: bool) -> str:
-    """Return a contact that push services accept: `mailto:` and an address or `https:` and a host, which is ASCII."""
+    """Return a contact that push services accept: `mailto:` and an address, or `https:` and a host, in ASCII."""
     value = _with_ascii_host(value.removesuffix("/"))
     problem = _contact_problem(value, site)
     if problem and push_enabled:
         raise ValidationError(problem)
-    return "" if problem else value  # while push is off it may be wanted later, by `vapid rotate`
+    return "" if problem else value  # while push is off, keep it for `vapid rotate`
 
 
 def default_subject(site: str | None) -> str:
-    """The site's own address where push services accept it, else the local postmaster."""
+    """Return the site's own URL if push services accept it, else the local postmaster's address."""
     host = urlsplit(site).hostname or "" if site and site.startswith("https:") else ""
     return f"https://{host}" if _looks_real(host) else "mailto:postmaster@localhost"
 
 
 def public_key_of(private_key: str) -> str:
-    """The base64url public key (an uncompressed P-256 point) of a base64url private key."""
+    """Return the public key (an uncompressed P-256 point, in base64url) of a base64url private key.
+
+    Raise ValidationError if the private key is invalid.
+    """
     try:
         raw = base64.urlsafe_b64decode(private_key + "=" * (-len(private_key) % 4))
-        # Zero is not a private key; neither is a number of any other length.
+        # Zero is not a private key, nor is a number of another length.
         key = ec.derive_private_key(int.from_bytes(raw if len(raw) == 32 else b"", "big"), ec.SECP256R1())
     except ValueError:
         raise ValidationError("not a P-256 private key of 32 bytes in base64url.") from None
@@ -77,13 +80,13 @@ def _with_ascii_host(subject: str) -> str:
     try:
         return subject if host.isascii() else f"{scheme}{mark}{ascii_host(host)}"
     except ValueError:
-        return subject  # which is refused as it stands
+        return subject  # the caller refuses it unchanged
 
 
 def _contact_domain(subject: str) -> str:
     if match := re.fullmatch(r"mailto:[^\s@]+@([!-.0-?A-~]+)", subject):
         return match[1]
-    # py_vapid signs for an https contact only when it is nothing but a host name.
+    # py_vapid accepts an https contact only if it is just a host name.
     match = re.fullmatch(r"https://([\w-]+(\.[\w-]+)+)", subject, re.ASCII)
     return match[1] if match else ""
 

@@ -1,4 +1,4 @@
-"""The account of the signed-in administrator: the password, where they are signed in, and what has happened to it."""
+"""The account of the signed-in administrator: the password, the sessions, and the latest events."""
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -17,24 +17,24 @@ from feedback_push.database import db
 from feedback_push.push import suspension
 from feedback_push.webpush import endpoints
 
-_LATEST = 10  # entries of the log
+_LATEST = 10  # entries of the audit log
 
 
 @blueprint.get("/account", endpoint="account")
 def show_account() -> ResponseReturnValue:
-    """All about the account."""
+    """Show the account page."""
     return _page(PasswordForm())
 
 
 @blueprint.post("/account/password")
 def change_password() -> ResponseReturnValue:
-    """Change the password, which ends all other sessions, and go on here with another token."""
+    """Change the password, end all other sessions, and continue this session with a new token."""
     user: User = current_user._get_current_object()  # noqa: SLF001 - Werkzeug's name for it
     form = PasswordForm()
     if not form.validate():
         return _page(form), 422
     tries = throttle.of_user(user)
-    db.session.rollback()  # nobody shall wait for a transaction while this waits for Redis
+    db.session.rollback()  # hold no transaction open while asking Redis
     if seconds := tries.start():
         form.form_errors.append(throttle.message(seconds))
         return _page(form), 429, {"Retry-After": str(seconds)}
@@ -50,7 +50,7 @@ def change_password() -> ResponseReturnValue:
         form.new.errors = [str(error)]
         return _page(form), 422
     if (endpoint := request.form.get("endpoint")) is not None:
-        # The script names the device of this very browser. Another one in its session came with a copied cookie.
+        # The script names this browser's device. Any other device in this session was added with a copied cookie.
         suspension.suspend_others(user, endpoint if endpoints.is_plain(endpoint) else "")
     continue_session(user)
     flash(_("Your password is changed. All other sessions have ended."))
@@ -59,7 +59,7 @@ def change_password() -> ResponseReturnValue:
 
 @blueprint.post(f"/account/sessions/<{ID}:session_id>/end")
 def end_session(session_id: int) -> ResponseReturnValue:
-    """Sign out of one of the caller's browsers."""
+    """Sign out one of the caller's browsers."""
     browser = sessions.end(session_id, user=current_user)
     if browser is not None:
         audit.note(AuditEvent.SESSION_ENDED, current_user, browser=browser)
@@ -70,7 +70,7 @@ def end_session(session_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/account/sessions/end-others")
 def end_other_sessions() -> ResponseReturnValue:
-    """Sign out everywhere but here."""
+    """Sign out all of the caller's other browsers."""
     ended = sessions.end_others(current_user)
     if ended:
         audit.note(AuditEvent.SESSIONS_ENDED, current_user, sessions=ended)

@@ -9,13 +9,13 @@ from feedback_push.auth import audit
 
 @blueprint.get("/audit", endpoint="audit")
 def show_audit() -> ResponseReturnValue:
-    """The newest entries, or those before the cursor in `before`."""
+    """Show the newest entries, or those before the cursor in `before`."""
     before = request.args.get("before", type=_cursor)
     return page("admin/audit.html", page=audit.page(before), is_first=before is None, words=audit.label)
 
 
 def _cursor(value: str) -> int:
     number = int(value)
-    if not 0 <= number < 2**63:  # what an id can be; anything else counts as no cursor
+    if not 0 <= number < 2**63:  # the range of ids; any other value counts as no cursor
         raise ValueError
     return number

@@ -1,4 +1,4 @@
-"""Moving messages with the buttons of the dashboard, and taking it back."""
+"""Apply the dashboard's bulk actions to messages, and undo them."""
 
 from flask import abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -16,7 +16,7 @@ from feedback_push.push import outbox
 
 _MOST_UNDONE = 200  # messages; four full pages of a list
 _MOST_MOVED = 1_000  # messages; a page has 50
-# What ends with messages removed for good, tomorrow or in a month, and what keeps them from that.
+# The actions that lead to removing messages for good, in a day or a month, and the action that prevents it.
 _NOTED = {
     BulkAction.DELETE: AuditEvent.MESSAGES_DELETED,
     BulkAction.SPAM: AuditEvent.MESSAGES_INTO_SPAM,
@@ -25,9 +25,9 @@ _NOTED = {
 
 
 @blueprint.post("/messages/move")
-@security.takes_up_to(fields=1000)  # a field for each message of a list that has grown
+@security.takes_up_to(fields=1000)  # one field per message; an open list can grow
 def move_messages() -> ResponseReturnValue:
-    """Do with the messages `id` what `move` says, and go on to `next`, or back to the list."""
+    """Apply the action `move` to the messages `id`, and redirect to `next` or back to the list."""
     how = request.form.get("move", type=BulkAction) or abort(400)
     session_id = sessions.hold(current_user)
     moved = bulk_actions.apply(how, request.form.getlist("id", type=message_query.message_id)[:_MOST_MOVED])
@@ -39,13 +39,13 @@ def move_messages() -> ResponseReturnValue:
     for entry_id in moved.entry_ids:
         outbox.wake(entry_id)
     notices.tell(how, moved.count, undo_id)
-    # Opening the message itself again would mark it as read.
+    # Opening the message again would mark it as read.
     return _go_on("back" if how == BulkAction.UNREAD else "next")
 
 
 @blueprint.post("/messages/undo", endpoint="undo")
 def take_back() -> ResponseReturnValue:
-    """Put messages back to what they were before a move that this session has made; once, and not after an hour."""
+    """Undo a move that this session made, once and within an hour."""
     undo_id = request.form.get("undo", type=message_query.message_id)
     session_id = sessions.hold(current_user)
     if undo_id is None or session_id is None:

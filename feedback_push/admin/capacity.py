@@ -1,4 +1,4 @@
-"""What the dashboard says about room and bounds: little disk space, a full spam list, messages nobody was told of."""
+"""The dashboard's capacity warnings: low disk space, a full spam list, messages without a notification."""
 
 from flask import current_app
 from flask_babel import gettext, ngettext
@@ -10,7 +10,7 @@ from feedback_push.feedback.daily_counts import Count
 
 
 def lines() -> list[str]:
-    """Return the sentences that an operator should read, none when all is well."""
+    """Return the warnings that an operator should read, or none when all is well."""
     counts = daily_counts.recent()
     found = [_disk(), _not_notified(counts.get(Count.NOT_NOTIFIED, 0)), _removed(counts.get(Count.SPAM_REMOVED, 0))]
     return [line for line in found if line]

@@ -1,4 +1,4 @@
-"""The devices of the signed-in administrator: their names, tests, pauses and removal."""
+"""The devices of the signed-in administrator: rename, test, pause and remove them."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ from feedback_push.push import digests, history, keys, outbox, preferences, subs
 from feedback_push.push.models import Subscription
 
 LONGEST_NAME = 100
-_LONGEST_TYPED = 1_000  # with the spaces that are left out
+_LONGEST_TYPED = 1_000  # including the spaces that are removed
 
 
 @blueprint.get("/devices", endpoint="devices")
 def show_devices() -> ResponseReturnValue:
-    """The browsers of the signed-in administrator, and what has come of the test in `tested`."""
+    """Show the administrator's browsers, and the result of the test notification in `tested`."""
     devices = subscriptions.of(current_user)
     errors = {device.id: last for device in devices if (last := history.last_failed(device))}
     reasons = {device_id: (labels.reason(last), last.entry.created_at) for device_id, last in errors.items()}
@@ -35,7 +35,7 @@ def show_devices() -> ResponseReturnValue:
 
 @blueprint.get(f"/devices/tests/<{ID}:entry_id>.json")
 def show_test(entry_id: int) -> ResponseReturnValue:
-    """What has come of a test, for the script that waits for it."""
+    """Return the result of a test notification so far, for the script that polls for it."""
     found = outbox.find_test(entry_id, current_user) or abort(404)
     told, final = labels.trial(*found, utcnow())
     return jsonify(words=told, final=final)
@@ -43,7 +43,7 @@ def show_test(entry_id: int) -> ResponseReturnValue:
 
 @blueprint.post(f"/devices/<{ID}:device_id>/test")
 def test_device(device_id: int) -> ResponseReturnValue:
-    """Send a real push to one of the caller's browsers, even to a paused one."""
+    """Send a real push to one of the caller's browsers, even if it is paused."""
     if keys.cached().current is None:
         abort(404)
     entry = outbox.enqueue_test(_own(device_id))
@@ -54,7 +54,7 @@ def test_device(device_id: int) -> ResponseReturnValue:
 
 @blueprint.post(f"/devices/<{ID}:device_id>/rename")
 def rename_device(device_id: int) -> ResponseReturnValue:
-    """Give one of the caller's browsers another name; without a new name it keeps the one it has."""
+    """Rename one of the caller's browsers. Without a new name, it keeps the old one."""
     device = _own(device_id)
     name = " ".join((typed_text.storable(request.form["name"][:_LONGEST_TYPED]) or "").split())[:LONGEST_NAME]
     if not typed_text.is_blank(name) and name not in (device.name, browser_name.in_words(device.name)):
@@ -66,7 +66,7 @@ def rename_device(device_id: int) -> ResponseReturnValue:
 
 @blueprint.post(f"/devices/<{ID}:device_id>/pause")
 def pause_device(device_id: int) -> ResponseReturnValue:
-    """Send no ordinary notification there until it is resumed."""
+    """Send no ordinary notifications to a browser until it is resumed."""
     device = _own(device_id)
     device.paused_at = device.paused_at or utcnow()
     digests.cancel_pending(device)
@@ -76,7 +76,7 @@ def pause_device(device_id: int) -> ResponseReturnValue:
 
 @blueprint.post(f"/devices/<{ID}:device_id>/resume")
 def resume_device(device_id: int) -> ResponseReturnValue:
-    """Send notifications there again."""
+    """Send notifications to a browser again."""
     _own(device_id).paused_at = None
     db.session.commit()
     return _back(device_id)
@@ -84,7 +84,7 @@ def resume_device(device_id: int) -> ResponseReturnValue:
 
 @blueprint.post(f"/devices/<{ID}:device_id>/remove")
 def remove_device(device_id: int) -> ResponseReturnValue:
-    """Forget one of the caller's browsers."""
+    """Remove one of the caller's browsers."""
     subscriptions.remove_device(device_id, user=current_user)
     db.session.commit()
     return redirect(url_for("admin.devices"), 303)

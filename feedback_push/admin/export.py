@@ -1,4 +1,4 @@
-"""Export the messages of a list as CSV, XLSX or JSON; a million messages take no more memory than a page."""
+"""Export the messages of a list as CSV, XLSX or JSON. A million messages take no more memory than a page."""
 
 import csv
 import io
@@ -28,21 +28,22 @@ from feedback_push.feedback.lists import Filter
 _COLUMNS = ("id", "created_at", "state", "submitter_name", "submitter_email", "content")
 _EXPORTS = {"admin.export_csv", "admin.export_xlsx", "admin.export_json"}
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-# Where a spreadsheet may begin a cell, whatever this file separates them by: that depends on the reader's country.
+# A spreadsheet may start a cell after each of these: that depends on the reader's country.
 _SEPARATORS = r";,\t\n\v\f\r\x85\p{Zl}\p{Zp}"
-# =, +, - and @ with their full-width and small forms, and the minus sign.
+# =, +, - and @, their full-width and small forms, and the minus sign.
 _SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
-# The place before a cell that would run. Quotes, blanks and invisible characters before its sign are dropped on import.
+# The position before a cell that would run as a formula. An import drops quotes, blanks and invisible characters before
+# the sign.
 _FORMULA = regex.compile(
     rf"(?V1)\A(?=[\t\n\r])|(?:\A|(?<=[{_SEPARATORS}]))(?=[[\s\p{{Cc}}\p{{Cf}}\"]--[{_SEPARATORS}]]*+[{_SIGNS}])"
 )
-_exports = ConcurrencyLimit(2)  # a reader who is slow holds a thread for as long as the file does not fit a buffer
-_BYTE_ORDER_MARK = "\ufeff"  # without which Excel takes UTF-8 for something else
+_exports = ConcurrencyLimit(2)  # a slow reader holds a thread until the rest of the file fits into a buffer
+_BYTE_ORDER_MARK = "\ufeff"  # without it, Excel does not recognise UTF-8
 
 
 @blueprint.before_request
 def _only_from_this_site() -> ResponseReturnValue | None:
-    # A link on another site shall not make the server write a million messages into somebody's downloads.
+    # A link on another site must not make the server write a million messages into somebody's downloads.
     if request.endpoint in _EXPORTS and not csrf.is_from_this_site():
         return redirect(message_query.from_request().at())
     return None
@@ -51,14 +52,14 @@ def _only_from_this_site() -> ResponseReturnValue | None:
 @blueprint.get("/messages.csv")
 @_exports.share
 def export_csv() -> ResponseReturnValue:
-    """A table for spreadsheets, with cells that do nothing when they are opened."""
+    """Export a table for spreadsheets. No cell runs as a formula when the table is opened."""
     return _download(_as_csv(message_query.from_request().filter), "text/csv", "csv")
 
 
 @blueprint.get("/messages.xlsx")
 @_exports.share
 def export_xlsx() -> ResponseReturnValue:
-    """A workbook that holds every text as it was written."""
+    """Export a workbook that contains every text as it was written."""
     chosen = message_query.from_request().filter
     _note("XLSX")
     file = xlsx.write(chain.from_iterable(lists.parts(chosen)), language.time_zone())
@@ -72,7 +73,7 @@ def export_xlsx() -> ResponseReturnValue:
 @blueprint.get("/messages.json")
 @_exports.share
 def export_json() -> ResponseReturnValue:
-    """A list of objects for programs."""
+    """Export a list of objects for programs."""
     return _download(_as_json(message_query.from_request().filter), "application/json", "json")
 
 
@@ -83,7 +84,7 @@ def _download(text: Iterator[str], mimetype: str, extension: str) -> Response:
 
 def _note(kind: str) -> None:
     audit.note(AuditEvent.MESSAGES_EXPORTED, current_user, messages=kind)
-    db.session.commit()  # from here on only the parts use the database
+    db.session.commit()  # from here on, only `lists.parts` uses the database
 
 
 def _attached(response: Response, extension: str) -> Response:

@@ -1,4 +1,4 @@
-"""The delivery ledger of a message: whom it reached, and why not."""
+"""The delivery history of a message: the devices that it reached, and why it did not reach others."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from feedback_push.push.models import Delivery
 
 
 class Row(NamedTuple):
-    """A delivery and what there is to say about it; `summary` is the one that told of it together with others."""
+    """A delivery and its texts. `summary` is the delivery of the summary that included it, with its stage."""
 
     delivery: Delivery
     stage: Stage
@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A ledger as the template shows it."""
+    """A delivery history as the template shows it."""
 
     counts: list[tuple[Stage, str, int]]
     rows: list[Row]
@@ -38,7 +38,7 @@ class Page(NamedTuple):
 
 
 def of(message: Message) -> Page | None:
-    """What became of the notification about a message; None where none was made."""
+    """Return the delivery history of a message, or None if no notification was made."""
     if message.outbox_entry is None:
         return None
     ledger = history.load(message.outbox_entry, current_user)
@@ -64,6 +64,6 @@ def _row(delivery: Delivery, ledger: History) -> Row:
 
 @blueprint.get(f"/messages/<{ID}:message_id>/ledger", endpoint="ledger")
 def show_ledger(message_id: int) -> ResponseReturnValue:
-    """The ledger alone, for the script that keeps the page up to date."""
+    """Return the delivery history alone, for the script that keeps the page up to date."""
     message = inbox.find(message_id) or abort(404)
     return render_template("admin/_history.html", message=message, ledger=of(message))

@@ -1,4 +1,4 @@
-"""The ledger in words: what became of a delivery, why, and what happens next; for an administrator."""
+"""Texts that tell administrators the stage of a delivery, the reason for it, and the next step."""
 
 from datetime import datetime, timedelta
 
@@ -44,7 +44,7 @@ _REASONS = {
 _TOO_LATE = lazy_gettext("Its time ran out.")
 _NOT_AGAIN = lazy_gettext("Its time ran out: it is not tried again.")
 _WHEN_MENDED = lazy_gettext("It is sent as soon as that is mended; until then one push a minute tries.")
-# What an administrator can do where nothing more is sent.
+# Advice to administrators when nothing more is sent.
 _REMEDIES = {
     responses.Gone.code: lazy_gettext("Nothing more is sent there until that device turns notifications on again."),
     responses.KeyMismatch.code: lazy_gettext("Open the dashboard once on that device: that mends it."),
@@ -67,7 +67,7 @@ _APPLE = ".push.apple.com/"
 
 
 def reason(delivery: Delivery) -> str | None:
-    """Why a delivery is not accepted, with the push service's own words; None when there is nothing to explain."""
+    """Return why a delivery is not accepted, with the push service's text; None if there is nothing to explain."""
     if delivery.shown_at or delivery.state in (DeliveryState.ACCEPTED, DeliveryState.SUMMARISED):
         return None
     if delivery.error is None:
@@ -77,7 +77,7 @@ def reason(delivery: Delivery) -> str | None:
 
 
 def next_step(delivery: Delivery) -> str | None:
-    """What is not known of a delivery, happens next to it, or can be done; None where that is a matter of time."""
+    """Return what is unknown about a delivery, what happens next, or what to do; None if it is a matter of time."""
     words = None if delivery.shown_at else _next_step(delivery)
     return None if words is None else str(words)
 
@@ -96,7 +96,7 @@ def _next_step(delivery: Delivery) -> object:
 
 
 def trial(entry: OutboxEntry, delivery: Delivery | None, now: datetime) -> tuple[str, bool]:
-    """What has come of a test push so far, and whether that is its end."""
+    """Return the text for the result of a test notification so far, and whether the result is final."""
     if delivery and delivery.shown_at:
         seconds = format_decimal(round((delivery.shown_at - entry.created_at).total_seconds(), 1))
         return gettext("Arrived after %(seconds)s s.", seconds=seconds), True

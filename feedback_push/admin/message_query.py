@@ -1,4 +1,4 @@
-"""Which messages an address asks for: its list, words and dates; a made-up value counts as none."""
+"""Read the list, words, dates and cursor of a query from an address. An invalid value counts as missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from feedback_push.feedback.lists import Filter
 from feedback_push.feedback.models import LISTS
 
 LONGEST_SEARCH = 200
-_LONGEST_TYPED = 1_000  # with spaces around it
-_YEARS = range(1970, 9000)  # which every time zone can convert
+_LONGEST_TYPED = 1_000  # including the spaces around it
+_YEARS = range(1970, 9000)  # every time zone can convert these
 
 
 @dataclass(frozen=True)
 class MessageQuery:
-    """A filter, the cursor within it, and the query that stands for the filter in an address."""
+    """A filter, the cursor within it, and the query parameters that represent the filter in an address."""
 
     filter: Filter
     query: Mapping[str, str]
@@ -25,22 +25,22 @@ class MessageQuery:
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether it is less than a whole list."""
+        """Return whether the filter selects less than a whole list."""
         return bool(self.query.keys() - {"list"})
 
     def at(self, endpoint: str = "admin.inbox", **more: object) -> str:
-        """The address of a page with this filter; without an endpoint that of the list from its beginning."""
+        """Return the address of a page with this filter; by default, the first page of the list."""
         values: dict[str, object] = {**self.query, **more}
         return url_for(endpoint, **values)  # type: ignore[arg-type]
 
     @property
     def here(self) -> str:
-        """The address of this very page of the list."""
+        """The address of the current page of the list."""
         return self.at() if self.before is None else self.at(before=self.before)
 
 
 def from_request() -> MessageQuery:
-    """What the address of this request asks for; days are those of the reader's time zone."""
+    """Return the query of this request. Days are in the reader's time zone."""
     name = request.args.get("list", "")
     words = (typed_text.storable(request.args.get("q", "")[:_LONGEST_TYPED]) or "").strip()[:LONGEST_SEARCH]
     first, last = (request.args.get(key, type=_day) for key in ("from", "until"))
@@ -61,7 +61,7 @@ def from_request() -> MessageQuery:
 
 
 def message_id(value: str) -> int:
-    """What can be a message's id, or a cursor; anything else is a ValueError."""
+    """Return the value as a message's id or a cursor; raise ValueError if it cannot be one."""
     number = int(value)
     if not 0 <= number < 2**63:
         raise ValueError

@@ -1,4 +1,4 @@
-"""The lists of messages, the page of one message, and what has come since a page was opened."""
+"""The lists of messages, the page of one message, and the messages that arrive while a page is open."""
 
 from typing import Any
 
@@ -18,12 +18,12 @@ from feedback_push.feedback.models import LISTS, MessageState
 from feedback_push.push import preferences
 
 _EXCERPT = 280
-_OVERLAP = 20  # ids: of two messages that come together the later one may be seen first
+_OVERLAP = 20  # ids: of two messages that arrive together, the later one may become visible first
 
 
 @blueprint.get("/", endpoint="inbox")
 def show_inbox() -> ResponseReturnValue:
-    """The newest messages of a list, or those before the cursor in `before`."""
+    """Show the newest messages of a list, or those before the cursor in `before`."""
     asked = message_query.from_request()
     return page(
         "admin/inbox.html",
@@ -43,7 +43,7 @@ def show_inbox() -> ResponseReturnValue:
 
 @blueprint.get(f"/messages/<{ID}:message_id>", endpoint="message")
 def show_message(message_id: int) -> ResponseReturnValue:
-    """One message with its delivery ledger: what a notification opens. Opening it marks it read."""
+    """Show a message with its delivery history, and mark it as read. A notification opens this page."""
     message = inbox.find(message_id) or abort(404)
     inbox.mark_read(message)
     db.session.commit()
@@ -63,7 +63,7 @@ def show_message(message_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/news")
 def news() -> ResponseReturnValue:
-    """For an open page: how many messages there are, and those of its list that came after the message `after`."""
+    """Return the message counts, and the messages of a list that came after the message `after`, for an open page."""
     asked, after = message_query.from_request(), request.args.get("after", type=message_query.message_id)
     rows = [] if after is None else lists.since(asked.filter, after - _OVERLAP)
     come = sum(row.id > (after or 0) for row in rows)
@@ -78,7 +78,7 @@ def news() -> ResponseReturnValue:
 
 
 def _counted(count: int) -> str:
-    """A number of messages in few characters."""
+    """Return a number of messages as a short text."""
     return f"{lists.MOST_COUNTED}+" if count >= lists.MOST_COUNTED else str(count)
 
 

@@ -1,4 +1,4 @@
-"""What the next page says about a move, with the number that its Undo button sends."""
+"""The notice that the next page shows after a bulk action, with the id that its Undo button sends."""
 
 from dataclasses import dataclass
 
@@ -14,29 +14,29 @@ _TOO_LATE = "too-late"
 
 @dataclass(frozen=True)
 class Notice:
-    """Words, and what takes it back where that is possible."""
+    """A text, and the id of the undo if the action can be undone."""
 
     words: str
     undo: int | None
 
 
 def tell(how: BulkAction, count: int, undo: int | None) -> None:
-    """Have the next page say what was done to so many messages, and offer to undo it."""
+    """Make the next page show the action and the number of messages, and offer to undo it."""
     session[_KEY] = [how, count, undo]
 
 
 def tell_taken_back() -> None:
-    """Have the next page say that it was taken back."""
+    """Make the next page show that the action was undone."""
     session[_KEY] = [_TAKEN_BACK, 0, None]
 
 
 def tell_too_late() -> None:
-    """Have the next page say that it can no longer be taken back."""
+    """Make the next page show that the action can no longer be undone."""
     session[_KEY] = [_TOO_LATE, 0, None]
 
 
 def take() -> Notice | None:
-    """The notice that waits for this page, once."""
+    """Return the notice for this page and remove it, or return None."""
     how, count, undo = session.pop(_KEY, (None, 0, None))
     return Notice(_words(how, count), undo) if how else None
 

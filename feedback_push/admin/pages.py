@@ -1,4 +1,4 @@
-"""What all pages of the dashboard share: their blueprint, who may see them, and what each of them shows of push."""
+"""The common parts of all dashboard pages: the blueprint, the access check, and the state of push."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ blueprint = Blueprint("admin", __name__)
 blueprint.after_request(security.no_store)
 blueprint.add_app_template_filter(browser_name.in_words, "browser_name")
 blueprint.add_app_template_filter(bidi.isolated, "isolated")
-ID = "int(max=9223372036854775807)"  # in a route: what an id can be
+ID = "int(max=9223372036854775807)"  # the range of ids, for a route
 _PUBLIC = {"admin.service_worker", "admin.subscribe_script", "admin.manifest", "admin.offline"}
 
 
@@ -31,6 +31,6 @@ def _only_for_administrators() -> ResponseReturnValue | None:
 
 def page(template: str, **context: Any) -> str:
     """Render a page of the dashboard."""
-    # Not a context processor: that would ask the database for error pages too.
+    # Not a context processor, because that would query the database for error pages too.
     common = {"push": push_status.current(current_user), "unread": lists.unread(), "notice": notices.take()}
     return render_template(template, **common, **context)

@@ -1,4 +1,4 @@
-"""What the dashboard says about push: whether it is on, and what an operator has to mend."""
+"""The state of push on the dashboard: whether it is on, and what an operator has to fix."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,24 +17,28 @@ from feedback_push.push.models import DeviceState, Subscription
 
 @dataclass(frozen=True)
 class PushStatus:
-    """`banner` is a configuration alarm in words, or None when all is well; `troubled` are browsers of theirs."""
+    """The state of push for one administrator.
+
+    `banner` is the text of a configuration alarm, or None when all is well. `troubled` are the administrator's browsers
+    with a problem.
+    """
 
     banner: str | None
     troubled: Sequence[Subscription]
-    has_device: bool  # that works
+    has_device: bool  # True if at least one device works
 
     @property
     def gone(self) -> list[Subscription]:
-        """The browsers that their push service has forgotten: they must subscribe anew."""
+        """The browsers whose subscription the push service has dropped. They must subscribe again."""
         return [device for device in self.troubled if device.state == DeviceState.GONE]
 
     @property
     def failing(self) -> list[Subscription]:
-        """The browsers that pushes have not got through to several times in a row."""
+        """The browsers for which several pushes in a row have failed."""
         return [device for device in self.troubled if device.state != DeviceState.GONE]
 
     def why_failing(self, device: Subscription) -> str | None:
-        """The reason in words."""
+        """Return the reason as a text, or None."""
         last = history.last_failed(device)
         return labels.reason(last) if last else None
 
@@ -45,14 +49,14 @@ class PushStatus:
 
 
 class Moved(NamedTuple):
-    """So many of all the devices."""
+    """The number of devices with the current VAPID key, and the number of all devices."""
 
     devices: int
     of: int
 
 
 def current(user: User) -> PushStatus | None:
-    """The state of push for somebody at the dashboard; None when no keys are configured."""
+    """Return the state of push for an administrator, or None if no keys are configured."""
     ring = keys.cached()
     if ring.current:
         banner = _refused() or _proxy_failed() or _unreadable(ring) or _mismatched(ring.current.public_key)
@@ -64,7 +68,7 @@ def current(user: User) -> PushStatus | None:
 
 
 def moved() -> Moved | None:
-    """How far the devices have come from the old VAPID keys to the current one; None where there is no old one."""
+    """Return how many devices have moved to the current VAPID key, or None if there is no old key."""
     ring = keys.cached()
     if ring.current is None or len(ring.live) + len(ring.unreadable) < 2:
         return None

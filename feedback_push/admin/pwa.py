@@ -1,4 +1,4 @@
-"""What makes the dashboard an app of the browser: its scripts, manifest and offline page."""
+"""Serve the scripts, manifest and offline page that make the dashboard an installable app."""
 
 import json
 
@@ -17,13 +17,13 @@ _SCRIPTS = config.ROOT / "static" / "admin"
 
 @blueprint.get("/sw.js")
 def service_worker() -> ResponseReturnValue:
-    """The service worker, after its words in the reader's language; its address gives it the dashboard as scope."""
+    """Return the service worker with its texts in the reader's language. Its address makes the dashboard its scope."""
     _speak_to_the_reader()
     words = {
         "lang": language.current(),
         "title": _("New feedback"),
         "body": _("Open the inbox to read it."),
-        "actions": {"answer": _("Answer")},  # by their names in a notification
+        "actions": {"answer": _("Answer")},  # by the action's name in a notification
     }
     code = (_SCRIPTS / "sw.js").read_text()
     response = Response(f"const WORDS = {json.dumps(words)};\n{code}", mimetype="text/javascript")
@@ -35,20 +35,20 @@ def service_worker() -> ResponseReturnValue:
 
 @blueprint.get("/push-subscribe.js")
 def subscribe_script() -> ResponseReturnValue:
-    """The script behind the opt-in card."""
+    """Return the script of the opt-in card."""
     return _script("push-subscribe.js")
 
 
 @blueprint.get("/offline")
 def offline() -> ResponseReturnValue:
-    """What the service worker keeps for when there is no network: nothing of anybody is on it."""
+    """Return the page that the service worker shows without a network. It contains no personal data."""
     _speak_to_the_reader()
     return render_template("admin/offline.html")
 
 
 @blueprint.get("/manifest.webmanifest")
 def manifest() -> ResponseReturnValue:
-    """What makes the dashboard installable; iPhones and iPads give push to installed apps only."""
+    """Return the manifest that makes the dashboard installable. iPhones and iPads allow push in installed apps only."""
     site, inbox = branding.current(), url_for("admin.inbox")
     response = jsonify(
         name=site.name,
@@ -58,10 +58,10 @@ def manifest() -> ResponseReturnValue:
         dir=get_locale().text_direction,
         id=inbox,
         start_url=inbox,
-        scope="/",  # signing in belongs to the app too
+        scope="/",  # the app includes the sign-in page
         display="standalone",
         background_color="#f4f7f6",
-        theme_color="#f4f7f6",  # on light; pages name one for each scheme
+        theme_color="#f4f7f6",  # for the light scheme; pages set one for each scheme
         icons=_icons(site),
         shortcuts=[
             {"name": _("Inbox"), "url": inbox, "icons": [_icon("icon-192.png", 192)]},
@@ -78,7 +78,7 @@ def _speak_to_the_reader() -> None:
 
 
 def _icons(site: branding.Branding) -> list[dict[str, str]]:
-    if site.has_own_logo and site.logo.media_type != "image/jpeg":  # which browsers take for no app
+    if site.has_own_logo and site.logo.media_type != "image/jpeg":  # browsers do not accept JPEG for an app
         return [{"src": site.logo_url, "sizes": "any", "type": site.logo.media_type, "purpose": "any"}]
     return [_icon("icon-192.png", 192), _icon("icon-512.png", 512), _icon("icon-maskable-512.png", 512, "maskable")]
 

@@ -1,4 +1,4 @@
-"""What the signed-in administrator wants: of notifications, and the language and time zone of what they read."""
+"""The settings of the signed-in administrator: notifications, language and time zone."""
 
 from collections.abc import Iterable
 from datetime import time
@@ -32,7 +32,7 @@ _WINDOWS = {10: _("10 seconds"), 60: _("1 minute"), 300: _("5 minutes"), 900: _(
 
 
 class _Where:
-    """Look at a field only where this box is checked."""
+    """Validate a field only if this box is checked."""
 
     def __init__(self, box: str) -> None:
         self._box = box
@@ -44,7 +44,7 @@ class _Where:
 
 
 class _Needed:
-    """Ask for a value where there is none or an unreadable one; the library's words know fewer languages than we do."""
+    """Require a readable value. The library's own messages exist in fewer languages than this site's."""
 
     def __init__(self, words: str) -> None:
         self._words = words
@@ -62,7 +62,7 @@ def _offered(_form: Form, field: Field) -> None:
 
 
 class SettingsForm(TypedForm):
-    """All that can be chosen."""
+    """All settings of an administrator."""
 
     kinds = SelectMultipleField(_("Notify me of"), [_offered], validate_choice=False, option_widget=CheckboxInput())
     shows = RadioField(_("A notification shows"), [_offered], validate_choice=False)
@@ -91,14 +91,14 @@ class SettingsForm(TypedForm):
         self.time_zone.choices = [("", _site_zone()), *((zone, zone) for zone in _zones(present["time_zone"]))]
 
     def validate_quiet_until(self, field: Field) -> None:
-        """A day from one time to the same time has no end."""
+        """Refuse quiet hours that end at the time they begin, because they would have no end."""
         if field.data == self.quiet_from.data:
             raise ValidationError(_("Please give another time than the one they begin at."))
 
 
 @blueprint.route("/settings", methods=["GET", "POST"])
 def settings() -> ResponseReturnValue:
-    """What the administrator has chosen, and how to choose otherwise."""
+    """Show the administrator's settings, and save changes."""
     form = SettingsForm(_chosen())
     if form.validate_on_submit():
         _choose(form)

@@ -1,4 +1,4 @@
-"""Writing messages as a workbook whose cells have types: a text is never a formula or a link, a time is a date."""
+"""Write messages to a workbook with typed cells: a text is never a formula or a link, and a time is a date."""
 
 from collections.abc import Iterable, Iterator
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -9,12 +9,12 @@ from sqlalchemy import Row
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-# Excel's limits. A longer text goes on in the cells to its right, more rows go on in the next sheet.
+# Excel's limits. A longer text continues in the cells to its right; more rows continue in the next sheet.
 LONGEST_CELL = 32_767  # UTF-16 units
-ROWS_PER_SHEET = 1_048_576  # with the header
+ROWS_PER_SHEET = 1_048_576  # including the header
 _LARGEST_NUMBER = 10**15  # a spreadsheet keeps 15 digits
 _OPTIONS = {
-    "constant_memory": True,  # each row goes into a file when the next one comes
+    "constant_memory": True,  # writes each row to a file when the next one starts
     "strings_to_formulas": False,
     "strings_to_numbers": False,
     "strings_to_urls": False,
@@ -23,11 +23,11 @@ _WIDTHS = (8, 20, 10, 24, 28, 80)  # characters
 
 
 def write(rows: Iterable[Row[Any]], zone: ZoneInfo) -> IO[bytes]:
-    """Write messages into a workbook and return it as an unnamed file that stands at its beginning.
+    """Write messages to a workbook; return it as an unnamed file, positioned at its beginning.
 
-    Times are those of the zone. Until the workbook is complete its parts lie in a private folder under TMPDIR.
+    Times are in `zone`. Until the workbook is complete, its parts are in a private folder under TMPDIR.
     """
-    file = TemporaryFile()  # noqa: SIM115 - the answer to the request closes it
+    file = TemporaryFile()  # noqa: SIM115 - the response closes it
     try:
         with TemporaryDirectory() as folder, Workbook(file, {**_OPTIONS, "tmpdir": folder}) as book:
             book.use_zip64()
@@ -46,7 +46,7 @@ class _Sheets:
         self._book = book
         self._zone = zone
         top = {"valign": "top"}
-        # The prefix keeps a text a text when somebody edits its cell.
+        # The prefix keeps a cell a text when somebody edits it.
         self._text = book.add_format({**top, "quote_prefix": True, "text_wrap": True})
         self._time = book.add_format({**top, "num_format": "yyyy-mm-dd hh:mm:ss"})
         self._number = book.add_format({**top, "num_format": "0"})
@@ -86,7 +86,7 @@ class _Sheets:
 
     def _write_text(self, sheet: Worksheet, line: int, column: int, text: str) -> None:
         if text.startswith("<r>"):
-            # The library takes such a text for markup of its own and would write it as it is, formulas and all.
+            # The library takes such a text for its own markup and would write it unchanged, including formulas.
             plain = self._book.add_format()
             sheet.write_rich_string(line, column, text[0], plain, text[1:], self._text)
         else:
@@ -94,14 +94,14 @@ class _Sheets:
 
 
 def _cells(text: str) -> Iterator[str]:
-    """Cut a text into parts that each fit into a cell, never inside a character."""
+    """Split a text into parts that each fit into a cell, never inside a character."""
     if len(text) <= LONGEST_CELL // 2:
         yield text
         return
     units = text.encode("utf-16-le")
     while len(units) > 2 * LONGEST_CELL:
         end = 2 * LONGEST_CELL
-        if 0xD8 <= units[end - 1] <= 0xDB:  # the first half of a character of two units
+        if 0xD8 <= units[end - 1] <= 0xDB:  # the first half of a surrogate pair
             end -= 2
         yield units[:end].decode("utf-16-le")
         units = units[end:]

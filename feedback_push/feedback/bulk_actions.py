@@ -1,4 +1,4 @@
-"""Moving messages between the lists, deleting them, and taking that back."""
+"""Apply bulk actions to messages: move them between lists, delete them, and undo both."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from feedback_push.ids import id_in
 
 
 class BulkAction(StrEnum):
-    """What can be done with messages."""
+    """An action that an administrator can apply to messages."""
 
     READ = "read"
     UNREAD = "unread"
@@ -36,13 +36,13 @@ _FROM = {
     BulkAction.DELETE: set(MessageState),
 }
 _TO = {BulkAction.UNREAD: _NEW, BulkAction.ARCHIVE: _ARCHIVED, BulkAction.INBOX: _READ, BulkAction.SPAM: _SPAM}
-# What messages were before: a state and a reason for it, and which messages; plain data, to be kept as JSON.
+# The earlier states of messages, as (state, spam reason, message ids). Plain data, because it is stored as JSON.
 Before = list[tuple[str, str | None, list[int]]]
 
 
 @dataclass(frozen=True)
 class Applied:
-    """How many messages were moved, how to take it back, and the outbox entries that the caller has to wake."""
+    """The number of messages moved, their earlier states for undo, and the outbox entries that the caller must wake."""
 
     count: int
     before: Before
@@ -50,7 +50,10 @@ class Applied:
 
 
 class Undone(NamedTuple):
-    """How many messages that has moved where they are removed for good some day, or from there."""
+    """The number of messages that an undo restored from deletion, moved into spam, and moved out of spam.
+
+    These are the moves into and out of the places where messages are eventually removed for good.
+    """
 
     restored: int
     into_spam: int
@@ -58,7 +61,7 @@ class Undone(NamedTuple):
 
 
 def apply(how: BulkAction, message_ids: Iterable[int]) -> Applied:
-    """Move those of the messages with which this can be done; the caller commits."""
+    """Apply an action to the messages whose state allows it. The caller commits."""
     columns = select(Message.id, Message.state, Message.spam_reason)
     movable = columns.where(id_in(Message.id, message_ids), Message.state.in_(_FROM[how]), Message.deleted_at.is_(None))
     rows = db.session.execute(movable.order_by(Message.id).with_for_update()).all()
@@ -70,7 +73,7 @@ def apply(how: BulkAction, message_ids: Iterable[int]) -> Applied:
 
 
 def undo(before: Before) -> Undone:
-    """Put messages back to what they were, unless they are gone for good; the caller commits."""
+    """Restore messages to their earlier states, except those removed for good. The caller commits."""
     restored = into_spam = out_of_spam = 0
     for state, reason, ids in before:
         there = select(Message.id, Message.state, Message.deleted_at).where(id_in(Message.id, ids))

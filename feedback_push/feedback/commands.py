@@ -1,4 +1,4 @@
-"""The operator's commands about one person: all that is stored about them, handed out or erased."""
+"""Commands with which the operator exports or erases everything stored about one person."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ person = AppGroup("person", help="What is stored about one person, by their e-ma
 @person.command("export")
 @click.argument("email")
 def export_person(email: str) -> None:
-    """Print all about a person as JSON: their messages, what became of each notification, their account."""
+    """Print everything about a person as JSON: messages, the deliveries of each notification, and account."""
     audit.note(AuditEvent.MESSAGES_EXPORTED, messages=personal_data.count(email))
     db.session.commit()
     click.echo(f'{{\n  "email": {_json(email.strip())},\n  "messages": [', nl=False)
@@ -35,10 +35,10 @@ def export_person(email: str) -> None:
 @click.argument("email")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def erase_person(email: str, yes: bool) -> None:
-    """Erase a person's messages for good, archived and deleted ones too, and the notifications about them."""
+    """Erase a person's messages for good, including archived and deleted ones, and the notifications about them."""
     if not yes:
         found = personal_data.count(email)
-        db.session.rollback()  # no transaction is open while somebody thinks
+        db.session.rollback()  # hold no transaction open during the prompt
         click.confirm(f"Erase {found} messages from {email} for good?", abort=True)
     erased = 0
     database.secure_delete()

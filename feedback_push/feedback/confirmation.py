@@ -1,4 +1,7 @@
-"""One more step for a browser that sends no proof of work: its message is stored, and its owner lifts it out."""
+"""Ask the visitor to confirm a message that was set aside, for example because it came without a proof of work.
+
+The message is already stored in spam. Confirming it moves it to the inbox.
+"""
 
 from datetime import timedelta
 
@@ -11,7 +14,7 @@ from feedback_push.feedback.models import LISTS, Message
 from feedback_push.feedback.suspicion import CONFIRMABLE
 
 LIFETIME = timedelta(days=1)
-_KEPT_IN = "unconfirmed"  # of the session, so that only the browser that sent a message can confirm it
+_KEPT_IN = "unconfirmed"  # a session key, so that only the browser that sent a message can confirm it
 _MOST = 20
 _SECONDS_TO_READ = 1.0
 
@@ -22,27 +25,27 @@ def ask_for(message_id: int) -> None:
 
 
 def waiting() -> list[int]:
-    """Return the ids of the messages that this browser has yet to confirm, the newest first."""
+    """Return the ids of the messages that this browser has yet to confirm, newest first."""
     return [message_id for message_id, _ in reversed(_kept())]
 
 
 def is_too_soon(message_id: int) -> bool:
-    """Return whether nobody can have read the page yet that asks."""
+    """Return whether the confirmation was submitted faster than a person can read the page."""
     return any(utcnow().timestamp() - since < _SECONDS_TO_READ for kept, since in _kept() if kept == message_id)
 
 
 def is_set_aside(message_id: int) -> bool:
-    """Return whether a message is still where a confirmation lifts it out."""
+    """Return whether a message is still in spam for a reason that a confirmation removes."""
     return db.session.scalar(_set_aside(message_id)) is not None
 
 
 def confirm(message_id: int, *, notify: bool) -> list[int]:
-    """Put one of this browser's messages into the inbox; return the ids of its outbox entries, one or none."""
+    """Move one of this browser's messages to the inbox; return the ids of its outbox entries, one or none."""
     return inbox.release(list(db.session.scalars(_set_aside(message_id))), notify=notify)
 
 
 def forget(message_id: int) -> None:
-    """Ask for it no more; called once the message is in the inbox for sure."""
+    """Stop asking for a message's confirmation. Call this only after the move to the inbox is committed."""
     session[_KEPT_IN] = [kept for kept in _kept() if kept[0] != message_id]
 
 

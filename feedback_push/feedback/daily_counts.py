@@ -1,4 +1,4 @@
-"""What happened to messages without anybody being told, counted by the day for the dashboard to say."""
+"""Daily counts of events that nobody is notified of, such as removed spam. The dashboard shows them."""
 
 from datetime import date, timedelta
 from enum import StrEnum
@@ -12,10 +12,10 @@ _KEPT = timedelta(days=30)
 
 
 class Count(StrEnum):
-    """The things that are counted."""
+    """An event that is counted."""
 
     SPAM_REMOVED = "spam-removed"  # because the spam list was full
-    NOT_NOTIFIED = "not-notified"  # because its network had caused enough notifications for a day
+    NOT_NOTIFIED = "not-notified"  # because its network had reached its daily notification limit
 
 
 def add(what: Count, how_many: int = 1) -> None:
@@ -29,12 +29,12 @@ def add(what: Count, how_many: int = 1) -> None:
 
 
 def recent() -> dict[str, int]:
-    """Return the counts of today and yesterday, by name."""
+    """Return the sums of today's and yesterday's counts (UTC days), by name."""
     since = utcnow().date() - timedelta(days=1)
     counts = select(DailyCount.name, func.sum(DailyCount.count)).where(DailyCount.day >= since)
     return {name: int(count) for name, count in db.session.execute(counts.group_by(DailyCount.name))}
 
 
 def remove_old(today: date) -> None:
-    """Remove the counts that nobody looks at any more; the caller commits."""
+    """Remove the counts that are more than 30 days old. The caller commits."""
     db.session.execute(delete(DailyCount).where(DailyCount.day < today - _KEPT))

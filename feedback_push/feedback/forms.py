@@ -14,7 +14,7 @@ _TOO_LONG = _("Please use at most %(max)d characters.")
 
 
 class _Visible(DataRequired):  # type: ignore[misc]
-    """Ask for a text of which a reader sees something."""
+    """Require a text with at least one visible character."""
 
     def __call__(self, _form: Form, field: Field) -> None:
         if typed_text.is_blank(field.data):
@@ -23,13 +23,13 @@ class _Visible(DataRequired):  # type: ignore[misc]
 
 
 def _email(_form: Form, field: Field) -> None:
-    # Longer ones have their own error.
+    # Longer addresses get an error from Length.
     if field.data and len(field.data) <= LONGEST_EMAIL and not email_address.is_plausible(field.data):
         raise ValidationError(_("This does not look like an e-mail address."))
 
 
 class FeedbackForm(TypedForm):
-    """A message and its sender; the e-mail address may be left out."""
+    """A message and its sender. The e-mail address is optional."""
 
     content = TextAreaField(
         _("Your message"),
@@ -48,7 +48,7 @@ class FeedbackForm(TypedForm):
     )
 
     def shorten(self) -> None:
-        """Cut what was typed to the lengths that are accepted, for a page that shows it unchecked."""
+        """Cut the typed texts to the accepted lengths, for a page that shows them without validation."""
         for field, longest in (
             (self.content, LONGEST_CONTENT),
             (self.submitter_name, LONGEST_NAME),

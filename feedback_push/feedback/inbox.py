@@ -1,4 +1,4 @@
-"""The inbox: receiving messages and telling of them, and opening them."""
+"""The inbox: receive messages, notify administrators, and mark messages as read."""
 
 from collections.abc import Iterable
 
@@ -17,15 +17,15 @@ from feedback_push.push.notification import Action, Notification
 
 
 def receive(message: Message, suspicion: Suspicion | None = None, *, notify: bool = True) -> int | None:
-    """Add a message and the outbox entry about it to the session, in one transaction; return the id of the entry.
+    """Add a message and its outbox entry to the session, in one transaction; return the entry's id, or None.
 
-    With a suspicion the message is set aside, and nobody is told of it. Without `notify` it is in the inbox all the
-    same, and counted among those that nobody was told of.
+    A message with a suspicion goes to spam, without a notification. If `notify` is False, the message goes to the inbox
+    without a notification, and is counted as not notified. Without a notification there is no entry.
     """
     db.session.add(message)
     if suspicion:
         message.state, message.spam_reason = MessageState.SPAM, suspicion
-    db.session.flush()  # the notification names the message by its id
+    db.session.flush()  # the notification needs the message's id
     if suspicion or not _is_told(notify):
         return None
     message.outbox_entry = entry = outbox.enqueue(_notification(message))
@@ -34,7 +34,7 @@ def receive(message: Message, suspicion: Suspicion | None = None, *, notify: boo
 
 
 def release(message_ids: Iterable[int], *, notify: bool = True) -> list[int]:
-    """Bring messages back from spam, each with the notification that it has not had; return the new entries' ids."""
+    """Move messages out of spam, and enqueue each notification not made before; return the new outbox entries' ids."""
     held = select(Message).where(id_in(Message.id, message_ids), text(LISTS["spam"])).order_by(Message.id)
     entries = []
     for message in db.session.scalars(held.with_for_update()).all():
@@ -47,16 +47,16 @@ def release(message_ids: Iterable[int], *, notify: bool = True) -> list[int]:
 
 
 def find(message_id: int) -> Message | None:
-    """One message with its user, if it is there and not deleted."""
+    """Return a message with its user loaded, or None if it is missing or deleted."""
     there = (Message.id == message_id, Message.deleted_at.is_(None))
     return db.session.scalar(select(Message).where(*there).options(joinedload(Message.user)))
 
 
 def mark_read(message: Message) -> None:
-    """Remember when a message was opened first."""
+    """Mark a new message as read, and record when it was first opened."""
     if message.read_at and message.state != MessageState.NEW:
-        return  # or it would wait for its turn to write, only to write nothing
-    # By what it is now, not when it was read: somebody else may just be moving or erasing it.
+        return  # an UPDATE would wait for the write lock, only to change nothing
+    # Decide by the row as it is now, not as it was loaded: another administrator may be moving or erasing it.
     unopened = or_(Message.read_at.is_(None), Message.state == MessageState.NEW)
     opened = {
         "read_at": func.coalesce(Message.read_at, utcnow()),
@@ -77,7 +77,7 @@ def _is_told(notify: bool) -> bool:
 def _notification(message: Message) -> Notification:
     settings = current_app.extensions["settings"]
     address = f"{settings.site_url}{settings.admin_url}messages/{message.id}"
-    answer = Action("answer", "Answer", f"{address}#answer")  # the service worker has its title in every language
+    answer = Action("answer", "Answer", f"{address}#answer")  # the service worker translates the title
     return Notification(
         title=f"{notification.name(message.submitter_name)}:",
         body=notification.beginning(message.content),

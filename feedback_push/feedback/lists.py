@@ -1,4 +1,4 @@
-"""The lists of messages: new, archived, spam and the inbox itself, filtered, page by page, and counted."""
+"""Read the lists of messages (new, archived, spam and the inbox): filter them, page through them, count them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,9 +13,9 @@ from feedback_push.feedback.models import LISTS, Message
 from feedback_push.feedback.search import Columns, Order
 
 PAGE_SIZE = 50
-MOST_COUNTED = 1000  # so that a million unread messages cost no more to count
-PART_SIZE = 100  # messages of an export that are in memory at once
-# Ids follow the clock, but not to the second: writers overtake each other, and clocks are set.
+MOST_COUNTED = 1000  # limits the cost of counting, even with a million unread messages
+PART_SIZE = 100  # messages of an export in memory at a time
+# Ids follow `created_at` only roughly: concurrent writers overtake each other, and clocks are adjusted.
 _OUT_OF_ORDER = 1000
 _IN_A_LIST = (
     Message.id,
@@ -23,7 +23,7 @@ _IN_A_LIST = (
     Message.created_at,
     Message.state,
     Message.spam_reason,
-    func.substr(Message.content, 1, 300).label("beginning"),  # of what may be a very long text
+    func.substr(Message.content, 1, 300).label("beginning"),  # the whole text may be very long
 )
 _WHOLE = (
     Message.id,
@@ -37,7 +37,7 @@ _WHOLE = (
 
 @dataclass(frozen=True)
 class Filter:
-    """Which messages: those of a list, that hold all these words, written since and before a time."""
+    """The messages of a list that contain all of `words`, written at or after `since` and before `until`."""
 
     list: str = "inbox"
     words: str = ""
@@ -47,7 +47,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a list, the newest first; `older` is the cursor of the next page, if there is one."""
+    """A page of a list, newest first. `older` is the cursor of the next page, or None on the last page."""
 
     messages: Sequence[Row[Any]] = field(default_factory=list)  # id, submitter_name, created_at, state, beginning
     older: int | None = None
@@ -55,26 +55,32 @@ class Page:
 
 
 def page(shown: Filter, before: int | None = None) -> Page:
-    """The messages before a cursor, or the newest; found by key, so that a late page costs what the first does."""
+    """Return the messages before a cursor, or the newest.
+
+    Messages are found by key, so a late page costs no more than the first.
+    """
     rows = _find(_IN_A_LIST, shown, _below(before, PAGE_SIZE + 1))
     messages = rows[:PAGE_SIZE]
     return Page(messages, messages[-1].id if len(rows) > PAGE_SIZE else None, before is None)
 
 
 def since(shown: Filter, message_id: int) -> Sequence[Row[Any]]:
-    """What has come after a message, as it stands in a page; the newest first, and no more than fill one."""
+    """Return the messages after the given one, with the columns of a page: newest first, at most one page."""
     return _find(_IN_A_LIST, shown, Order(lowest=message_id + 1, limit=PAGE_SIZE))
 
 
 def neighbours(shown: Filter, message_id: int) -> tuple[int | None, int | None]:
-    """The messages before and after one in its list, which it need not be in itself: the newer and the older one."""
+    """Return the ids of the next newer and the next older message in a list, each None if there is none.
+
+    The given message need not be in the list itself.
+    """
     newer = _find((Message.id,), shown, Order(lowest=message_id + 1, oldest_first=True))
     older = _find((Message.id,), shown, _below(message_id, 1))
     return (newer[0].id if newer else None, older[0].id if older else None)
 
 
 def parts(shown: Filter) -> Iterator[Sequence[Row[Any]]]:
-    """All messages with their whole text, the newest first, in parts; between them no transaction is open."""
+    """Yield all messages with their whole text, newest first, in parts. No transaction is open between the parts."""
     before: int | None = None
     while rows := _find(_WHOLE, shown, _below(before, PART_SIZE)):
         db.session.rollback()
@@ -84,17 +90,17 @@ def parts(shown: Filter) -> Iterator[Sequence[Row[Any]]]:
 
 
 def counts() -> dict[str, int]:
-    """How many messages each list has; MOST_COUNTED stands for that many or more."""
+    """Return the number of messages in each list. MOST_COUNTED means that many or more."""
     return dict(db.session.execute(select(*(_count(name).label(name) for name in LISTS))).mappings().one())
 
 
 def unread() -> int:
-    """How many messages nobody has opened yet; MOST_COUNTED stands for that many or more."""
+    """Return the number of unread messages. MOST_COUNTED means that many or more."""
     return db.session.scalar(select(_count("new"))) or 0
 
 
 def newest_unread() -> int:
-    """The id of the newest message that nobody has opened yet, or 0."""
+    """Return the id of the newest unread message, or 0."""
     return db.session.scalar(select(func.max(Message.id)).where(text(LISTS["new"]))) or 0
 
 
@@ -122,7 +128,7 @@ def _find(columns: Columns, shown: Filter, order: Order) -> Sequence[Row[Any]]:
 
 
 def _narrowed(order: Order, shown: Filter) -> Order | None:
-    """The order without the ids that the dates leave out, so that these are not gone through; None if none is left."""
+    """Return the order without the ids that the dates exclude, so that they are not scanned; None if none is left."""
     lowest, highest = order.lowest, order.highest
     if shown.since:
         first = select(Message.id).where(Message.created_at >= shown.since).order_by(Message.created_at, Message.id)

@@ -1,4 +1,4 @@
-"""A Message (what a visitor wrote) and an Undo (what messages were before a move)."""
+"""The models of feedback: a visitor's message, a daily count, and the states of messages before a move."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from feedback_push.push.models import OutboxEntry
 
 
 class MessageState(StrEnum):
-    """Where a message stands; the inbox shows the new and the read."""
+    """The state of a message. The inbox shows new and read messages."""
 
     NEW = "new"
     READ = "read"
@@ -22,8 +22,8 @@ class MessageState(StrEnum):
     SPAM = "spam"
 
 
-# The lists that the dashboard shows, each with an index of its own. A query names its list in these very words: with
-# parameters neither database would see that the index holds all of its rows.
+# The dashboard's lists, each with its own partial index. A query must use exactly these conditions: with bound
+# parameters, neither database can tell that the index contains all matching rows.
 LISTS = {
     "inbox": "deleted_at IS NULL AND state IN ('new', 'read')",
     "new": "deleted_at IS NULL AND state = 'new'",
@@ -32,13 +32,13 @@ LISTS = {
 }
 _LONGEST_EMAIL = 320
 _SEARCHED = ("submitter_name", "submitter_email", "content")
-# SQLite looks again at what the condition names, and would have to read past every text to find it.
+# SQLite checks the columns of the condition again. If they were not in the index, it would read past every text.
 _IN_INDEX = ("id", "state", "deleted_at")
-_MORE_IN_INDEX = {"spam": ("size",)}  # which is added up with every sweep
+_MORE_IN_INDEX = {"spam": ("size",)}  # every sweep adds up the sizes
 
 
 def person_of(email: str) -> str | None:
-    """The one spelling of an e-mail address under which its owner's messages are found."""
+    """Return the normalised e-mail address by which a person's messages are found, or None if it is empty."""
     return email.strip()[:_LONGEST_EMAIL].casefold()[:_LONGEST_EMAIL] or None
 
 
@@ -56,9 +56,10 @@ def _search_text_of_row(row: Any) -> str:
 
 
 class Message(Base):
-    """One message; `user` is set when its writer was signed in, `outbox_id` names the notification about it.
+    """A message from a visitor.
 
-    With `deleted_at` it is shown nowhere, and can be brought back until it is removed for good.
+    `user` is set if the writer was signed in. `outbox_id` refers to the notification about the message. A message with
+    `deleted_at` is shown nowhere, and can be restored until it is removed for good.
     """
 
     __tablename__ = "feedback_message"
@@ -73,13 +74,13 @@ class Message(Base):
     state: Mapped[MessageState] = mapped_column(
         String(10), default=MessageState.NEW, server_default=MessageState.NEW.value
     )
-    spam_reason: Mapped[str | None] = mapped_column(String(20))  # why it was set aside
+    spam_reason: Mapped[str | None] = mapped_column(String(20))
     deleted_at: Mapped[datetime | None]
-    size: Mapped[int] = mapped_column(default=_size_of_row, server_default="0")  # of the content, in bytes of UTF-8
+    size: Mapped[int] = mapped_column(default=_size_of_row, server_default="0")  # of the content, in UTF-8 bytes
     user_id: Mapped[int | None] = mapped_column(ForeignKey("auth_user.id", ondelete="SET NULL"), index=True)
     outbox_id: Mapped[int | None] = mapped_column(ForeignKey("push_outbox.id", ondelete="SET NULL"), index=True)
 
-    # What searching looks through. A new message and a changed object set it; a bulk UPDATE would have to do so itself.
+    # The text that searches read. Adding or changing a Message object sets it; a bulk UPDATE must set it itself.
     search_text: Mapped[str] = mapped_column(Text, default=_search_text_of_row, server_default="", deferred=True)
 
     user: Mapped[User | None] = relationship()
@@ -105,7 +106,7 @@ def _follow_changes(_mapper: object, _connection: object, message: Message) -> N
 
 
 class DailyCount(Base):
-    """How often something happened on a day, in UTC."""
+    """The number of times that something happened on a day, in UTC."""
 
     __tablename__ = "feedback_daily_count"
 
@@ -115,7 +116,7 @@ class DailyCount(Base):
 
 
 class Undo(Base):
-    """The earlier states of messages that one session has moved; the row goes when it is used."""
+    """The earlier states of messages that a session has moved. The row is deleted when it is used."""
 
     __tablename__ = "feedback_undo"
     __table_args__ = AUTOINCREMENT

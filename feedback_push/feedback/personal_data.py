@@ -1,4 +1,4 @@
-"""What is stored about one person, found by their e-mail address: to be handed out to them, or erased for good."""
+"""Find everything stored about one person by their e-mail address, to export it or to erase it for good."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ _TIMES_OF_DEVICE = ("added_at", "last_accepted_at", "last_shown_at", "paused_at"
 
 
 def messages(email: str) -> Iterator[dict[str, Any]]:
-    """All their messages, in what JSON knows, read part by part; whenever one is given no transaction is open."""
+    """Yield all messages of a person, ready for JSON. They are read in batches; no transaction is open at a yield."""
     last = 0
     while rows := _part(email, last):
         last = rows[-1].id
@@ -34,13 +34,20 @@ def messages(email: str) -> Iterator[dict[str, Any]]:
 
 
 def account(email: str) -> dict[str, Any] | None:
-    """Their account, if they are an administrator; of devices and sessions without what opens them."""
+    """Return the account of a person, or None if they are not an administrator.
+
+    Devices and sessions are listed without their secrets.
+    """
     user = db.session.scalar(select(User).where(User.email == email.strip().lower()))
     return _account(user) if user else None
 
 
 def erase_some(email: str) -> int:
-    """Remove a batch of their messages for good, wherever they stand, with all that repeats them; how many it was."""
+    """Remove a batch of a person's messages for good, in any state; return how many.
+
+    The notifications that repeat the messages, and their deliveries, are removed too. Each batch of deliveries is
+    committed here; the caller commits the rest.
+    """
     of_person = select(Message.id, Message.outbox_id).where(_theirs(email))
     rows = db.session.execute(of_person.order_by(Message.id).limit(BATCH)).all()
     entries = [row.outbox_id for row in rows if row.outbox_id is not None]
@@ -53,18 +60,18 @@ def erase_some(email: str) -> int:
 
 
 def count(email: str) -> int:
-    """How many messages are theirs."""
+    """Return the number of messages of a person."""
     of_person = select(func.count()).select_from(Message).where(_theirs(email))
     return db.session.scalar(of_person) or 0
 
 
 def has_account(email: str) -> bool:
-    """Whether they are an administrator."""
+    """Return whether a person is an administrator."""
     return db.session.scalar(select(User.id).where(User.email == email.strip().lower())) is not None
 
 
 def _theirs(email: str) -> ColumnElement[bool]:
-    # Never a comparison with NULL, which all the messages without an address would meet.
+    # Never compare with None: that would match all messages without an address.
     return Message.person == (person_of(email) or "")
 
 
@@ -74,7 +81,7 @@ def _part(email: str, after: int) -> Sequence[Message]:
 
 
 def _deliveries(told: Sequence[Message]) -> dict[int, list[dict[str, Any]]]:
-    """What became of their notifications, by the outbox entry."""
+    """Return the deliveries of the messages' notifications, by the id of the outbox entry."""
     entries = [message.outbox_id for message in told if message.outbox_id is not None]
     of_entries = select(Delivery).where(id_in(Delivery.outbox_id, entries)).order_by(Delivery.id)
     found: dict[int, list[dict[str, Any]]] = {}
@@ -100,7 +107,7 @@ def _notification(entry: OutboxEntry, deliveries: list[dict[str, Any]]) -> dict[
 
 
 def _delivery(delivery: Delivery) -> dict[str, Any]:
-    # Which push service carried it, encrypted; the rest of the address is the device owner's secret.
+    # The push service that carried the encrypted message. The rest of the endpoint is the device owner's secret.
     service = urlsplit(delivery.subscription.endpoint).hostname
     times = ("accepted_at", "shown_at", "clicked_at")
     return {"push_service": service, **_plain(delivery, ("state", "attempts", "status", "error"), times)}

@@ -1,4 +1,4 @@
-"""A proof of work by ALTCHA: a browser computes for a moment while its owner types, a flood of messages for hours."""
+"""Proof of work with ALTCHA. A browser computes for a moment during typing; a flood of messages takes hours."""
 
 import hmac
 import secrets
@@ -13,29 +13,29 @@ from feedback_push import counters
 from feedback_push.database import utcnow
 from feedback_push.feedback import difficulty
 
-# PBKDF2, because a browser computes it as fast as any other program. Both numbers together are about 0.1 s of a laptop
-# and 0.4 s of a phone; making a challenge costs one part in 200 of that, checking a proof next to nothing. A level of
-# difficulty doubles the counter and not the cost, so that making a hard challenge costs us no more.
+# PBKDF2, because a browser computes it as fast as any other program. Cost and counter together take about 0.1 s on a
+# laptop and 0.4 s on a phone. Making a challenge takes 1/200 of that, and checking a proof almost nothing. A difficulty
+# level doubles the counter, not the cost, so the server makes a hard challenge as quickly as an easy one.
 _ALGORITHM = "PBKDF2/SHA-256"
 _COST = 1000
 _COUNTERS = range(100, 300)
 LIFETIME = timedelta(minutes=20)
-# So long a proof is good as it was asked for; then it must also be as hard as what is asked for now.
+# For this long, a proof needs only the level of its challenge; after that, it also needs the level demanded now.
 GRACE = timedelta(minutes=10)
 _LONGEST_PROOF = 4000
 
 
 class Proof(Enum):
-    """The worth of a proof."""
+    """The result of checking a proof."""
 
     VALID = "valid"
     REPLAYED = "replayed"
-    STALE = "stale"  # once good, but expired, or older than GRACE and too easy by now
-    MISSING = "missing"  # or no proof at all
+    STALE = "stale"  # expired, or older than GRACE and too easy by now
+    MISSING = "missing"  # or invalid
 
 
 def challenge() -> dict[str, Any]:
-    """Make a challenge for the browser of this request, as ALTCHA spells it."""
+    """Return a challenge for this request's browser, in ALTCHA's format."""
     level = difficulty.of_new_challenge()
     made = altcha.create_challenge(
         _ALGORITHM,
@@ -50,13 +50,13 @@ def challenge() -> dict[str, Any]:
 
 
 def check(proof: str) -> Proof:
-    """Return the worth of a proof; one that is valid has been used by this."""
+    """Check a proof and return the result. A valid proof is used up by the check."""
     if not proof or len(proof) > _LONGEST_PROOF:
         return Proof.MISSING
     result = altcha.verify_solution(proof, _key("challenge"), hmac_key_secret=_key("solution"))
     if not result.verified:
         return Proof.STALE if result.expired else Proof.MISSING
-    parameters = altcha.Payload.from_base64(proof).challenge.parameters  # signed, so nobody can vary them
+    parameters = altcha.Payload.from_base64(proof).challenge.parameters  # signed, so nobody can change them
     if _is_too_easy(parameters):
         return Proof.STALE
     lifetime = int(LIFETIME.total_seconds()) + 1

@@ -1,4 +1,4 @@
-"""Removing for good: what was deleted a day ago, and what has been kept for as long as the settings say."""
+"""Remove data for good: messages deleted a day ago, and data older than the retention settings allow."""
 
 import time
 from collections.abc import Callable
@@ -16,24 +16,24 @@ from feedback_push.feedback.models import LISTS, Message
 from feedback_push.ids import id_in
 from feedback_push.push import outbox
 
-KEPT = timedelta(days=1)  # in which a deletion can be undone
-BATCH = 100  # messages for each sweep, so that no visitor waits for the database meanwhile
-_ROWS = 500  # the same of rows that are smaller
-_SECONDS = 1.0  # for all that is too old, in each sweep
-# What the spam list may hold: a flood costs no more room than this, and pushes out the oldest.
+KEPT = timedelta(days=1)  # a deletion can be undone until then
+BATCH = 100  # messages at a time, so that no visitor waits for the database
+_ROWS = 500  # the same for smaller rows
+_SECONDS = 1.0  # per sweep, for all data that is too old
+# The limits of the spam list. A flood takes no more space than this, and pushes out the oldest messages.
 MOST_SPAM = 5000
 MOST_SPAM_BYTES = 64 * 1024 * 1024
 
 
 @maintenance.register
 def remove_deleted(now: datetime) -> None:
-    """Remove the messages that were deleted longest ago, as far as their time is over."""
+    """Remove a batch of the messages that were deleted more than KEPT ago, oldest deletion first."""
     _remove(select(Message.id, Message.outbox_id).where(Message.deleted_at < now - KEPT).order_by(Message.deleted_at))
 
 
 @maintenance.register
 def remove_old(now: datetime) -> None:
-    """Remove what is older than it is meant to become: batch by batch, each in a transaction of its own."""
+    """Remove data older than the retention settings allow, in batches, each in its own transaction."""
     settings = current_app.extensions["settings"]
     stop_at = time.monotonic() + _SECONDS
     retained: dict[Callable[[datetime], bool], int] = {
@@ -51,7 +51,7 @@ def remove_old(now: datetime) -> None:
 
 @maintenance.register
 def bound_spam(now: datetime) -> None:
-    """Remove the oldest spam beyond what the list may hold, and count it; batch by batch, as above."""
+    """Remove and count the oldest spam beyond the limits, in batches, each in its own transaction."""
     stop_at = time.monotonic() + _SECONDS
     while _remove_excess_spam():
         db.session.commit()
@@ -76,7 +76,7 @@ def _remove_messages(before: datetime) -> bool:
 
 
 def _remove_spam(before: datetime) -> bool:
-    # Those with the lowest ids are the oldest: where none of them is old enough there is no need to look further.
+    # The lowest ids are the oldest messages. If none of them is old enough, there is no need to look further.
     first = select(Message.id).where(text(LISTS["spam"])).order_by(Message.id).limit(BATCH).scalar_subquery()
     return _remove(select(Message.id, Message.outbox_id).where(Message.id.in_(first), Message.created_at < before))
 
@@ -90,9 +90,9 @@ def _remove_audit(before: datetime) -> bool:
 
 
 def _remove(which: Select[int, int | None], counted_as: Count | None = None) -> bool:
-    """Remove some of these messages, each with the notification that repeats it; return whether any was there.
+    """Remove a batch of these messages with the notifications that repeat them; return whether there were any.
 
-    Where that has too many deliveries for once, some of these go, and the rest the next time.
+    If the notifications have too many deliveries for one batch, some deliveries are removed now, the rest next time.
     """
     rows = db.session.execute(which.limit(BATCH).with_for_update(skip_locked=True)).all()
     entries = [row.outbox_id for row in rows if row.outbox_id is not None]

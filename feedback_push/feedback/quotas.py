@@ -1,7 +1,7 @@
-"""Quotas: how much one network and the whole site may post, counted apart for what is proven and what is not.
+"""Limit how much a network and the whole site may post, separately with and without a proof of work.
 
-All windows slide. A message counts with the kB of its text and two more. Large messages have a pool of their own
-inside the whole, so that short ones still arrive when it is empty.
+All windows slide. A message costs the kB of its text plus two. Large messages have their own pool inside the whole, so
+short messages still arrive when that pool is empty.
 """
 
 from collections.abc import Iterator
@@ -14,24 +14,24 @@ from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerHour, Rat
 from feedback_push import counters, disk, network_address
 from feedback_push.disk import Space
 
-LARGE = 8 * 1024  # bytes; 2,000 characters are less in every script
+LARGE = 8 * 1024  # bytes; 2,000 characters take less in every script
 _KB = 1024
 _MB_IN_KB = 1024
-_KB_OF_A_ROW = 2  # what a message takes beside its text: its row, the indexes, the notification
+_KB_OF_A_ROW = 2  # the size of a message without its text: its row, the indexes, the notification
 
 
 class Verdict(Enum):
-    """What a quota says to a message."""
+    """The decision of the quotas about a message."""
 
     TAKEN = "taken"
-    ONLY_SHORT = "only-short"  # it is large, and the pool of large ones is empty
+    ONLY_SHORT = "only-short"  # it is large, and the pool for large messages is empty
     DISK_LOW = "disk-low"  # it is large, and the disk is nearly full
     FULL = "full"
 
 
 @dataclass(frozen=True)
 class Quota:
-    """So much for a single connection and for the site; a wider network has its share times as much as the former."""
+    """A limit per connection and a limit for the site. A wider network gets `share` times the limit of a connection."""
 
     name: str
     for_network: int
@@ -42,14 +42,14 @@ class Quota:
     def take(self, cost: int = 1) -> bool:
         """Count `cost` for every network of the request and for the site; return whether all have room.
 
-        The smallest network comes first: once it is full, it takes nothing from its neighbours and the site.
+        The smallest network is counted first: once it is full, it takes nothing from its neighbours or the site.
         """
         if not _are_on():
             return True
         return all(counters.hit(limit, key, cost) for limit, key in self._limits())
 
     def used(self) -> float:
-        """Return the part that is used of the quota that is nearest to its end, from 0 to 1."""
+        """Return the used fraction of the limit that is closest to full, from 0 to 1."""
         if not _are_on():
             return 0.0
         return max(1 - counters.left(limit, key) / limit.amount for limit, key in self._limits())
@@ -64,7 +64,7 @@ class Quota:
 
 @dataclass(frozen=True)
 class _Room:
-    """The kB of text for large messages, and for all of them."""
+    """The quotas in kB for large messages, and for all messages."""
 
     large: Quota
     whole: Quota
@@ -77,18 +77,18 @@ class _Room:
 
 
 REJECTED = Quota("rejected", 120, 0, RateLimitItemPerMinute, 10)
-# How many messages without a proof are offered to be confirmed.
+# The number of messages without a proof that visitors are asked to confirm.
 CONFIRMABLE = Quota("confirmable", 10, 300)
 _PROVEN = _Room(
     Quota("proven-large", 16 * _MB_IN_KB, 96 * _MB_IN_KB),
-    # More short messages than anybody can prove, or this site could take, in an hour: the end of all ends.
+    # A last resort: more short messages in an hour than anybody can prove, or than this site can take.
     Quota("proven", 256 * _MB_IN_KB, 1024 * _MB_IN_KB),
 )
 _UNPROVEN = _Room(
     Quota("unproven-large", 1 * _MB_IN_KB, 32 * _MB_IN_KB),
     Quota("unproven", 2 * _MB_IN_KB, 48 * _MB_IN_KB),
 )
-# Without the form's defence nobody can be asked for a proof, so counting is all there is.
+# Without the form's spam traps nobody can be asked for a proof, so counting is the only limit.
 _UNDEFENDED = (
     Quota("undefended-minute", 20, 300, RateLimitItemPerMinute),
     Quota("undefended-hour", 200, 0, RateLimitItemPerHour),
@@ -96,7 +96,7 @@ _UNDEFENDED = (
 
 
 def verdict(size: int, *, proven: bool) -> Verdict:
-    """Decide whether a message of this size, in bytes, may be stored, and count it if so."""
+    """Decide whether a message of `size` bytes may be stored, and count it if so."""
     settings = current_app.extensions["settings"]
     if size > LARGE and disk.space() == Space.TOO_LITTLE:
         return Verdict.DISK_LOW
@@ -106,7 +106,7 @@ def verdict(size: int, *, proven: bool) -> Verdict:
 
 
 def may_notify() -> bool:
-    """Count a notification against what the network of this request may cause in a day; return whether it may."""
+    """Count a notification against the daily limit of this request's network; return whether it may be sent."""
     settings = current_app.extensions["settings"]
     return Quota("notifications", settings.notification_daily_limit, 0, RateLimitItemPerDay).take()
 

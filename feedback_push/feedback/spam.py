@@ -1,4 +1,4 @@
-"""The form's traps for robots. What they catch is set aside, never dropped: a person caught is one click away."""
+"""The form's traps for robots. A caught message is set aside, never dropped: one click recovers a person's message."""
 
 import secrets
 from collections.abc import Mapping
@@ -13,17 +13,17 @@ from feedback_push.feedback import proof_of_work
 from feedback_push.feedback.proof_of_work import Proof
 from feedback_push.feedback.suspicion import Suspicion
 
-HONEYPOT = "website"  # attractive to a robot, and nothing that browsers fill in by themselves
-PROOF_LIFETIME = int(proof_of_work.GRACE.total_seconds())  # after which the form's script makes a new one
+HONEYPOT = "website"  # attracts robots, but browsers do not fill it in by themselves
+PROOF_LIFETIME = int(proof_of_work.GRACE.total_seconds())  # seconds, after which the form's script makes a new proof
 STAMP_LIFETIME = timedelta(days=7)
 _SECONDS_TO_TYPE = 2.0
 _LONGEST_STAMP = 200
-_KEPT_IN = "form"  # of the session: a name for this browser, known to nobody else
+_KEPT_IN = "form"  # the session key of a name for this browser, known to nobody else
 _SUSPICIOUS = {Proof.MISSING: Suspicion.NO_PROOF, Proof.REPLAYED: Suspicion.REPLAYED_PROOF}
 
 
 class SendAgain(Exception):
-    """The form must go back to the visitor, who sends it once more: its stamp or its proof is too old."""
+    """The visitor must send the form again, because its stamp or its proof is too old."""
 
 
 class _Stamp(NamedTuple):
@@ -36,7 +36,7 @@ class _Stamp(NamedTuple):
 
     @property
     def is_ours(self) -> bool:
-        """Return whether it was made for this browser, and not too long ago."""
+        """Return whether the stamp was made for this browser and has not expired."""
         return self.browser == session.get(_KEPT_IN) and self.age <= STAMP_LIFETIME.total_seconds()
 
 
@@ -46,28 +46,28 @@ def is_on() -> bool:
 
 
 def opened() -> str:
-    """Return the signed time at which this browser opened the form; kept when the form comes back to the visitor."""
+    """Return the signed time at which this browser opened the form. It stays the same if the form is shown again."""
     stamp = _read(request.form.get("opened", "")) if request.method == "POST" else None
     now = utcnow().timestamp()
-    # Whose stamp has expired did not open the form just now, and may send it again at once.
+    # A visitor whose stamp has expired did not just open the form, and may send it again at once.
     at = now if stamp is None else max(stamp.at, now - STAMP_LIFETIME.total_seconds() / 2)
     return _signer().dumps([at, _name_browser()])
 
 
 def judge(sent: Mapping[str, str]) -> Suspicion | None:
-    """Return why a message should be set aside, if it should; SendAgain where the form is too old to tell."""
+    """Return the reason to set a message aside, or None. Raise SendAgain if the form is too old to tell."""
     if not is_on():
         return None
     is_filled = bool(sent.get(HONEYPOT))
     stamp = _read(sent.get("opened", ""))
-    # Opened in the future means that the clock was put back: only we sign times.
+    # A time in the future means that the clock was put back, because only this site signs times.
     if stamp is None or 0 <= stamp.age < _SECONDS_TO_TYPE:
         return Suspicion.HONEYPOT if is_filled else Suspicion.TOO_FAST
     proof = proof_of_work.check(sent.get("proof", "")) if stamp.is_ours else Proof.STALE
     if proof == Proof.STALE:
         raise SendAgain
     doubt = _SUSPICIOUS.get(proof)
-    if is_filled:  # by a robot, or by a password manager of somebody whose browser has worked for it
+    if is_filled:  # by a robot, or, if the proof is valid, by a password manager
         return Suspicion.HONEYPOT if doubt else Suspicion.AUTOFILL
     return doubt
 
@@ -79,7 +79,7 @@ def _read(text: str) -> _Stamp | None:
         match _signer().loads(text):
             case [float(at), str(browser)]:
                 return _Stamp(at, browser)
-            case float(at):  # as it was made before stamps belonged to browsers
+            case float(at):  # the format of stamps that did not name a browser yet
                 return _Stamp(at, "")
     except BadSignature:
         pass
@@ -87,7 +87,8 @@ def _read(text: str) -> _Stamp | None:
 
 
 def _name_browser() -> str:
-    if not session:  # an answer to another site's request brings no cookie in place of the one that was kept back
+    # A request from another site comes without the browser's cookie. Do not replace that cookie with a new one.
+    if not session:
         return ""
     name: str = session.setdefault(_KEPT_IN, secrets.token_urlsafe(9))
     return name

@@ -1,4 +1,4 @@
-"""Why a message was set aside instead of being told of; each reason in the words that administrators read."""
+"""The reasons to set a message aside without a notification, with the texts that administrators read."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from flask_babel import lazy_gettext
 
 
 class Suspicion(StrEnum):
-    """What the form's traps caught."""
+    """The reason why the form's traps caught a message."""
 
     HONEYPOT = "honeypot"
     AUTOFILL = "autofill"
@@ -16,13 +16,13 @@ class Suspicion(StrEnum):
 
 
 def label(reason: str | None) -> str:
-    """A reason that was stored, in words; nothing for none, or for one that is no longer known."""
+    """Return the text for a stored reason, or an empty text if there is no reason or it is no longer known."""
     return str(WORDS.get(Suspicion(reason), "")) if reason in set(Suspicion) else ""
 
 
-# What a browser without JavaScript, or one with a password manager, may come to as well: its owner can confirm.
+# A person without JavaScript, or with a password manager, can cause these too, and can confirm the message.
 CONFIRMABLE = (Suspicion.AUTOFILL, Suspicion.NO_PROOF, Suspicion.REPLAYED_PROOF)
-PROVEN = (None, Suspicion.AUTOFILL)  # a browser has worked for these
+PROVEN = (None, Suspicion.AUTOFILL)  # the browser has sent a valid proof of work
 
 WORDS = {
     Suspicion.HONEYPOT: lazy_gettext("It filled in a field that people do not see."),

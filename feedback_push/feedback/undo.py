@@ -1,4 +1,4 @@
-"""Undo: what messages were before a move, kept for an hour for the session that moved them, and good for one use."""
+"""Store the states of messages before a move for an hour. The session that moved them can restore them once."""
 
 from datetime import datetime, timedelta
 
@@ -10,12 +10,12 @@ from feedback_push.feedback.bulk_actions import Before
 from feedback_push.feedback.models import Undo
 
 KEPT = timedelta(hours=1)
-_MOST = 20  # of a session; the oldest make room
+_MOST = 20  # per session; the oldest are deleted first
 _BATCH = 500
 
 
 def keep(before: Before, session_id: int) -> int:
-    """Store what takes a move back, for this session; return its id. The caller commits."""
+    """Store the earlier states of messages for this session; return the id of the undo. The caller commits."""
     mine = select(Undo.id).where(Undo.session_id == session_id).order_by(Undo.id.desc())
     newest = mine.limit(_MOST - 1).scalar_subquery()
     db.session.execute(delete(Undo).where(Undo.session_id == session_id, Undo.id.not_in(newest)))
@@ -26,15 +26,15 @@ def keep(before: Before, session_id: int) -> int:
 
 
 def use(undo_id: int, session_id: int) -> Before | None:
-    """Take what was kept under this id, once; None where it was used, is another session's, or too old."""
+    """Return and delete the states stored under this id; None if used, expired, or another session's."""
     mine = (Undo.id == undo_id, Undo.session_id == session_id, Undo.expires_at > utcnow())
-    # One statement: of two at once, one finds nothing.
+    # One statement, so that only one of two concurrent requests finds the row.
     before: Before | None = db.session.scalar(delete(Undo).where(*mine).returning(Undo.before))
     return before
 
 
 @maintenance.register
 def forget_expired(now: datetime) -> None:
-    """Remove what nobody can use any more."""
+    """Remove a batch of expired undos."""
     expired = select(Undo.id).where(Undo.expires_at <= now).limit(_BATCH).scalar_subquery()
     db.session.execute(delete(Undo).where(Undo.id.in_(expired)))

@@ -1,4 +1,4 @@
-"""The form for visitors, the one more step where its script did not run, and the thank-you page."""
+"""The form for visitors, the confirmation step for browsers without its script, and the thank-you page."""
 
 import logging
 
@@ -20,7 +20,7 @@ from feedback_push.feedback.suspicion import CONFIRMABLE, PROVEN, Suspicion
 from feedback_push.push import outbox
 
 _log = logging.getLogger(__name__)
-# The longest message, in a script whose every character takes twelve bytes in a form.
+# Bytes: enough for the longest message in a script whose characters each take twelve bytes in a form.
 _LARGEST_FORM = 3 * 1024 * 1024
 _OTHER_FIELDS = 16 * 1024  # characters: the name, the address, the token, the proof of work
 _challenges = ConcurrencyLimit(3)
@@ -53,14 +53,14 @@ _WITHOUT_SCRIPT = _l(
 
 @blueprint.get("/")
 def home() -> ResponseReturnValue:
-    """The form is the face of the site."""
+    """Redirect to the form, which is the home page of the site."""
     return redirect(url_for("feedback.form"))
 
 
 @blueprint.route("/feedback/", methods=["GET", "POST"])
 @security.takes_up_to(_LARGEST_FORM, characters=LONGEST_CONTENT + _OTHER_FIELDS)
 def form() -> ResponseReturnValue:
-    """Take a message: the thank-you page follows if and only if it is stored."""
+    """Show the form, or store a message. The thank-you page follows if and only if the message is stored."""
     feedback = FeedbackForm()
     if not feedback.validate_on_submit():
         return _rejected(feedback, 422) if feedback.is_submitted() else _page(feedback, 200)
@@ -80,26 +80,26 @@ def form() -> ResponseReturnValue:
 @blueprint.get("/feedback/challenge")
 @_challenges.share
 def challenge() -> ResponseReturnValue:
-    """The challenge that the form's script solves while the visitor types."""
+    """Return the challenge that the form's script solves while the visitor types."""
     return security.no_store(jsonify(proof_of_work.challenge()))
 
 
 @blueprint.route("/feedback/confirm/", methods=["GET", "POST"])
 def confirm() -> ResponseReturnValue:
-    """Ask for one more step, and take it: the message that the page asked about goes to the inbox."""
+    """Ask the visitor to confirm a message, and move the confirmed message to the inbox."""
     waiting = confirmation.waiting()
     if not waiting:
         return redirect(url_for("feedback.complete"), 303)
     if request.method == "GET":
         return _confirmation_page(200)
     asked = request.form.get("message", waiting[0], type=int)
-    if asked not in waiting:  # it was confirmed before, or its time is over
+    if asked not in waiting:  # already confirmed, or expired
         return redirect(url_for("feedback.complete"), 303)
     if confirmation.is_too_soon(asked):
         return _confirmation_page(422, _("That was quick. Please press the button once more."))
     is_new = confirmation.is_set_aside(asked)
-    db.session.rollback()  # no transaction waits for Redis
-    # A press that is repeated must not use up what the network of others, too, may cause in a day.
+    db.session.rollback()  # hold no transaction open while asking Redis
+    # A repeated click must not use up the daily notification limit, which others on the network share.
     entry_ids = confirmation.confirm(asked, notify=is_new and quotas.may_notify())
     db.session.commit()
     confirmation.forget(asked)
@@ -110,14 +110,14 @@ def confirm() -> ResponseReturnValue:
 
 @blueprint.get("/feedback/complete/")
 def complete() -> ResponseReturnValue:
-    """Thank the visitor."""
+    """Show the thank-you page."""
     return render_template("feedback/complete.html", held="held" in request.args)
 
 
 @blueprint.errorhandler(csrf.Refused)
 def _refused(error: csrf.Refused) -> ResponseReturnValue:
     if request.endpoint == "feedback.confirm":
-        if error.cause == csrf.Cause.OTHER_SITE:  # the browser brings its cookie to the page itself
+        if error.cause == csrf.Cause.OTHER_SITE:  # the browser sends its cookie when it opens the page itself
             return redirect(url_for("feedback.confirm"), 303)
         return _confirmation_page(400, error.words(_("Please press the button once more.")))
     feedback = FeedbackForm(meta=error.form_meta)
@@ -126,7 +126,7 @@ def _refused(error: csrf.Refused) -> ResponseReturnValue:
 
 
 def _stored(feedback: FeedbackForm, suspicion: Suspicion | None) -> ResponseReturnValue:
-    # All that asks Redis comes first: no transaction waits for it.
+    # Ask Redis first, so that no transaction is open meanwhile.
     offered = suspicion in CONFIRMABLE and (suspicion in PROVEN or quotas.CONFIRMABLE.take())
     notify = suspicion is not None or quotas.may_notify()
     try:
@@ -148,7 +148,7 @@ def _stored(feedback: FeedbackForm, suspicion: Suspicion | None) -> ResponseRetu
 
 
 def _rejected(feedback: FeedbackForm, status: int, notice: str | None = None) -> ResponseReturnValue:
-    """Give the form back; however often that was, a message that can be taken is."""
+    """Show the form again, with status 429 after too many rejections. A valid message is still accepted after that."""
     if quotas.REJECTED.take():
         return _page(feedback, status, notice)
     return *_page(feedback, 429, notice), _LATER
