@@ -1,4 +1,4 @@
-# `make help` lists what there is to do; everything runs in .venv, which the targets make and keep up to date.
+# `make help` lists the targets. They create .venv, keep it up to date and run everything in it.
 PYTHON ?= python3
 UV ?= uv
 VENV := .venv
@@ -6,64 +6,64 @@ BIN := $(VENV)/bin
 FUZZ := .venv-fuzz
 LOCK := --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-# Where the system's Python has been replaced by a later one, the environment's is a link to nothing: all is made anew.
+# If the system's Python was replaced by a later version, the environment's link is broken, so rebuild it.
 $(shell test -x $(BIN)/python || rm -f $(VENV)/.run-installed $(VENV)/.dev-installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test drills check format bench audit fuzz translations lock clean
 
-help: ## show this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/.run-installed ## the whole thing in one terminal: web server, worker, embedded broker
+run: $(VENV)/.run-installed ## run the web server, the worker and the embedded broker in one terminal
 	@$(BIN)/python -m feedback_push.standalone
 
-test: $(VENV)/.dev-installed ## install what the tests need and run every test
+test: $(VENV)/.dev-installed ## install the tests' dependencies and run all tests
 	@tests/install-packages
 	@$(BIN)/pytest --numprocesses 3 --dist loadscope --cov --cov-report term
 
-drills: $(VENV)/.dev-installed ## attack a site of its own and measure what its visitors notice (4 minutes)
+drills: $(VENV)/.dev-installed ## attack a test site and measure the effect on its visitors (4 minutes)
 	@tests/install-packages
 	@$(BIN)/pytest tests/drills --quiet --capture no --timeout 60
 
-check: $(VENV)/.dev-installed ## lint, format check and types
+check: $(VENV)/.dev-installed ## run the linter, the format check and the type checker
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-format: $(VENV)/.dev-installed ## put the code into its one format
+format: $(VENV)/.dev-installed ## fix lint errors and format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.dev-installed ## the benchmarks, with peers, as one table
+bench: $(VENV)/.dev-installed ## run the benchmarks, with comparable projects, and print a table
 	@$(BIN)/python -m benchmarks
 
-audit: $(VENV)/.dev-installed ## Lighthouse and Mozilla Observatory on a site of its own (needs Node and Chromium)
+audit: $(VENV)/.dev-installed ## run Lighthouse and Mozilla Observatory on a test site (needs Node and Chromium)
 	@$(BIN)/python -m tests.audit
 
-fuzz: $(VENV)/.dev-installed $(FUZZ)/.installed ## a fuzzer over every endpoint of a site of its own for FUZZ_SECONDS (600)
+fuzz: $(VENV)/.dev-installed $(FUZZ)/.installed ## fuzz every endpoint of a test site for FUZZ_SECONDS (600)
 	@FUZZ_VENV=$(FUZZ) $(BIN)/python -m tests.fuzz
 
-translations: $(VENV)/.dev-installed ## gather new texts and compile what is translated
+translations: $(VENV)/.dev-installed ## extract new texts and compile the translations
 	@$(BIN)/python -m tests.translations
 
-lock: ## write requirements/ anew from pyproject.toml (needs uv)
+lock: ## regenerate requirements/ from pyproject.toml (needs uv)
 	$(UV) pip compile pyproject.toml $(LOCK) -o requirements/run.txt
 	$(UV) pip compile pyproject.toml $(LOCK) --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(UV) pip compile $(LOCK) --group pyproject.toml:fuzz -c requirements/dev.txt -o requirements/fuzz.txt
 
-clean: ## remove the virtual environments and the caches; instance/ with its data stays
+clean: ## remove the virtual environments and the caches; keep instance/ with its data
 	rm -rf $(VENV) $(FUZZ) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# One environment for both: the dev lock holds every pin of the run lock.
+# Both use one environment, because the dev lock contains every pin of the run lock.
 $(VENV)/.run-installed $(VENV)/.dev-installed: $(VENV)/.%-installed: requirements/%.txt | $(BIN)/python
 	@echo "Installing the locked dependencies of requirements/$*.txt into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# Of its own: the fuzzer's dependencies are nobody else's.
+# A separate environment, because nothing else needs the fuzzer's dependencies.
 $(FUZZ)/.installed: requirements/fuzz.txt | $(BIN)/python
 	@echo "Installing the fuzzer into $(FUZZ) …"
 	@$(BIN)/python -m venv --clear $(FUZZ)

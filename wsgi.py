@@ -1,4 +1,4 @@
-"""The application for the flask command, and for any other WSGI server."""
+"""The application for the flask command and for other WSGI servers."""
 
 from feedback_push import create_app
 

@@ -52,7 +52,10 @@ class Branding:
 
     @property
     def logo_width(self) -> int:
-        """The width in pixels of the logo's box on visitors' pages, 56 pixels high; a wordmark needs more room."""
+        """The width of the logo's box on visitors' pages; a wordmark needs more room than an icon.
+
+        It is in pixels. The box is 56 pixels high.
+        """
         return 224 if self.has_own_logo else 56
 
     @property

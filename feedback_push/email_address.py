@@ -11,7 +11,6 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 # a.@docomo.ne.jp. This one also accepts letters of all scripts on both sides, and a dot at the end.
 _LABEL = r"[\p{L}\p{M}\p{N}](?:[\p{L}\p{M}\p{N}\-]{0,61}[\p{L}\p{M}\p{N}])?"
 _TYPED = regex.compile(rf"[\p{{L}}\p{{M}}\p{{N}}.!#$%&'*+/=?^_`{{|}}~\-]+@{_LABEL}(?:\.{_LABEL})*\.?")
-LONGEST = 320
 
 
 def is_plausible(address: str) -> bool:

@@ -144,7 +144,7 @@ class _Request(Request):
 
 
 def init_app(app: Flask) -> None:
-    """Apply the policy; called before any other extension, so that their error pages have a nonce too."""
+    """Apply the policy; call this before any other extension's init_app, so that its error pages also have a nonce."""
     settings: Settings = app.extensions["settings"]
     app.request_class = _Request
     app.config.update(

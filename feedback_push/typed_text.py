@@ -33,7 +33,7 @@ class TypedForm(FlaskForm):  # type: ignore[misc]
     """
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]
-        """The source of the fields' values, and the check that comes before their validators."""
+        """The source of the fields' values, and a length check that runs before their validators."""
 
         def bind_field(self, form: Form, unbound_field: UnboundField, options: dict[str, Any]) -> Field:
             """Make every field check its length first."""
@@ -42,7 +42,7 @@ class TypedForm(FlaskForm):  # type: ignore[misc]
             return field
 
         def wrap_formdata(self, form: FlaskForm, formdata: Any) -> Any:
-            """Read the form itself alone: the library would also take uploaded files and JSON values of any type."""
+            """Return only the form's data; the library would also accept uploads, and JSON with values of any type."""
             return form.bounded(request.form) if formdata is not None and form.is_submitted() else None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

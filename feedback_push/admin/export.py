@@ -28,7 +28,7 @@ from feedback_push.feedback.lists import Filter
 _COLUMNS = ("id", "created_at", "state", "submitter_name", "submitter_email", "content")
 _EXPORTS = {"admin.export_csv", "admin.export_xlsx", "admin.export_json"}
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-# A spreadsheet may start a cell after each of these: that depends on the reader's country.
+# A spreadsheet may start a cell after each of these. It depends on the reader's country, not on this file's separator.
 _SEPARATORS = r";,\t\n\v\f\r\x85\p{Zl}\p{Zp}"
 # =, +, - and @, their full-width and small forms, and the minus sign.
 _SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"

@@ -1,4 +1,4 @@
-"""Accounts, signing in, sessions, and the audit log."""
+"""Accounts, sign-in, sessions and the audit log."""
 
 from feedback_push.auth.views import blueprint
 

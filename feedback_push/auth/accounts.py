@@ -1,4 +1,4 @@
-"""Accounts: making them, finding them, and checking and changing their passwords."""
+"""Create and find accounts, and check and change their passwords."""
 
 import os
 import secrets
@@ -20,13 +20,13 @@ from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import db
 
 _hasher = PasswordHasher()  # argon2id with the library's current parameters
-# A hash takes 64 MiB and two cores for a moment. A request that finds no place is refused.
+# A hash uses 64 MiB and two cores for a moment. A request that gets no place is refused.
 _AT_ONCE = max(1, min(2, (os.cpu_count() or 1) // 2))
 hashing = ConcurrencyLimit(_AT_ONCE, waiting=2, patience=2.0, for_each=2, pause=2)
 
 
 def _yield_to_others() -> None:
-    if sys.platform == "linux":  # where a thread has a priority of its own, which argon2's threads inherit
+    if sys.platform == "linux":  # here each thread has its own priority, which argon2's threads inherit
         os.setpriority(os.PRIO_PROCESS, get_native_id(), 4)
 
 
@@ -36,15 +36,18 @@ _before_deletion: list[Callable[[User], None]] = []
 
 
 class AccountError(Exception):
-    """The account cannot be made or changed; the text says why."""
+    """The account cannot be created or changed; the text gives the reason."""
 
 
 def create(email: str, password: str) -> User:
-    """Add an account to the session; AccountError when the address is taken or unusable, or the password is no good."""
+    """Add an account to the session.
+
+    Raise AccountError if the address is taken or invalid, or if the password is refused.
+    """
     address = email.strip().lower()
     if problem := email_address.problem(address):
         raise AccountError(f"Not an e-mail address: {problem}")
-    password_hash = _hash_of_new(password, address)  # before there is a transaction, for which others would wait
+    password_hash = _hash_of_new(password, address)  # before the transaction, so that no other waits for it
     if find(address):
         raise AccountError(f"There is already an account for {address}.")
     user = User(email=address, password_hash=password_hash)
@@ -55,15 +58,15 @@ def create(email: str, password: str) -> User:
 
 
 def set_password(user: User, password: str, *, keep_current: bool = False) -> None:
-    """Change the password and sign the user out everywhere, or everywhere but in the session in which they ask.
+    """Change the password and end all of the user's sessions, except the current one if `keep_current` is true.
 
-    AccountError says why the password is not taken; sessions.Ended where the session to be kept was ended meanwhile.
-    It ends the transaction before it hashes, like `authenticate`.
+    Raise AccountError if the password is refused, and sessions.Ended if the session to keep has ended meanwhile. Like
+    `authenticate`, it ends the transaction before it hashes.
     """
     email = user.email
     db.session.rollback()
     password_hash = _hash_of_new(password, email)
-    # A sign-in with the old password is over before this, and its session ends here, or sees the new hash.
+    # A sign-in with the old password finishes before this lock, and its session ends here, or it reads the new hash.
     sessions.lock(user)
     if keep_current:
         sessions.hold(user)
@@ -76,13 +79,13 @@ def set_password(user: User, password: str, *, keep_current: bool = False) -> No
 
 
 def before_deletion(tidy: Callable[[User], None]) -> Callable[[User], None]:
-    """Have this called for each account that is about to be deleted; it may commit."""
+    """Register a function to call before an account is deleted; it may commit."""
     _before_deletion.append(tidy)
     return tidy
 
 
 def delete(user: User) -> None:
-    """Delete an account; its sessions end first, and the database takes its devices along."""
+    """End an account's sessions, then delete it; the database deletes its devices with it."""
     sessions.end_all(user)
     for tidy in _before_deletion:
         tidy(user)
@@ -91,10 +94,10 @@ def delete(user: User) -> None:
 
 
 def authenticate(email: str, password: str) -> User | None:
-    """Return the user with this e-mail and password; an unknown e-mail takes as long as a wrong password.
+    """Return the user with this e-mail and password, or None; an unknown e-mail takes as long as a wrong password.
 
-    It ends the transaction before it looks at the password, which takes long enough to keep others waiting for it. The
-    account it returns is locked: the password cannot change before the caller has committed the new session.
+    It ends the transaction before it checks the password, because the check is slow and would block others. The
+    returned account is locked, so the password cannot change before the caller commits the new session.
     """
     user = find(email)
     stored = user.password_hash if user else None
@@ -112,24 +115,24 @@ def authenticate(email: str, password: str) -> User | None:
 
 
 def has_password(user: User, password: str) -> bool:
-    """Whether this is the user's password; it ends the transaction like `authenticate`."""
+    """Return whether this is the user's password; like `authenticate`, it ends the transaction first."""
     stored = user.password_hash
     db.session.rollback()
     return _fits(password, stored)
 
 
 def find(email: str) -> User | None:
-    """The account with this e-mail address, which is kept in lower case."""
+    """Return the account with this e-mail address, or None; addresses are stored in lower case."""
     return db.session.scalar(select(User).where(User.email == email.strip().lower()))
 
 
 def every() -> list[User]:
-    """All accounts, the oldest first."""
+    """Return all accounts, the oldest first."""
     return list(db.session.scalars(select(User).order_by(User.id)))
 
 
 def exist() -> bool:
-    """Whether there is any account."""
+    """Return whether any account exists."""
     return bool(db.session.scalar(select(exists().where(User.id.is_not(None)))))
 
 

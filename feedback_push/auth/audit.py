@@ -1,4 +1,7 @@
-"""The audit log: who did what, when and from where; it can be read, and nothing in the application changes it."""
+"""Write and read the audit log, which records each event with its account, time and origin.
+
+The application adds entries, counts repeated ones and removes old ones; it changes nothing else.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,22 +46,22 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class AuditPage:
-    """Entries, the newest first; `older` is the cursor of the next page, or None."""
+    """A page of entries, the newest first; `older` is the cursor of the next page, or None."""
 
     entries: list[AuditEntry]
     older: int | None
 
 
 def note(event: AuditEvent, user: User | None = None, **detail: str | int) -> None:
-    """Add an entry to the caller's transaction; `detail` is shown to every administrator, so it holds no secret."""
-    # A row of its own rather than an object: an entry must never be the reason why a flush has another order.
+    """Add an entry to the caller's transaction; every administrator can read `detail`, so pass no secret in it."""
+    # A direct INSERT rather than an object, so that an entry never changes the order of a flush.
     db.session.execute(insert(AuditEntry).values(_row(event, user, detail)))
 
 
 def count(event: AuditEvent, user: User | None) -> None:
-    """Add one to this hour's entry of this kind about this account, or about all accounts that there are not.
+    """Add one to this hour's entry for this event and account; all unknown accounts share one entry.
 
-    For what a stranger can cause: however often they do, there is a row an hour for an account.
+    Use this for events that strangers can cause. However often they do, each account gets one row per hour.
     """
     now = utcnow()
     row = _row(event, user, {})
@@ -73,7 +76,7 @@ def count(event: AuditEvent, user: User | None) -> None:
 
 
 def page(before: int | None = None, about: User | None = None, size: int = _PER_PAGE) -> AuditPage:
-    """A page of the log, or of what it says about one account; `before` is the cursor of an earlier page."""
+    """Return a page of the log, or of its entries about one account; `before` is the previous page's `older`."""
     wanted = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(size + 1)
     if before is not None:
         wanted = wanted.where(AuditEntry.id < before)
@@ -84,12 +87,12 @@ def page(before: int | None = None, about: User | None = None, size: int = _PER_
 
 
 def remove_older(before: datetime, most: int) -> int:
-    """Remove at most `most` entries from before then, the oldest first, and return how many it was."""
+    """Remove at most `most` entries older than `before`, the oldest first, and return how many were removed."""
     return delete_batch(AuditEntry, AuditEntry.at < before, most=most, oldest_first=AuditEntry.at)
 
 
 def label(entry: AuditEntry) -> str:
-    """The event in the reader's language."""
+    """Return the event's text in the reader's language."""
     text = _WORDS.get(AuditEvent(entry.event)) if entry.event in set(AuditEvent) else None
     if text is None:
         return entry.event
@@ -97,7 +100,7 @@ def label(entry: AuditEntry) -> str:
 
 
 class _Detail(dict[str, Any]):
-    """What an older version did not write down must not keep the page from being shown."""
+    """Details that give "?" for a missing key, so that the page can show entries of an older version."""
 
     def __missing__(self, _: str) -> str:
         return "?"

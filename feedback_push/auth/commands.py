@@ -1,4 +1,4 @@
-"""The operator's commands about accounts and the audit log."""
+"""Define the operator's commands for accounts and the audit log."""
 
 import sys
 
@@ -19,7 +19,7 @@ _password_stdin = click.option("--password-stdin", is_flag=True, help="Read the 
 @click.argument("email")
 @_password_stdin
 def create_user(email: str, password_stdin: bool) -> None:
-    """Make an account."""
+    """Create an account."""
     try:
         account = accounts.create(email, _password(password_stdin))
     except AccountError as error:
@@ -41,7 +41,7 @@ def list_users() -> None:
 def change_password(email: str, password_stdin: bool) -> None:
     """Change a password; the user is signed out everywhere."""
     _find(email)
-    db.session.rollback()  # no transaction is open while somebody types
+    db.session.rollback()  # no transaction stays open while the operator types
     password = _password(password_stdin)
     account = _find(email)
     try:
@@ -78,7 +78,7 @@ def delete_user(email: str) -> None:
 def list_audit(most: int) -> None:
     """Show the newest entries of the audit log, the newest first."""
     lines = [_line(entry) for entry in audit.page(size=most).entries]
-    db.session.rollback()  # no transaction is open while somebody reads page by page
+    db.session.rollback()  # no transaction stays open while the operator reads in a pager
     for line in lines:
         click.echo(line)
 

@@ -1,4 +1,4 @@
-"""The forms in which a password is given: signing in, and changing it."""
+"""Define the forms that take a password: sign-in and password change."""
 
 from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, EmailField, PasswordField
@@ -14,7 +14,7 @@ _PASSWORD = [InputRequired(_("Please give your password.")), Length(max=LONGEST,
 
 
 class LoginForm(TypedForm):
-    """E-mail, password, and whether to stay signed in for 14 days on this device."""
+    """E-mail, password, and an option to stay signed in for 14 days on this device."""
 
     email = EmailField(
         _("E-mail"),
@@ -26,7 +26,7 @@ class LoginForm(TypedForm):
 
 
 class PasswordForm(TypedForm):
-    """The current password and, twice, the new one; whether that is taken is for `accounts` to say."""
+    """The current password and, twice, the new one; `accounts` checks the new one."""
 
     current = PasswordField(_("Current password"), _PASSWORD)
     new = PasswordField(_("New password"), [InputRequired(_("Please give a new password."))])

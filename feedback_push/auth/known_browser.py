@@ -1,6 +1,6 @@
-"""A cookie that says that this browser has signed in to an account before; it signs nobody in.
+"""Set and read a cookie that shows that this browser has signed in to an account before; it signs nobody in.
 
-OWASP calls it a device cookie: its browser has a count of failed sign-ins of its own, which no stranger can fill.
+OWASP calls it a device cookie. The browser gets its own count of failed sign-ins, which no stranger can use up.
 """
 
 import hmac
@@ -18,7 +18,7 @@ _LASTS = timedelta(days=365)
 
 
 def of(email: str) -> str | None:
-    """The id of this browser, if it has signed in to the account with this e-mail address within a year."""
+    """Return the id of this browser if it signed in to the account with this e-mail within a year, else None."""
     cookie = request.cookies.get(_name())
     if not cookie:
         return None
@@ -30,7 +30,7 @@ def of(email: str) -> str | None:
 
 
 def remember(response: Response, user: User) -> None:
-    """Let this browser be known for this account from now on."""
+    """Mark this browser as known for this account from now on."""
     settings = current_app.extensions["settings"]
     response.set_cookie(
         _name(),

@@ -1,4 +1,4 @@
-"""A User (somebody who may read the inbox), their Sessions, and the AuditEntry rows that say what happened."""
+"""Define User (an administrator, who may read the inbox), Session, and AuditEntry (a row of the audit log)."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from feedback_push.database import AUTOINCREMENT, Base, Id, partial_index, utcno
 
 
 class User(UserMixin, Base):  # type: ignore[misc]
-    """An administrator; `token` is set while they are signed in, and stored only as a hash in their session's row."""
+    """An administrator; `token` is set while they are signed in, and their session's row stores only its hash."""
 
     __tablename__ = "auth_user"
 
@@ -20,18 +20,18 @@ class User(UserMixin, Base):  # type: ignore[misc]
     email: Mapped[str] = mapped_column(String(320), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
-    language: Mapped[str | None] = mapped_column(String(8))  # None: as the browser asks for
+    language: Mapped[str | None] = mapped_column(String(8))  # None: the browser's
     time_zone: Mapped[str | None] = mapped_column(String(64))  # an IANA name; None: the site's
 
     token = ""
 
     def get_id(self) -> str:
-        """What Flask-Login keeps in the session and in the remember cookie."""
+        """Return the token, which Flask-Login stores in the session and in the remember cookie."""
         return self.token
 
 
 class Session(Base):
-    """One browser that is signed in. Whoever reads this table cannot sign in with what stands there."""
+    """One browser that is signed in; nobody can sign in with the contents of this table."""
 
     __tablename__ = "auth_session"
     __table_args__ = AUTOINCREMENT
@@ -49,7 +49,7 @@ class Session(Base):
 
 
 class AuditEvent(StrEnum):
-    """What is written down; the words for people are in auth/audit.py."""
+    """The events that the audit log records; auth/audit.py has their texts."""
 
     SIGNED_IN = "signed-in"
     SIGN_IN_FAILED = "sign-in-failed"
@@ -76,7 +76,7 @@ class AuditEvent(StrEnum):
 
 
 class AuditEntry(Base):
-    """One event, or `count` of a kind that a stranger could cause without end: `counted_as` names what is counted."""
+    """One event, or `count` events of a kind that strangers can repeat without limit; `counted_as` identifies these."""
 
     __tablename__ = "auth_audit"
     __table_args__ = (
@@ -87,7 +87,7 @@ class AuditEntry(Base):
     id: Mapped[Id]
     at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("auth_user.id", ondelete="SET NULL"))
-    email: Mapped[str] = mapped_column(String(320))  # stays when the account is deleted
+    email: Mapped[str] = mapped_column(String(320))  # kept when the account is deleted
     event: Mapped[str] = mapped_column(String(30))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
     address_hash: Mapped[str] = mapped_column(String(32))  # see network_address.py; empty for a command

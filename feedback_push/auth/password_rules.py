@@ -1,4 +1,4 @@
-"""Which passwords are taken: long enough, and not among those that are tried first."""
+"""Check new passwords: they must be long enough, and not among the passwords that attackers try first."""
 
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
@@ -17,7 +17,7 @@ _COMMON = _l("This is one of the most common passwords and words, which are trie
 
 
 def problem(password: str, email: str) -> str | None:
-    """What is wrong with a password for this account, in the reader's language, or None."""
+    """Return the problem with a password for this account, in the reader's language, or None."""
     if len(password) < SHORTEST:
         return str(_TOO_SHORT)
     if len(password) > LONGEST:
@@ -29,7 +29,7 @@ def problem(password: str, email: str) -> str | None:
 
 
 def _is_common(guess: str) -> bool:
-    # Importing zxcvbn would keep its lists, 14 MB, in every process that has ever seen a new password.
+    # Importing zxcvbn would keep its lists (14 MB) in every process that has ever checked a new password.
     file = distribution("zxcvbn").locate_file("zxcvbn/frequency_lists.py")
     spec = cast("ModuleSpec", spec_from_file_location("frequency_lists", str(file)))
     module = module_from_spec(spec)

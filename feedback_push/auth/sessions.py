@@ -1,4 +1,4 @@
-"""Sessions: who is signed in where, until when, and how that ends."""
+"""Begin, find, renew and end sessions, each of which is one signed-in browser."""
 
 import secrets
 from collections.abc import Callable
@@ -13,22 +13,22 @@ from feedback_push.auth.models import Session, User
 from feedback_push.database import db, utcnow
 from feedback_push.ids import id_in
 
-# From the last visit, and at the latest from signing in: an open page asks for news by itself, and so visits for ever.
-# A browser that is not remembered forgets its cookie when it is closed; the server does not rely on that.
+# The first two count from the last visit. The other two count from sign-in, because an open page polls and so keeps
+# visiting. A browser that is not remembered drops its cookie when it is closed; the server does not rely on that.
 REMEMBERED = timedelta(days=14)
 NOT_REMEMBERED = timedelta(hours=12)
 LONGEST_REMEMBERED = timedelta(days=90)
 LONGEST_NOT_REMEMBERED = timedelta(hours=24)
-_MOST = 100  # sessions of an account
+_MOST = 100  # sessions per account
 _NOTED_EVERY = timedelta(minutes=5)
 
 
 class Ended(Exception):
-    """Somebody has ended the session in which the user asks, or deleted the account."""
+    """The current session was ended, or the account was deleted."""
 
 
 class Ending(NamedTuple):
-    """The sessions of an account that somebody ends: the one with this id, or all of them but `kept`."""
+    """The sessions of an account that are being ended: the one with this id, or all except `kept`."""
 
     user: User
     session_id: int | None = None
@@ -39,16 +39,18 @@ _reactions: list[Callable[[Ending], None]] = []
 
 
 def when_ended(reaction: Callable[[Ending], None]) -> Callable[[Ending], None]:
-    """Call this in the transaction that ends sessions, before their rows are deleted.
+    """Register a function to call in the transaction that ends sessions, before their rows are deleted.
 
-    Sessions that only expire, or make room for newer ones, are not ended by anybody and call nothing.
+    It is not called for sessions that expire or make room for newer ones.
     """
     _reactions.append(reaction)
     return reaction
 
 
 def lock(user: User) -> None:
-    """Let no session of the user begin or end before the caller's transaction is over; Ended for a deleted account.
+    """Block the user's sessions from beginning or ending until the caller's transaction is over.
+
+    Raise Ended if the account was deleted.
 
     Every transaction locks in this order: account, sessions, devices, deliveries.
     """
@@ -58,9 +60,10 @@ def lock(user: User) -> None:
 
 
 def begin(user: User, *, browser: str, remembered: bool) -> None:
-    """Give the user a session; from now on `user.get_id()` is its token, which is nowhere else.
+    """Begin a session for the user; from now on `user.get_id()` is its token, which is stored nowhere else.
 
-    A program that signs in again and again ends the session that was seen longest ago, so that all can be shown.
+    Beyond 100 sessions, the one with the oldest visit is deleted, so that a page can show all of them even if a program
+    signs in again and again.
     """
     lock(user)
     now = utcnow()
@@ -78,7 +81,7 @@ def begin(user: User, *, browser: str, remembered: bool) -> None:
 
 
 def find(token: str) -> Session | None:
-    """The session that a cookie with this token belongs to, unless it has ended."""
+    """Return the session with this token from a cookie, or None if it has ended."""
     mine = select(Session).where(Session.token_hash == _hash(token), Session.expires_at > utcnow())
     session = db.session.scalar(mine.options(joinedload(Session.user, innerjoin=True)))
     if session:
@@ -87,13 +90,13 @@ def find(token: str) -> Session | None:
 
 
 def note_visit(session: Session) -> bool:
-    """Write down that its user was here, unless that was done a moment ago; whether it was written."""
+    """Record a visit, unless one was recorded in the last 5 minutes, and return whether it was recorded."""
     now = utcnow()
     if now - session.last_seen_at < _NOTED_EVERY:
         return False
     idle = now + (REMEMBERED if session.remembered else NOT_REMEMBERED)
     seen = {"last_seen_at": now, "expires_at": min(idle, latest_end(session))}
-    # Not through the object: somebody else may be ending this session right now.
+    # Not through the object, because another request may be ending this session right now.
     db.session.execute(
         update(Session).where(Session.id == session.id).values(seen), execution_options={"synchronize_session": False}
     )
@@ -101,25 +104,25 @@ def note_visit(session: Session) -> bool:
 
 
 def of(user: User) -> list[Session]:
-    """Where the user is signed in, the latest visit first."""
+    """Return the user's sessions, the latest visit first."""
     mine = select(Session).where(Session.user_id == user.id, Session.expires_at > utcnow())
     return list(db.session.scalars(mine.order_by(Session.last_seen_at.desc(), Session.id.desc())))
 
 
 def latest_end(session: Session) -> datetime:
-    """When it ends, however often its user visits."""
+    """Return the time at which the session ends even if its user keeps visiting."""
     return session.created_at + (LONGEST_REMEMBERED if session.remembered else LONGEST_NOT_REMEMBERED)
 
 
 def is_current(session: Session, user: User) -> bool:
-    """Whether it is the one in which the user asks."""
+    """Return whether this is the user's current session."""
     return session.token_hash == _hash(user.token)
 
 
 def hold(user: User) -> int | None:
-    """Return the id of the session in which the user asks; nobody can end it before the caller's transaction is over.
+    """Lock the user's current session, so that it cannot end before the caller's transaction is over; return its id.
 
-    None for a command, which asks in none; Ended where the session is over.
+    Return None for a command, which has no session. Raise Ended if the session is over.
     """
     if not user.token:
         return None
@@ -131,9 +134,9 @@ def hold(user: User) -> int | None:
 
 
 def renew(user: User) -> bool:
-    """Give the session in which the user asks, which the caller holds, another token; return whether it is remembered.
+    """Give the user's current session, which the caller holds, a new token; return whether it is remembered.
 
-    It stays the same session, with its devices, and lasts as long as if it had just begun.
+    It stays the same session and keeps its devices, and lasts as long as a new one.
     """
     session = db.session.execute(select(Session).where(_is_here(user)).with_for_update()).scalar_one()
     user.token = secrets.token_urlsafe(32)
@@ -144,38 +147,38 @@ def renew(user: User) -> bool:
 
 
 def end_current(user: User) -> None:
-    """Sign the user out where they ask."""
+    """End the user's current session."""
     lock(user)
     _end(Ending(user, session_id=hold(user)))
 
 
 def end(session_id: int, *, user: User) -> str | None:
-    """Sign the user out of one of their sessions and name its browser; None where it is not theirs, or over."""
+    """End one of the user's sessions and return its browser; return None if it is not theirs or is over."""
     lock(user)
     ended = _end(Ending(user, session_id=session_id))
     return ended[0] if ended else None
 
 
 def end_others(user: User) -> int:
-    """Sign the user out everywhere but where they ask; how many sessions that were."""
+    """End all of the user's sessions except the current one, and return how many ended."""
     lock(user)
     return len(_end(Ending(user, kept=hold(user))))
 
 
 def end_all(user: User) -> int:
-    """Sign the user out everywhere; how many sessions that were."""
+    """End all of the user's sessions, and return how many ended."""
     lock(user)
     return len(_end(Ending(user)))
 
 
 def _end(ending: Ending) -> list[str]:
-    """Return the browsers of the sessions that were ended."""
+    """End the sessions and return their browsers."""
     which = [Session.user_id == ending.user.id]
     if ending.session_id is not None:
         which.append(Session.id == ending.session_id)
     elif ending.kept is not None:
         which.append(Session.id != ending.kept)
-    # A request that holds one of them may be adding a device: wait for it, so that the device is there to be suspended.
+    # A request that holds one of them may be adding a device. Wait for it, so that the new device is suspended, too.
     rows = db.session.execute(select(Session.id, Session.browser).where(*which).order_by(Session.id).with_for_update())
     ended = {row.id: row.browser for row in rows}
     if ended or ending.session_id is None:
@@ -190,5 +193,5 @@ def _is_here(user: User) -> ColumnElement[bool]:
 
 
 def _hash(token: str) -> str:
-    # Plain: 256 random bits cannot be guessed, so nothing slower is needed.
+    # A plain hash is enough, because 256 random bits cannot be guessed.
     return sha256(token.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Sign administrators in and out."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,24 +23,24 @@ blueprint.after_request(security.no_store)
 
 @login_manager.user_loader  # type: ignore[untyped-decorator]
 def _load_user(token: str) -> User | None:
-    # A commit below must not take anything with it that the request has begun to write.
+    # The commit below must not include anything that the request has begun to write.
     alone = not db.session().in_transaction()
     found = sessions.find(token)
     if found is None:
         if alone:
-            db.session.rollback()  # or others would wait for the transaction of a stranger who has an old cookie
+            db.session.rollback()  # or others would wait for the transaction of a client with an old cookie
         _forget_remembered(token)
         return None
-    user = found.user  # held on to, because the commit lets go of it, and nothing else knows its token
+    user = found.user  # keep a reference: the commit drops it, and only this object has the token
     if alone and sessions.note_visit(found):
         if found.remembered:
-            session["_remember"] = "set"  # Flask-Login then sends its cookie again, for 14 days from now
+            session["_remember"] = "set"  # makes Flask-Login send its cookie again, for 14 days from now
         db.session.commit()
     return user
 
 
 def _in_turn(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
-    """Let a sign-in begin when a place to hash passwords is free, before it counts as a try."""
+    """Decorate a view to wait for a free place to hash passwords, before a sign-in counts as an attempt."""
 
     @wraps(view)
     def wait() -> ResponseReturnValue:
@@ -63,7 +63,7 @@ def _busy(error: Busy) -> ResponseReturnValue:
 @blueprint.route("/login", methods=["GET", "POST"])
 @_in_turn
 def login() -> ResponseReturnValue:
-    """Sign an administrator in, then go where they wanted to go."""
+    """Sign an administrator in, then redirect to the requested page."""
     if current_user.is_authenticated:
         return redirect(_destination())
     form = LoginForm()
@@ -75,7 +75,7 @@ def login() -> ResponseReturnValue:
         return _form(form, 429, {"Retry-After": str(seconds)})
     user = accounts.authenticate(form.email.data, form.password.data)
     if user is None:
-        delays = bool(tries.next_wait())  # which may wait for Redis: no transaction is open yet
+        delays = bool(tries.next_wait())  # it may wait for Redis, and no transaction is open yet
         _note_failure(accounts.find(form.email.data), delays=delays)
         form.form_errors.append(_("This e-mail address and password do not belong together."))
         return _form(form, 422)
@@ -89,13 +89,13 @@ def login() -> ResponseReturnValue:
 
 @blueprint.post("/logout")
 def logout() -> ResponseReturnValue:
-    """Sign out in this browser; its device was removed by the subscribe script before, or is suspended now."""
+    """Sign out in this browser; its device is suspended now, unless the subscribe script has already removed it."""
     if current_user.is_authenticated:
         with suppress(sessions.Ended):
             sessions.end_current(current_user)
         audit.note(AuditEvent.SIGNED_OUT, current_user)
         db.session.commit()
-    session.clear()  # first: logging out leaves a note in the session that deletes the remember cookie
+    session.clear()  # first, because logout_user adds a key to the session that deletes the remember cookie
     logout_user()
     return redirect(url_for("auth.login"), 303)
 
@@ -112,7 +112,7 @@ def _refused(error: csrf.Refused) -> ResponseReturnValue:
 
 @blueprint.app_errorhandler(sessions.Ended)
 def _ended_meanwhile(_error: sessions.Ended) -> ResponseReturnValue:
-    """Ask to sign in again where somebody has ended the session since the request began."""
+    """Ask the user to sign in again if the session was ended during the request."""
     db.session.rollback()
     if security.wants_json():
         return jsonify(error=_("Please sign in first.")), 401
@@ -120,7 +120,7 @@ def _ended_meanwhile(_error: sessions.Ended) -> ResponseReturnValue:
 
 
 def _begin_session(user: User, *, remembered: bool) -> None:
-    """Sign the user in here, in a session that has nothing of an earlier one, and commit."""
+    """Sign the user in with a session that keeps nothing of an earlier one, and commit."""
     sessions.begin(user, browser=browser_name.guess(request.user_agent.string), remembered=remembered)
     db.session.commit()
     session.clear()
@@ -128,7 +128,7 @@ def _begin_session(user: User, *, remembered: bool) -> None:
 
 
 def continue_session(user: User) -> None:
-    """Commit, and let the user go on here with another token, in a cookie that has nothing of the earlier one."""
+    """Renew the session's token, commit, and set a cookie that keeps nothing of the earlier one."""
     remembered = sessions.renew(user)
     db.session.commit()
     session.clear()
@@ -136,8 +136,8 @@ def continue_session(user: User) -> None:
 
 
 def _forget_remembered(token: str) -> None:
-    # Else Flask-Login puts its token into the session at every request, and an answer that arrives just after that of a
-    # sign-in would take the new session away.
+    # Otherwise Flask-Login copies its token into the session at every request, and a response that arrives just after
+    # the one to a sign-in would replace the new session.
     cookie = request.cookies.get(current_app.config["REMEMBER_COOKIE_NAME"], "")
     if decode_cookie(cookie) == token:
         session["_remember"] = "clear"

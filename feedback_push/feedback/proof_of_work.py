@@ -30,7 +30,7 @@ class Proof(Enum):
 
     VALID = "valid"
     REPLAYED = "replayed"
-    STALE = "stale"  # expired, or older than GRACE and too easy by now
+    STALE = "stale"  # once valid, but expired, or older than GRACE and too easy by now
     MISSING = "missing"  # or invalid
 
 

@@ -1,4 +1,4 @@
-"""How Alembic reaches the application's database: through the application itself."""
+"""Run Alembic's migrations on the application's own database connection."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from feedback_push.database import Base, UTCDateTime, db
 
 
 def _render(kind: str, item: Any, _: AutogenContext) -> str | Literal[False]:
-    """A time column is written into a migration as what it is in the database."""
+    """Write a time column into a migration as its plain database type."""
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UTCDateTime) else False
 
 
 def _is_described(name: str | None, _kind: str, _parents: Any) -> bool:
-    """Whether the models know of it; of what the search is made of only the migrations do."""
+    """Return whether the models describe the object; only the migrations describe the search's tables and index."""
     return not (name or "").startswith(("feedback_search", "ix_feedback_message_search"))
 
 
@@ -37,16 +37,16 @@ def _migrate() -> None:
 
 
 def _let_tables_be_made_anew(connection: sa.Connection) -> None:
-    # SQLite drops the old one of a table that is made anew, which would delete all rows that refer to it.
+    # To alter a table, SQLite copies it and drops the old one, which would delete all rows that refer to it.
     if connection.dialect.name == "sqlite":
         driver = connection.connection.driver_connection
-        driver.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr] # not inside a transaction
-        connection.detach()  # the next user of the database gets a connection that minds them
+        driver.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr] # no effect inside a transaction
+        connection.detach()  # the next user of the pool gets a connection that enforces foreign keys
 
 
 @contextmanager
 def _alone(connection: sa.Connection) -> Iterator[None]:
-    """Keep two machines that start at once from migrating at once; SQLite has one writer anyway."""
+    """Lock PostgreSQL, so that two machines that start together do not both migrate; SQLite has only one writer."""
     if connection.dialect.name != "postgresql":
         yield
         return

@@ -1,5 +1,5 @@
-"""`make run`: the web server, a Celery worker and the embedded broker in one terminal."""
+"""Run the web server, a Celery worker and the embedded broker in one terminal, for `make run`."""
 
 
 class StartError(Exception):
-    """The start cannot go on; the text says why and what to do about it."""
+    """The start cannot continue; the text gives the reason and the next step."""

@@ -1,4 +1,4 @@
-"""`python -m feedback_push.standalone`, which `make run` executes: everything until Ctrl-C."""
+"""Run the whole application until Ctrl-C; `make run` executes `python -m feedback_push.standalone`."""
 
 import errno
 import os
@@ -17,16 +17,16 @@ from feedback_push.standalone.processes import Child
 
 
 def main() -> int:
-    """Prepare and serve; the exit code is 0 after a stop signal, 2 for bad settings and 1 for any other failure."""
+    """Prepare and serve; return the exit code: 0 after a stop signal, 2 for invalid settings, 1 for other failures."""
     os.umask(0o077)
     terminal.listen()
     env = config.source()
     folder = config.instance_dir(env)
     try:
         private_folder(folder)
-        # The port first: an account whose password is shown only once is made for a site that can start.
+        # The port comes first: create an account, whose password is shown only once, only if the site can start.
         with only_launcher(folder), _listener(*config.listens_at(env)) as listener:
-            # In a process of its own, so that the launcher need not keep the application in memory.
+            # In its own process, so that the launcher does not keep the application in memory.
             exit_code = processes.run(_python("feedback_push.standalone.first_run"))
             if exit_code == 0 and listener:
                 _serve(config.load(), listener)
@@ -52,8 +52,8 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
 
 @contextmanager
 def _listener(host: str, port: int | None) -> Iterator[socket.socket | None]:
-    """Listen where visitors are to come; None where PORT is not usable, which the settings' own message says."""
-    # Ours rather than the web server's: a port that is taken is found at once, and a restart refuses no visitor.
+    """Listen on the given host and port; yield None if PORT is invalid, which the settings' own message reports."""
+    # Here rather than in the web server: a port in use is found at once, and no visitor is refused during a restart.
     if port is None:
         yield None
         return
@@ -76,9 +76,9 @@ def _web(listener: int) -> Child:
 def _worker() -> Child:
     options = [
         *("--pool", "threads", "--concurrency", "4", "--loglevel", "WARNING"),
-        *("--without-gossip", "--without-mingle", "--without-heartbeat"),  # there is no other worker to talk to
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),  # there is no other worker
     ]
-    # Celery's long warning to root is about pickled tasks; ours are JSON.
+    # Celery warns root at length about pickled tasks, but ours are JSON.
     celery = _python("celery", "-W", "ignore:You're running the worker")
     return Child("The worker", [*celery, "--quiet", "--app", "celery_worker", "worker", *options])
 

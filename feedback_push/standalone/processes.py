@@ -1,4 +1,4 @@
-"""The launcher's children: started so that none can outlive it, watched, started again, and stopped."""
+"""Start, watch, restart and stop the launcher's child processes; none can outlive the launcher."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ from feedback_push.standalone.terminal import asked_to_stop, say
 
 _TICK = 0.2
 _MOST_DEATHS = 5  # in a row
-_STEADY = 60.0  # seconds of life after which earlier deaths no longer count
+_STEADY = 60.0  # seconds; after running this long, earlier deaths no longer count
 _PR_SET_PDEATHSIG = 1
 _ONLY_FOR_FIRST_RUN = ("ADMIN_EMAIL", "ADMIN_PASSWORD")
 
@@ -24,13 +24,13 @@ _libc = ctypes.CDLL(None)
 
 @dataclass
 class Child:
-    """A program that is to run until the launcher stops."""
+    """A program that should run until the launcher stops."""
 
     name: str
     command: list[str]
     listener: int | None = None  # a file descriptor to inherit
-    knows_administrator: bool = False  # gets the variables that name the first one
-    pause: float = 1.0  # seconds before the first restart, twice as long before each further one
+    knows_administrator: bool = False  # gets the first administrator's variables
+    pause: float = 1.0  # seconds before the first restart; doubles with each further one
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     deaths: int = 0
@@ -38,7 +38,7 @@ class Child:
 
 
 def run(command: list[str]) -> int:
-    """Run a command to its end, or to ours, with all of our environment; return its exit code."""
+    """Run a command until it ends or we are asked to stop, with our whole environment; return its exit code."""
     with running(Child(command[0], command, knows_administrator=True)) as (child,):
         while is_alive(child) and not asked_to_stop():
             time.sleep(_TICK / 4)
@@ -47,7 +47,7 @@ def run(command: list[str]) -> int:
 
 @contextmanager
 def running(*children: Child, patience: float = 6.0) -> Iterator[tuple[Child, ...]]:
-    """Start the children, and stop them when the block ends, however it ends."""
+    """Start the children, and stop them when the block ends, even by an exception."""
     try:
         for child in children:
             start(child)
@@ -57,7 +57,7 @@ def running(*children: Child, patience: float = 6.0) -> Iterator[tuple[Child, ..
 
 
 def start(child: Child) -> None:
-    """Start a child that no signal to our terminal reaches: only we stop it, in the right order."""
+    """Start a child that gets no signals from our terminal, so that only we stop it, in the right order."""
     child.started_at = time.monotonic()
     child.restart_at = None
     try:
@@ -74,12 +74,12 @@ def start(child: Child) -> None:
 
 
 def is_alive(child: Child) -> bool:
-    """Whether the child runs."""
+    """Return whether the child is running."""
     return child.process is not None and child.process.poll() is None
 
 
 def wait_for(ready: Callable[[], bool], seconds: float, needed: Child) -> bool:
-    """Wait until it is ready; give up early when asked to stop or when the child it needs has ended."""
+    """Wait at most `seconds` for `ready()` and return its result; give up if asked to stop or if `needed` ends."""
     deadline = time.monotonic() + seconds
     while not (done := ready()) and time.monotonic() < deadline and is_alive(needed) and not asked_to_stop():
         time.sleep(_TICK / 4)
@@ -87,7 +87,7 @@ def wait_for(ready: Callable[[], bool], seconds: float, needed: Child) -> bool:
 
 
 def watch(children: list[Child]) -> None:
-    """Keep the children running until asked to stop; StartError when one dies again and again."""
+    """Keep the children running until asked to stop. Raise StartError if one ends 5 times in a row."""
     while not asked_to_stop():
         for child in children:
             if not is_alive(child):
@@ -96,7 +96,7 @@ def watch(children: list[Child]) -> None:
 
 
 def stop(children: tuple[Child, ...], patience: float) -> None:
-    """Ask all the children to end, and kill what is left when our patience has run out."""
+    """Ask all children to end, and kill the rest after `patience` seconds."""
     processes = [child.process for child in children if child.process]
     for process in processes:
         process.terminate()
@@ -109,7 +109,7 @@ def stop(children: tuple[Child, ...], patience: float) -> None:
 
 
 def _environment(child: Child) -> dict[str, str]:
-    # .env has been read into ours, so it may hold what only the first run needs.
+    # .env was read into our environment, so it may contain variables that only the first run needs.
     withheld = () if child.knows_administrator else _ONLY_FOR_FIRST_RUN
     return {name: value for name, value in os.environ.items() if name not in withheld}
 
@@ -134,7 +134,7 @@ def _plan_restart(child: Child) -> None:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    # A child leads a group of its own, so this also ends what a dead one left behind, such as a web worker.
+    # Each child leads its own process group, so this also ends processes that a dead child left, such as a web worker.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""The terminal that the launcher runs in: what it is asked there, and what it says."""
+"""Handle stop signals from the launcher's terminal, and print messages to it."""
 
 import signal
 import sys
@@ -8,7 +8,7 @@ _received: list[int] = []
 
 
 def listen() -> None:
-    """Remember stop signals from now on instead of dying of them."""
+    """Record stop signals from now on instead of exiting."""
     numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup
         numbers.remove(signal.SIGHUP)
@@ -17,11 +17,11 @@ def listen() -> None:
 
 
 def asked_to_stop() -> bool:
-    """Whether a stop signal has come."""
+    """Return whether a stop signal was received."""
     return bool(_received)
 
 
 def say(text: object, *, error: bool = False) -> None:
-    """Print at once; a terminal that has gone must not keep us from stopping the children."""
+    """Print immediately; ignore a closed terminal, so that the children can still be stopped."""
     with suppress(OSError):
         print(text, file=sys.stderr if error else sys.stdout, flush=True)

@@ -1,4 +1,4 @@
-"""`python -m feedback_push.web_server`: serve the site at HOST and PORT, or at a socket that was inherited."""
+"""Serve the site at HOST and PORT, or on an inherited socket, for `python -m feedback_push.web_server`."""
 
 import argparse
 import errno
@@ -13,7 +13,7 @@ from feedback_push.web_server.server import Server
 
 
 def main() -> int:
-    """Serve until SIGTERM or Ctrl-C; the exit code is 1 where the port is taken."""
+    """Serve until SIGTERM or Ctrl-C; return exit code 1 if it cannot listen, for example because the port is in use."""
     parser = argparse.ArgumentParser(prog="python -m feedback_push.web_server", description=__doc__)
     parser.add_argument("--fd", type=int, help="the number of an inherited listening socket, instead of HOST and PORT")
     options = parser.parse_args()
@@ -25,7 +25,7 @@ def main() -> int:
         print(f"Cannot serve at {settings.host}, port {settings.port}: {reason}.", file=sys.stderr)  # noqa: T201
         return 1
     server = Server(create_app(settings), listener)
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever all threads are busy
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns each time all threads are busy
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, server.stop)
     server.run()

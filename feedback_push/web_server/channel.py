@@ -1,4 +1,4 @@
-"""One connection: a request at a time, each with a deadline, and an end that loses no answer."""
+"""Handle a connection: one request at a time, each with a deadline, and a close that loses no response."""
 
 import socket
 import time
@@ -12,20 +12,20 @@ from feedback_push.web_server.parser import Parser
 from feedback_push.web_server.tasks import ErrorTask, Task
 
 HEAD_SECONDS = 15  # for the head of a request, from its first byte
-REQUEST_SECONDS = 60  # for all of it
-IDLE_SECONDS = 30  # between two requests, and without any progress of an answer
-_LINGER_SECONDS = 30  # for a client that still sends after its answer
-_LINGER_PAUSE_SECONDS = 5  # without a byte of it
+REQUEST_SECONDS = 60  # for the whole request
+IDLE_SECONDS = 30  # between two requests, and without progress in sending a response
+_LINGER_SECONDS = 30  # for a client that still sends after its response
+_LINGER_PAUSE_SECONDS = 5  # without receiving a byte
 _LINGER_BYTES = 32 * 1024 * 1024
-LARGE_BODY = 64 * 1024  # bytes; only so many of these arrive at the same time
+LARGE_BODY = 64 * 1024  # bytes; the server limits the total of bodies above this
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
     """A client's connection.
 
-    waitress reads ahead: requests that come in one packet are answered one after the other although nobody reads
-    the answers, until the buffer is full and the thread waits. Here the next request is read when the answer to the
-    one before is on its way.
+    waitress reads ahead: it answers all requests that come in one packet although the client reads no response, until
+    the buffer is full and the thread blocks. This class reads the next request only after the previous response has
+    begun to be sent.
     """
 
     request: Parser | None
@@ -38,7 +38,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # noqa: A002
         self.network = _network(addr[0])
-        self._ahead = b""  # what has arrived after the request that is being answered
+        self._ahead = b""  # data after the request in progress
         self._began_at = 0.0
         self._lingers_until = 0.0
         self._discarded = 0
@@ -46,23 +46,23 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     @property
     def is_waiting(self) -> bool:
-        """Whether no request of this client is being answered by a thread."""
+        """True if no thread is answering a request of this client."""
         return len(self.requests) == 0
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether nothing of a request or of an answer is under way."""
+        """True if no request or response is in progress."""
         return not any((self.requests, self.request, self.total_outbufs_len, self.close_when_flushed))
 
     @property
     def body_size(self) -> int:
-        """Bytes of large bodies that are held for this client."""
+        """The size in bytes of the large bodies held in memory for this client."""
         held = [*self.requests[:1], *filter(None, [self.request])]
         sizes = [len(each.body_rcv) for each in held if each.body_rcv is not None and not each.is_refused]
         return sum(size for size in sizes if size > LARGE_BODY)
 
     def is_overdue(self, now: float) -> bool:
-        """Whether the client has had its time: to send, to read its answer, to ask again or to go."""
+        """Return whether the client took too long to send, to read its response, to start a request or to close."""
         silent = now - self.last_activity
         if self._lingers_until:
             return bool(now > self._lingers_until or silent > _LINGER_PAUSE_SECONDS)
@@ -73,7 +73,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return now - self._began_at > (REQUEST_SECONDS if request.headers_finished else HEAD_SECONDS)
 
     def readable(self) -> bool:
-        """Whether to wait for the client to send something."""
+        """Return whether to wait for data from the client."""
         if self._lingers_until:
             return True
         if not super().readable():
@@ -82,22 +82,22 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             return True
         try:
             self.received(b"")
-        except Exception:  # noqa: BLE001 - as waitress treats what fails while it reads; the loop must go on
+        except Exception:  # noqa: BLE001 - as waitress does for errors while reading; the loop must go on
             self.handle_error()
         return bool(super().readable())  # there may be a request now
 
     def add_channel(self, map: Any = None) -> None:  # noqa: A002 - waitress's name
-        """Count the connection in."""
+        """Add the connection to the server's count."""
         super().add_channel(map)
         self.server.note_open(self)
 
     def del_channel(self, map: Any = None) -> None:  # noqa: A002 - waitress's name
-        """Count the connection out."""
+        """Remove the connection from the server's count."""
         super().del_channel(map)
         self.server.note_closed(self)
 
     def received(self, data: bytes) -> bool:
-        """Read one request, and keep what follows for later."""
+        """Read one request, and keep the data after it for later."""
         with self.requests_lock:
             if self.will_close or self.close_when_flushed:
                 return False
@@ -112,7 +112,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return True
 
     def handle_write(self) -> None:
-        """Send what is ready, and close the connection where that was the last answer."""
+        """Send ready data, and close the connection after the last response."""
         if not self.close_when_flushed or self.will_close:
             super().handle_write()
             return
@@ -141,7 +141,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return int(consumed)
 
     def _linger(self) -> None:
-        # To close a socket while the client still sends resets the connection, and it may lose its answer by that.
+        # Closing a socket while the client still sends resets the connection, and the client may lose its response.
         self.close_when_flushed = False
         self._ahead = b""
         self._lingers_until = time.time() + _LINGER_SECONDS

@@ -1,4 +1,4 @@
-"""Read a request up to the size that the site takes, and refuse a head that two programs could read differently."""
+"""Read a request up to the size that the site accepts, and refuse a head that two programs could parse differently."""
 
 from io import BytesIO
 from typing import IO, Any
@@ -10,28 +10,28 @@ _MOST_DISCARDED = 8 * 1024 * 1024  # bytes of a refused body that are read and t
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]
-    """A request as it arrives.
+    """A request that is being received.
 
-    A body that is too large is thrown away while it arrives, and the application answers with its own page and without
-    the body: a client, or a proxy that passes bodies on as they come, reads nothing before it has sent everything. A
-    body that is larger still ends the request at once, and the connection after the answer.
+    A body that is too large is discarded while it arrives. The application then answers with its own page, without the
+    body: a client, or a proxy that streams bodies, reads nothing before it has sent everything. A body above a second,
+    higher limit ends the request at once, and the connection closes after the response.
     """
 
     body_rcv: Any
     is_refused = False
-    overloaded = False  # True where the body was refused because too many others were arriving
+    overloaded = False  # True if the body was refused because too many others were arriving
 
     def received(self, data: bytes) -> int:
-        """Take in a part of the request and return the number of bytes that belong to it."""
+        """Read a part of the request and return the number of bytes that belong to it."""
         consumed: int = super().received(data)
         if self.body_rcv is None:
-            self.expect_continue = False  # or a request without a body would wait for one for ever
+            self.expect_continue = False  # or a request without a body would wait for one forever
         if isinstance(self.error, RequestEntityTooLarge):
             self.refuse_body()
         return consumed
 
     def refuse_body(self, *, overloaded: bool = False) -> None:
-        """Keep nothing of the body from here on."""
+        """Discard the body, including all further bytes."""
         if not self.is_refused:
             self.is_refused = True
             self.overloaded = overloaded
@@ -48,7 +48,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             self.headers["CONTENT_LENGTH"] = str(self.body_bytes_received)
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Read the head; ParsingError where it is malformed or ambiguous (RFC 9112, section 6)."""
+        """Read the head. Raise ParsingError if it is malformed or ambiguous (RFC 9112, section 6)."""
         try:
             super().parse_header(header_plus)
         except ValueError:  # from int() for thousands of digits, from urlsplit() for a malformed address
@@ -61,7 +61,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class _Nowhere:
-    """A buffer that keeps nothing but its length."""
+    """A buffer that stores only its length."""
 
     def __init__(self, length: int) -> None:
         self._length = length
@@ -76,4 +76,4 @@ class _Nowhere:
         return BytesIO()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, because nothing is open."""

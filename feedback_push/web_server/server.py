@@ -1,4 +1,4 @@
-"""The server: the loop that reads and writes for all clients, and the threads that answer whole requests."""
+"""Run the server: one loop reads and writes for all clients, and threads answer complete requests."""
 
 import resource
 import socket
@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
 _THREADS = 8
 _MOST_CONNECTIONS = 500
-_OTHER_FILES = 200  # that the application has open besides: the database, Redis, templates
-_LARGE_BODIES = 32 * 1024 * 1024  # bytes in memory, of all large requests together
-_ANSWERS = 64 * 1024 * 1024  # bytes of all answers together that their clients have not read yet
+_OTHER_FILES = 200  # that the application also opens: the database, Redis, templates
+_LARGE_BODIES = 32 * 1024 * 1024  # bytes in memory, for all large requests together
+_ANSWERS = 64 * 1024 * 1024  # bytes that clients have not read yet, for all responses together
 _ACCEPTED_AT_ONCE = 64
 _STOPS_WITHIN = 4.5  # seconds
 
 
 class Server(TcpWSGIServer):  # type: ignore[misc]
-    """waitress with bounds for all clients together.
+    """waitress with limits for all clients together.
 
-    Bodies stay in memory. When there are too many connections, the oldest ends of the network that has the most.
+    Bodies stay in memory. If there are too many connections, the server closes the oldest one of the network that has
+    the most.
     """
 
     channel_class = Channel
@@ -45,19 +46,19 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         )  # fmt: skip
 
     def run(self) -> None:
-        """Serve until `stop` is called, then finish the requests under way, for 5 seconds at most."""
+        """Serve until `stop` is called, then finish the requests in progress, for at most 5 seconds."""
         while not self._stopping:
             wasyncore.poll2(1.0, self._map)
         self._finish()
 
     def stop(self, *_: object) -> None:
-        """Have `run` return; may be called by a signal handler."""
+        """Make `run` return; a signal handler may call this."""
         if not self._stopping:
             self._stopping = True
             self.pull_trigger()
 
     def has_room(self, request: Parser, arrived: int) -> bool:
-        """Return whether a request whose next bytes have arrived may go on, beside all other large ones."""
+        """Return whether a request may continue beside all other large ones, after `arrived` more bytes."""
         size = max(request.content_length, request.body_bytes_received)
         if size <= LARGE_BODY:
             return True
@@ -65,7 +66,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         return bool(self._body_bytes + size - request.body_bytes_received <= _LARGE_BODIES)
 
     def handle_accept(self) -> None:
-        """Take the clients that wait, many at once, so that a crowd does not keep the others waiting."""
+        """Accept many waiting clients at once, so that a crowd does not delay the others."""
         for _ in range(_ACCEPTED_AT_ONCE):
             before = len(self.active_channels)
             super().handle_accept()
@@ -86,9 +87,9 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             self._networks.pop(channel.network, None)
 
     def maintenance(self, now: float) -> None:
-        """End what is overdue; waitress calls it every second.
+        """Close overdue connections; waitress calls this every second.
 
-        At once, and not by `will_close` as waitress does: that takes effect when the client reads, if ever.
+        Close them immediately. waitress sets `will_close`, which takes effect only when the client reads, if ever.
         """
         channels: list[Channel] = list(self.active_channels.values())
         for channel in channels:
@@ -126,7 +127,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self.trigger.close()
 
     def close_listener(self) -> None:
-        """Take no further clients; those of an inherited listener wait for the next server."""
+        """Accept no further clients; on an inherited listener they wait for the next server."""
         self.accepting = False
         self.del_channel()
         self.socket.close()
@@ -142,17 +143,17 @@ def _adjustments(app: "Flask", connections: int) -> Adjustments:
         "recv_bytes": 32 * 1024,
         "max_request_header_size": 32 * 1024,
         "max_request_body_size": largest + 1,  # the first size that is too large
-        "inbuf_overflow": 2 * largest,  # never a file: nothing that visitors write is on the disk beside the database
+        "inbuf_overflow": 2 * largest,  # never a file: visitors' texts are on disk only in the database
         "ident": "",
         "asyncore_use_poll": True,  # select() ends at the 1,024th file
-        # Werkzeug's ProxyFix reads them, as far as there are proxies; without any, nobody shall.
+        # Werkzeug's ProxyFix reads them if there are proxies. Without proxies, nothing may read them.
         "clear_untrusted_proxy_headers": not app.extensions["settings"].trusted_proxies,
     }
     return Adjustments(**options)
 
 
 def _raise_limit_of_files() -> int:
-    """Return how many connections there may be."""
+    """Raise the limit of open files if necessary, and return the maximum number of connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_CONNECTIONS + _ACCEPTED_AT_ONCE + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,4 +1,4 @@
-"""Answer a request in one of the threads: by the application, or in a line where the request is malformed."""
+"""Answer a request in one of the threads: by the application, or with one line of text if it is malformed."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ class Task(task.WSGITask):  # type: ignore[misc]
     """A request that the application answers."""
 
     def get_environment(self) -> dict[str, Any]:
-        """Add the server's own notes to what the application learns of the request."""
+        """Return the WSGI environment with the server's own entries."""
         environ: dict[str, Any] = super().get_environment()
         environ["SERVER_SOFTWARE"] = "waitress"
         environ["feedback_push.overloaded"] = self.request.overloaded
@@ -17,7 +17,7 @@ class Task(task.WSGITask):  # type: ignore[misc]
 
 
 class ErrorTask(task.ErrorTask):  # type: ignore[misc]
-    """A request that is malformed; the answer repeats nothing of it."""
+    """A malformed request; the response repeats nothing of it."""
 
     def execute(self) -> None:
         """Answer with the reason and close the connection."""

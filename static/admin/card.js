@@ -1,25 +1,26 @@
-/** Shows in the opt-in card what belongs to a state: its words stand in admin/_push.html. */
+/** Shows the parts of the opt-in card that belong to a state. The texts are in admin/_push.html. */
 
 import { lastEndpoint } from "./storage.js";
 import { browserFamily } from "./opt-in.js";
 
 const card = globalThis.document?.getElementById("push");
 
-/** Whether the card is a guest on this page, so that it appears only with something to say. */
+/** True if the card is a guest on this page: it then appears only when it has something to say. */
 export const isGuest = card?.dataset.place === "guest";
 
-/** The newest unread message, where there is one. */
+/** The id of the newest unread message, or 0. */
 export const newest = Number(card?.dataset.newest ?? 0);
 
 /**
+ * Show the card in a state.
  * @param {import("./opt-in.js").State|"checking"} state
  * @param {import("./opt-in.js").Facts} facts
- * @param {{visible: boolean, settled: boolean}} how  `settled` when the state is no guess
+ * @param {{visible: boolean, settled: boolean}} how  `settled` if the state is not a guess
  */
 export function show(state, facts, { visible, settled }) {
   if (!card) return;
   const focused = document.activeElement;
-  // Where nothing is remembered, less may be to say than was guessed: the card keeps its room, so that nothing moves.
+  // With no stored state, the final text may be shorter than the guess. Keep the card's height, so that nothing moves.
   const decided = settled && card.dataset.state === "checking";
   card.style.minBlockSize = decided ? `${card.getBoundingClientRect().height}px` : "";
   if (decided) addEventListener("resize", () => (card.style.minBlockSize = ""), { once: true });
@@ -31,7 +32,7 @@ export function show(state, facts, { visible, settled }) {
   if (!(decided && state === "on" && card.dataset.looks !== "checking")) card.dataset.looks = state;
   if (settled) card.dataset.state = state;
   card.hidden = !visible;
-  // The button that was clicked may be gone now, and the focus must not fall back to the top of the page.
+  // The clicked button may be hidden now, and the focus must not fall back to the top of the page.
   if (visible && card.contains(focused) && focused.hidden) card.focus();
 }
 
@@ -47,7 +48,7 @@ function reveal(name, fits) {
   for (const element of card.querySelectorAll(`[data-${name}]`)) element.hidden = !fits(element.dataset[name]);
 }
 
-/** Among the devices this one is turned off with its card: merely removed, it would be back at the next visit. */
+/** Mark this device in the list. The card turns it off: if only removed from the list, it returns at the next visit. */
 export function markThisDevice() {
   for (const row of document.querySelectorAll("[data-endpoint]")) {
     const here = row.dataset.endpoint === lastEndpoint.get();

@@ -1,4 +1,4 @@
-/** Waits on the devices page for what comes of a test push, and says it. */
+/** Polls for the result of a test notification on the devices page, and shows it. */
 
 const BETWEEN_LOOKS = 500;
 

@@ -1,15 +1,15 @@
-/** Keeps the delivery ledger of a message's page up to date, as long as something in it is under way. */
+/** Keeps the delivery history on a message's page up to date while a delivery is in progress. */
 
 import { showLocalTimes } from "./local-times.js";
 
 const BETWEEN_LOOKS = 3_000;
-const AFTER_A_PUSH = 500; // in which the device's own report reaches the server
+const AFTER_A_PUSH = 500; // time for the device's own receipt to reach the server
 
 let ledger = document.getElementById("ledger");
 let asReceived = null;
 let timer = null;
 
-/** A fragment of the page. XMLHttpRequest, because it alone makes a document of HTML without a Trusted Types policy. */
+/** Fetch a part of the page. Only XMLHttpRequest parses HTML to a document without a Trusted Types policy. */
 function fetchDocument(address) {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();

@@ -1,13 +1,13 @@
-/** Suggests to install the dashboard as an app, once push works and where that can be done. */
+/** Suggests installing the dashboard as an app, once push works and if the browser can install it. */
 
 import { installing } from "./storage.js";
 import { browserFamily } from "./opt-in.js";
 
 const suggestion = globalThis.document?.getElementById("install");
-let offer = null; // Chromium's own question, kept until somebody clicks
+let offer = null; // Chromium's own prompt, kept until somebody clicks
 
 /**
- * How the app can be installed here: by the browser's own question, by hand in its menu, or not.
+ * Return the way to install the app: by the browser's own prompt, by hand in its menu, or null for none.
  * @param {{installed: boolean, offered: boolean, family: string}} browser
  * @returns {"offer"|"safari"|"firefox-android"|null}
  */
@@ -17,7 +17,7 @@ export function wayToInstall({ installed, offered, family }) {
   return family === "safari" || family === "firefox-android" ? family : null;
 }
 
-/** Called whenever it is known how notifications stand. */
+/** Show or hide the suggestion. Call this whenever the state of notifications is known. */
 export function suggest(state, facts) {
   if (!suggestion) return;
   const way = wayToInstall({ installed: facts.installed, offered: offer !== null, family: browserFamily(facts) });
@@ -25,7 +25,7 @@ export function suggest(state, facts) {
   for (const element of suggestion.querySelectorAll("[data-way]")) element.hidden = element.dataset.way !== way;
 }
 
-/** Calls back when the browser offers to install. */
+/** Call `offered` when the browser offers to install the app. */
 export function listen(offered) {
   addEventListener("beforeinstallprompt", (event) => {
     event.preventDefault();
@@ -45,5 +45,5 @@ function decline() {
 async function accept() {
   suggestion.hidden = true;
   await offer.prompt();
-  offer = null; // it can be asked once
+  offer = null; // a prompt can be shown only once
 }

@@ -1,4 +1,4 @@
-/** The keyboard: a key clicks, or focuses, the element that names it in data-key; rows are gone through with j and k. */
+/** Keyboard shortcuts: a key clicks or focuses the element that names it in data-key; j and k move through the rows. */
 
 const ROWS = "#messages > li";
 const TYPED_IN = "input:not([type=checkbox]), textarea, select, [contenteditable]";
@@ -29,7 +29,7 @@ function use(element) {
   element.click();
 }
 
-/** Whether there is a message to act on: those that are selected, or else the one with the focus. */
+/** Select the focused message if none is selected; return whether there is a message to act on. */
 function select(form) {
   if (form.querySelector(":checked")) return true;
   const box = current()?.querySelector("[type=checkbox]");

@@ -1,4 +1,4 @@
-/** What is new appears by itself: the rows of the list, and the numbers on the page, its title and the app's icon. */
+/** Shows new messages without a reload: rows of the list, and counts on the page, in its title and on the app icon. */
 
 import { showLocalTimes } from "./local-times.js";
 
@@ -11,16 +11,16 @@ const title = document.title.replace(/^\(\d+\) /, "");
 let looking = Promise.resolve();
 let waiting = false;
 
-/** Asks the server; however many ask meanwhile, as after a sleep, one question more is asked after the answer. */
+/** Ask the server. Any number of calls in the meantime, as after a sleep, cause one more request after the answer. */
 function look() {
   if (waiting) return;
   waiting = true;
-  looking = looking.then(ask).catch(() => {}); // the next one will tell
+  looking = looking.then(ask).catch(() => {}); // the next request tries again
 }
 
 async function ask() {
   waiting = false;
-  // Not followed to the sign-in page, whose answer would bring a cookie that an open sign-in form knows nothing of.
+  // Do not follow a redirect to the sign-in page: its cookie would not match a sign-in form that is already open.
   const response = await fetch(address(), { redirect: "manual", signal: AbortSignal.timeout(ANSWER_WITHIN) });
   if (response.type === "opaqueredirect") return clearInterval(timer);
   if (!response.ok) return;
@@ -49,7 +49,7 @@ function count({ unread, unreadWords, counts }) {
 
 function badge(unread) {
   const shown = unread ? navigator.setAppBadge?.(unread) : navigator.clearAppBadge?.();
-  shown?.catch(() => {}); // refused where the dashboard is not installed
+  shown?.catch(() => {}); // refused unless the dashboard is installed
 }
 
 function show({ messages, said }) {

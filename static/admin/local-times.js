@@ -1,4 +1,4 @@
-/** Shows the times of a page in its language, and in the zone that its reader has set or else the browser's. */
+/** Shows the times of a page in its language, and in the reader's time zone or else the browser's. */
 
 const { timeZone } = document.getElementById("local-times")?.dataset ?? {};
 const format = new Intl.DateTimeFormat(document.documentElement.lang || undefined, {
@@ -7,7 +7,7 @@ const format = new Intl.DateTimeFormat(document.documentElement.lang || undefine
   timeZone: timeZone || undefined,
 });
 
-/** @param {Document|Element} root  where the times are */
+/** @param {Document|Element} root  the element that contains the times */
 export function showLocalTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]")) time.textContent = format.format(new Date(time.dateTime));
 }

@@ -1,4 +1,4 @@
-/** What this browser can do, the state of the opt-in that this adds up to, and how much of the card it deserves. */
+/** Finds the browser's capabilities, the resulting state of the opt-in, and whether the card should appear. */
 
 const OLDEST_IOS = 1604;
 const AFTER_TALKING = ["brave-push-off", "granted-not-subscribed", "on-but-the-server-forgot", "on", "on-but-failing"];
@@ -8,21 +8,21 @@ const AFTER_TALKING = ["brave-push-off", "granted-not-subscribed", "on-but-the-s
  * @property {boolean} secure          the page is a secure context
  * @property {boolean} supported       service workers, push and notifications are all there
  * @property {boolean} ios             iPhone or iPad
- * @property {number|null} iosVersion  major * 100 + minor, where the browser tells it
+ * @property {number|null} iosVersion  major * 100 + minor, if the browser reports it
  * @property {boolean} installed       runs as an app from the Home Screen
  * @property {boolean} brave
  * @property {"default"|"denied"|"granted"} permission
  * @property {boolean} subscribed      the browser holds a subscription
  * @property {boolean} known           the server has confirmed it during this visit
- * @property {boolean} failing         the server's pushes to it fail
- * @property {Trouble|null} trouble    what went wrong during this visit, if anything did
+ * @property {boolean} failing         the server's pushes to this browser fail
+ * @property {Trouble|null} trouble    the error of this visit, if any
  */
 
 /**
  * @typedef {object} Trouble
  * @property {"signed-out"|"no-answer"|"unreachable"|"refused"|"no-address"|"browser"} kind
  * @property {string} [name]    of the browser's error
- * @property {string} [detail]  words of the server or the browser
+ * @property {string} [detail]  the message of the server or the browser
  */
 
 /**
@@ -31,7 +31,7 @@ const AFTER_TALKING = ["brave-push-off", "granted-not-subscribed", "on-but-the-s
  */
 
 /**
- * The state of the opt-in that the facts add up to.
+ * Return the state of the opt-in that follows from the facts.
  * @param {Facts} facts
  * @returns {State}
  */
@@ -56,7 +56,7 @@ function whyUnsubscribed({ brave, trouble }) {
 }
 
 /**
- * The facts that are known without asking the server; never waits, so that the card is right at the first paint.
+ * Return the facts that are known without asking the server. Never waits, so the card is right at the first paint.
  * @returns {Facts}
  */
 export function gather() {
@@ -82,16 +82,16 @@ function iosVersion(userAgent) {
   return match ? Number(match[1]) * 100 + Number(match[2]) : null;
 }
 
-/** Whether browser and server have to talk before the state is known. */
+/** Return whether the state is unknown until the browser and the server have synced. */
 export function isOpen({ secure, supported, permission }) {
   return secure && supported && permission === "granted";
 }
 
 /**
- * What a visit will probably come to, from what the last one came to.
+ * Return the probable state of this visit, from the state of the last one.
  * @param {Facts} facts  as gathered
- * @param {{choice: "on"|"off"|null, lastState: string|null, failing: boolean}} memory  `failing` when the server says
- *   so of the endpoint that it was given last
+ * @param {{choice: "on"|"off"|null, lastState: string|null, failing: boolean}} memory  `failing` if the server says
+ *   so of the endpoint that it was sent last
  * @returns {State|"checking"}
  */
 export function guess(facts, { choice, lastState, failing }) {
@@ -102,11 +102,11 @@ export function guess(facts, { choice, lastState, failing }) {
 }
 
 /**
- * Whether the card has something to say on a page where it is a guest, such as the inbox.
+ * Return whether the card has something to say on a page where it is a guest, such as the inbox.
  * @param {State|"checking"} state
  * @param {{newest: number, putAside: string|null, clicked: boolean, stands: boolean|null}} page  `newest` is the newest
- *   unread message, `putAside` the one at "Not now", `clicked` tells that the state follows from a click on this page,
- *   `stands` whether the card is there already, once the page is read: coming or going, it would move what is read
+ *   unread message, `putAside` the newest one at "Not now", `clicked` is true if the state follows from a click on this
+ *   page, `stands` is true if the card is visible after the first sync: a later change would move the page
  */
 export function speaksUp(state, { newest, putAside, clicked, stands }) {
   if (stands !== null && !clicked) return stands;
@@ -115,7 +115,7 @@ export function speaksUp(state, { newest, putAside, clicked, stands }) {
   return putAside === null || newest > Number(putAside);
 }
 
-/** The family of browsers whose settings are all in the same place. */
+/** Return the browser's family. The browsers of a family have their settings in the same place. */
 export function browserFamily({ ios }, userAgent = navigator.userAgent) {
   if (ios) return "ios";
   const android = userAgent.includes("Android") ? "-android" : "";

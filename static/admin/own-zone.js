@@ -1,4 +1,4 @@
-/** Offers the browser's own time zone where another one is chosen. */
+/** Offers the browser's own time zone if another one is chosen. */
 
 const zones = document.querySelector("#time_zone");
 const offer = document.querySelector("#own-zone");

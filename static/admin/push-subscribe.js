@@ -1,6 +1,6 @@
 /**
- * The subscribe script of the dashboard: on every page it keeps browser and server agreed about this device, and where
- * there is an opt-in card it shows how notifications stand and does what is clicked.
+ * The subscribe script of the dashboard. On every page it keeps the browser and the server in sync for this device.
+ * On a page with an opt-in card, it also shows the state of notifications and handles clicks.
  */
 
 import { agree, listed } from "/static/admin/subscription-sync.js";
@@ -17,11 +17,11 @@ const PATIENCE_TO_SIGN_OUT = 1_000;
 let queue = Promise.resolve();
 let clicked = false;
 let asking = false;
-let permission = null; // as the latest visit found it
-let stands = null; // whether the card is there, once the page is read: a guest that came or went would move it
+let permission = null; // at the latest visit
+let stands = null; // whether the card is visible after the first sync; a later change would move the page
 let current = { state: "checking", facts: gather() };
 
-/** Visits run one after the other, because each reads what the one before has written. */
+/** Run visits one after the other, because each reads data that the one before has stored. */
 function visit(how) {
   permission = gather().permission;
   queue = queue.then(() => refresh(how));
@@ -75,7 +75,7 @@ function notNow() {
   card.hide();
 }
 
-/** Signing out takes this device off the list, but never waits long for that. */
+/** Remove this device when signing out, but never wait long for it. */
 async function leave(event) {
   event.preventDefault();
   choice.set("off");
@@ -83,7 +83,7 @@ async function leave(event) {
   event.target.submit();
 }
 
-/** A new password keeps the notifications of this device; any other in the same session was added by somebody else. */
+/** Keep this device's notifications at a password change. Another device in this session was added by somebody else. */
 function nameThisDevice({ target }) {
   const field = Object.assign(document.createElement("input"), { type: "hidden", name: "endpoint" });
   field.value = lastEndpoint.get() ?? "";
@@ -101,7 +101,7 @@ function onClick(id, action) {
 
 async function watchPermission() {
   const status = await navigator.permissions?.query({ name: "notifications" });
-  // The answer to our own question comes back to turnOn; this may be told of it before or after.
+  // turnOn handles the answer to our own prompt; this event may come before or after that.
   status?.addEventListener("change", () => {
     if (!asking && status.state !== permission) visit();
   });

@@ -1,4 +1,4 @@
-/** The server's side of push: its key, and what it is told about this browser. */
+/** Requests to the server's push API: fetch its key, and post this browser's changes. */
 
 import { page } from "./page.js";
 
@@ -34,7 +34,7 @@ class RequestError extends Error {
   }
 }
 
-/** The browser gives out no address that messages can be sent to. */
+/** The browser returned no valid endpoint. */
 export class AddressError extends Error {
   trouble = { kind: "no-address" };
 }
@@ -50,7 +50,7 @@ function csrfToken() {
   return document.querySelector('meta[name="csrf-token"]').content;
 }
 
-/** The promise's outcome, or a TimeoutError. */
+/** Return the promise's result, or throw a TimeoutError after some milliseconds. */
 export function within(milliseconds, promise) {
   const late = new DOMException("no answer in time", "TimeoutError");
   return Promise.race([promise, new Promise((_, reject) => setTimeout(reject, milliseconds, late))]);

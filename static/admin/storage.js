@@ -1,21 +1,21 @@
-/** What this browser remembers between visits. */
+/** The values that this browser stores between visits. */
 
-/** The endpoint that the server was given last: to be dropped there when the browser no longer has it. */
+/** The endpoint that the server was sent last. The server drops it when the browser no longer has it. */
 export const lastEndpoint = remembered("feedback-push.endpoint");
 
-/** "on" or "off", as the person chose on this device: only "on" may subscribe again without a click. */
+/** "on" or "off", as chosen on this device. Only "on" may subscribe again without a click. */
 export const choice = remembered("feedback-push.choice");
 
-/** The state that the last visit came to: a guess at the first paint, while browser and server are still talking. */
+/** The state at the end of the last visit. The first paint uses it as a guess, before the server has answered. */
 export const lastState = remembered("feedback-push.state");
 
-/** What went wrong at it, as JSON: the words about it will take the same room. */
+/** The trouble at the last visit, as JSON, so that the text about it takes the same space at the first paint. */
 export const lastTrouble = remembered("feedback-push.trouble");
 
-/** The newest unread message when the card was put aside: the next one brings it back. */
+/** The newest unread message at the time of "Not now". A newer message brings the card back. */
 export const putAside = remembered("feedback-push.put-aside");
 
-/** "no" once installing the app was declined. */
+/** "no" after installing the app was declined. */
 export const installing = remembered("feedback-push.installing");
 
 function remembered(name) {

@@ -1,4 +1,4 @@
-/** Brings browser and server to agree about this device. */
+/** Keeps the subscriptions of the browser and the server in sync for this device. */
 
 import { choice, lastEndpoint } from "./storage.js";
 import { gather, isOpen } from "./opt-in.js";
@@ -11,9 +11,10 @@ const PATIENCE = 5_000;
 const PAUSES = [500, 1_500]; // between tries to subscribe
 
 /**
- * Does what is to be done and tells how far it came; tabs and the service worker (sw.js) take turns.
- * Whose turn it is may be frozen, so nobody waits longer than their patience: two at once leave a dead device at worst.
- * @param {{anew?: boolean, patience?: number}} [how]  `anew` replaces the subscription that there is
+ * Sync the browser and the server, and return the facts; tabs and the service worker (sw.js) take turns with a lock.
+ * The tab with the lock may be frozen, so no caller waits longer than `patience`: at worst, two at once leave a dead
+ * device.
+ * @param {{anew?: boolean, patience?: number}} [how]  `anew` replaces the existing subscription; `patience` is in ms
  * @returns {Promise<import("./opt-in.js").Facts>}
  */
 export function agree({ anew = false, patience = PATIENCE } = {}) {
@@ -22,7 +23,7 @@ export function agree({ anew = false, patience = PATIENCE } = {}) {
   return navigator.locks.request("feedback-push", { signal: AbortSignal.timeout(patience) }, settle).catch(settle);
 }
 
-/** Never throws: what goes wrong is among the facts. */
+/** Never throw: an error becomes part of the facts. */
 async function agreeNow(anew) {
   const facts = gather();
   try {
@@ -33,7 +34,7 @@ async function agreeNow(anew) {
   return facts;
 }
 
-/** Fills in the facts step by step, so that they are true as far as it came when a step throws. */
+/** Fill in the facts step by step, so that they are true up to the step that throws. */
 async function connect(facts, anew) {
   const manager = await pushManager();
   const found = await manager.getSubscription();
@@ -62,7 +63,7 @@ async function pushManager() {
   return registration.pushManager;
 }
 
-/** Tries again where the browser gives out an address that leads nowhere: it does for a moment after an unsubscribe. */
+/** Subscribe; retry if the browser returns an invalid endpoint, as it does for a moment after an unsubscribe. */
 async function subscribe(manager, key) {
   for (const pause of [...PAUSES, null]) {
     const subscription = await subscribeOnce(manager, key);
@@ -77,14 +78,14 @@ function subscribeOnce(manager, key) {
   return within(SUBSCRIBE_WITHIN, manager.subscribe({ userVisibleOnly: true, applicationServerKey: key }));
 }
 
-/** Chromium's mark for a subscription that its push service has removed: a name that exists nowhere (RFC 6761). */
+/** Return whether the host is Chromium's mark for a subscription that its push service removed: .invalid (RFC 6761). */
 function leadsNowhere({ endpoint }) {
   return new URL(endpoint).hostname.endsWith(".invalid");
 }
 
-/** Browser and server at once, so that neither has to wait for the other when somebody signs out. */
+/** Unsubscribe at the browser and the server at once, so that signing out does not wait for one after the other. */
 async function cancel(subscription, facts) {
-  // The server knows nothing of an address that leads nowhere: it forgets the one before.
+  // The server does not know an invalid endpoint, so it removes the one before.
   if (!leadsNowhere(subscription)) lastEndpoint.set(subscription.endpoint);
   const inBrowser = within(ANSWER_WITHIN, subscription.unsubscribe());
   const [browser, server] = await Promise.allSettled([inBrowser, forgetAllBut(null)]);
@@ -92,7 +93,7 @@ async function cancel(subscription, facts) {
   for (const { reason } of [browser, server]) if (reason) throw reason;
 }
 
-/** The server drops the endpoint that it was given last, unless this is the subscription in use. */
+/** Make the server drop the endpoint that it was sent last, unless it is the given subscription's. */
 async function forgetAllBut(subscription) {
   const endpoint = lastEndpoint.get();
   if (!endpoint || endpoint === subscription?.endpoint) return;
@@ -114,7 +115,7 @@ function keyOf(subscription) {
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** Endpoints in a data attribute of the script: `gone` where the push service has forgotten them, `failing` otherwise. */
+/** Return the endpoints in a data attribute of the script: `gone` if the push service dropped them, or `failing`. */
 export function listed(name) {
   return page[name].split(" ");
 }

@@ -1,6 +1,7 @@
 /**
- * The dashboard's service worker: shows what is pushed, reports that it did, opens what is clicked, and renews what
- * expires. The server puts its words in front of it, in the reader's language: const WORDS = {lang, title, body, actions}.
+ * The dashboard's service worker. It shows notifications, reports that they were shown, opens clicked ones, and renews
+ * expired subscriptions. The server puts its texts in front, in the reader's language:
+ * const WORDS = {lang, title, body, actions}.
  */
 
 const ICON = "/static/icons/icon-192.png";
@@ -16,7 +17,7 @@ self.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renew
 
 // --- A push ---
 
-// Every push must show something, or browsers take the subscription away: so nothing is sent before it is shown.
+// Every push must show something, or browsers revoke the subscription. So show it before any request.
 async function announce(data) {
   const payload = parse(data);
   const notification = payload.notification ?? {};
@@ -47,17 +48,17 @@ function buttons(actions) {
 
 async function badge(count) {
   if (count === undefined) return;
-  await self.navigator.setAppBadge?.(Number(count)).catch(() => {}); // refused where the dashboard is not installed
+  await self.navigator.setAppBadge?.(Number(count)).catch(() => {}); // refused unless the dashboard is installed
 }
 
-/** Open pages of the dashboard may want to look what is new. */
+/** Notify the open pages of the dashboard, so that they can fetch new messages. */
 async function tellWindows() {
   for (const window of await ownWindows()) window.postMessage({ type: "push" });
 }
 
 // --- A click ---
 
-/** The window comes first: nothing may delay it, and a browser opens none long after the click. */
+/** Open the window first and without delay: a browser opens none long after the click. */
 async function answer({ notification, action }) {
   notification.close();
   const { receipt, navigate, actions } = notification.data ?? {};
@@ -72,7 +73,7 @@ async function open(address) {
   return windows.length ? moveTo(address, windows[0]) : self.clients.openWindow(address);
 }
 
-/** The address to open, or the inbox where it is missing, broken or leads to another site. */
+/** Return the address to open, or the inbox if the address is missing, broken or on another site. */
 function ownAddress(navigate) {
   try {
     const address = new URL(navigate);
@@ -98,7 +99,7 @@ async function ownWindows() {
 
 // --- Receipts ---
 
-/** Without cookies, because the token says all, and in silence: what is shown or open does not depend on it. */
+/** Send a receipt, without cookies because the token is enough. Ignore errors: nothing on screen depends on it. */
 async function report(token, event) {
   if (!token) return;
   const headers = { "Content-Type": "application/json" };
@@ -109,7 +110,7 @@ async function report(token, event) {
 
 // --- A subscription that expires ---
 
-/** Open tabs renew it, too, each in its turn; one that is frozen keeps nobody waiting for long (agreement.js). */
+/** Renew in turn with open tabs, which do the same; a frozen tab causes no long wait (subscription-sync.js). */
 function renewInTurn(event) {
   const { locks } = self.navigator;
   if (!locks) return renew(event);
@@ -118,13 +119,13 @@ function renewInTurn(event) {
   return locks.request("feedback-push", { signal: AbortSignal.timeout(PATIENCE) }, once).catch(once);
 }
 
-// Not the event's newSubscription: a tab may have replaced it before this had its turn.
+// Do not use the event's newSubscription: a tab may have replaced it in its turn.
 async function renew({ oldSubscription }) {
   const { key, token } = await serverKey();
   const options = { userVisibleOnly: true, applicationServerKey: key };
   const { pushManager } = self.registration;
   const found = await pushManager.getSubscription();
-  const lost = found && new URL(found.endpoint).hostname.endsWith(".invalid"); // as in agreement.js
+  const lost = found && new URL(found.endpoint).hostname.endsWith(".invalid"); // as in subscription-sync.js
   if (lost) await found.unsubscribe();
   const subscription = found && !lost ? found : await pushManager.subscribe(options);
   await post("/push/subscribe", { ...subscription.toJSON(), applicationServerKey: keyOf(subscription) }, token);
@@ -155,7 +156,7 @@ async function request(url, options) {
   return response;
 }
 
-// --- Offline: one public page and its looks are kept, and never anything else, because all else is private ---
+// --- Offline: cache one public page and its styles, and nothing else, because everything else is private ---
 
 const KEPT = "offline";
 

@@ -1,11 +1,11 @@
-// Earns the form's proof of work while the visitor types, so that nobody waits for it. WebCrypto computes on threads
-// of its own: there is no worker to start, and typing stays smooth. Without it, the site asks for one more step.
+// Computes the form's proof of work while the visitor types, so that nobody waits for it. WebCrypto computes on its own
+// threads, so no web worker is needed and typing stays smooth. Without a proof, the site asks for one more step.
 
-const FRESH_ENOUGH = 60_000; // before a proof expires: sending may take a while on a slow line
-const PATIENCE = 5_000; // with a server that does not answer: then the message goes off without a proof
-const PATIENCE_TO_COMPUTE = 15_000; // the challenge gets harder when many write at once: some seconds of an old phone
-const PAUSE = 30_000; // after a failure: not every letter that is typed is a new attempt
-const AT_ONCE = 4; // key derivations under way at a time: as many cores as most phones can spare
+const FRESH_ENOUGH = 60_000; // before a proof expires: sending may take a while on a slow connection
+const PATIENCE = 5_000; // for a server that does not answer; the message is then sent without a proof
+const PATIENCE_TO_COMPUTE = 15_000; // the challenge gets harder under load: some seconds on an old phone
+const PAUSE = 30_000; // after a failure, so that not every typed letter starts a new attempt
+const AT_ONCE = 4; // key derivations at a time: as many cores as most phones can spare
 
 const field = document.querySelector("input[name=proof]");
 const form = field.form;
@@ -55,7 +55,7 @@ function pause() {
 }
 
 function begin() {
-  // A proof that the browser has brought back with the page may have been used.
+  // A proof that the browser restored with the page may have been used.
   field.value = "";
   sent = false;
   if (form.elements.content.value) prepare();
@@ -63,7 +63,7 @@ function begin() {
 
 form.addEventListener("input", prepare);
 form.addEventListener("submit", async (event) => {
-  if (sent) return event.preventDefault(); // the second click of an impatient hand
+  if (sent) return event.preventDefault(); // ignore a second click
   sent = true;
   if (prepare()) {
     event.preventDefault();
@@ -73,7 +73,7 @@ form.addEventListener("submit", async (event) => {
     button.removeAttribute("aria-busy");
     form.submit();
   }
-  setTimeout(begin, 2_000); // for whoever stops the page and sends again
+  setTimeout(begin, 2_000); // for a visitor who stops the page and sends again
 });
 addEventListener("pageshow", ({ persisted }) => persisted && begin());
 begin();

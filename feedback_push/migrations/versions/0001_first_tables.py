@@ -1,4 +1,4 @@
-"""users, messages, subscriptions, outbox and deliveries.
+"""Create users, messages, subscriptions, outbox and deliveries.
 
 Revision ID: 0001
 Revises:

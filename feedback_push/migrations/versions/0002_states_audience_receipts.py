@@ -1,4 +1,4 @@
-"""states of messages; for whom a notification is, how much of it each device shows, and what became of it there.
+"""Add message states, and the recipients, preview level per device and receipts of notifications.
 
 Revision ID: 0002
 Revises: 0001
@@ -12,8 +12,8 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-# Every list has an index of its own that holds just its rows in their order: whatever is asked, the other rows cost
-# nothing, and neither database is led to read all of a state and sort it.
+# Every list has its own index, which contains only its rows in their order. So the other rows cost nothing, whatever
+# the query, and neither database reads all rows of a state to sort them.
 _LISTS = {
     "inbox": sa.text("deleted_at IS NULL AND state IN ('new', 'read')"),
     "new": sa.text("deleted_at IS NULL AND state = 'new'"),
@@ -113,9 +113,9 @@ def _index(name: str, table: str, columns: list[str], where: sa.TextClause) -> N
 
 
 def _refer(table: str, **columns: tuple[str, str]) -> None:
-    """Add columns that refer to another table, each given with what happens when its row is deleted."""
+    """Add columns that refer to another table, each given with the action for when its row is deleted."""
     kind = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-    # SQLite can only make such a table anew.
+    # SQLite can only recreate the table.
     with op.batch_alter_table(table, table_kwargs={"sqlite_autoincrement": True}) as batch:
         for column, (other, on_delete) in columns.items():
             key = sa.ForeignKey(f"{other}.id", name=op.f(f"fk_{table}_{column}_{other}"), ondelete=on_delete)

@@ -1,4 +1,4 @@
-"""sessions in a table of their own, and the audit log.
+"""Move sessions to their own table, and add the audit log.
 
 Revision ID: 0003
 Revises: 0002
@@ -62,7 +62,7 @@ def upgrade() -> None:
         sqlite_where=_OF_SOMEBODY,
         postgresql_where=_OF_SOMEBODY,
     )
-    # All who are signed in have to sign in once more: their cookies carry what is deleted here.
+    # All signed-in users have to sign in again, because their cookies contain the deleted tokens.
     with op.batch_alter_table("auth_user") as user:
         user.drop_constraint(op.f("uq_auth_user_session_token"), type_="unique")
         user.drop_column("session_token")

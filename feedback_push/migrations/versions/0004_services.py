@@ -1,4 +1,4 @@
-"""deliveries are claimed by push service, so that one that hangs holds up no other.
+"""Claim deliveries by push service, so that a service that hangs does not delay the others.
 
 Revision ID: 0004
 Revises: 0003

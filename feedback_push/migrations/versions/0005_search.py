@@ -1,4 +1,4 @@
-"""full-text search over messages; an index of each list that answers by itself.
+"""Add full-text search over messages, and a covering index for each list.
 
 Revision ID: 0005
 Revises: 0004
@@ -18,7 +18,7 @@ _LISTS = {
     "archived": sa.text("deleted_at IS NULL AND state = 'archived'"),
     "spam": sa.text("deleted_at IS NULL AND state = 'spam'"),
 }
-# The same expression stands in feedback/search.py: PostgreSQL uses the index for nothing else.
+# feedback/search.py uses the same expression, because PostgreSQL uses the index for no other.
 _EXPRESSION = r"""
     to_tsvector('simple', regexp_replace(regexp_replace(left(normalize(
         submitter_name || ' ' || submitter_email || ' ' || left(content, 50000), NFKD), 60000),
@@ -28,7 +28,7 @@ _EXPRESSION = r"""
 _COLUMNS = "submitter_name, submitter_email, content"
 _OLD = "old.submitter_name, old.submitter_email, old.content"
 _NEW = "new.submitter_name, new.submitter_email, new.content"
-# Marks are parts of words, or FTS5 would cut those of Hindi and of pointed Hebrew; Latin letters lose theirs.
+# Marks are parts of words, or FTS5 would split words in Hindi and in pointed Hebrew. Latin letters lose their marks.
 _TOKENIZER = "unicode61 remove_diacritics 2 categories ''L* N* Co Mn Mc''"
 _ADD = f"INSERT INTO feedback_search (rowid, {_COLUMNS}) VALUES (new.id, {_NEW});"  # noqa: S608
 _TAKE_OUT = f"INSERT INTO feedback_search (feedback_search, rowid, {_COLUMNS}) VALUES ('delete', old.id, {_OLD});"  # noqa: S608

@@ -1,4 +1,4 @@
-"""VAPID keys that were rotated in, or retired.
+"""Store VAPID keys that were rotated in or retired.
 
 Revision ID: 0006
 Revises: 0005

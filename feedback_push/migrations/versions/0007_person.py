@@ -1,4 +1,4 @@
-"""messages are found by the e-mail address of who wrote them.
+"""Find messages by their author's e-mail address.
 
 Revision ID: 0007
 Revises: 0006
@@ -38,7 +38,7 @@ def downgrade() -> None:
 
 
 def _spell_as_the_application_does() -> None:
-    """The databases may know capital letters of ASCII only; the addresses that have others are few."""
+    """Fold the few addresses with non-ASCII letters here, because the databases may lower only ASCII letters."""
     bytes_ = "octet_length(person)" if op.get_bind().dialect.name == "postgresql" else "length(CAST(person AS BLOB))"
     rows = op.get_bind().execute(
         sa.select(_message.c.id, _message.c.person).where(sa.text(f"{bytes_} <> length(person)"))

@@ -1,4 +1,4 @@
-"""the last delivery to a device that failed is found without reading all of them.
+"""Add an index to find a device's last failed delivery without reading all deliveries.
 
 Revision ID: 0008
 Revises: 0007

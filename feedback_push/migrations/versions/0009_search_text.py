@@ -1,4 +1,4 @@
-"""search a folded text that stands in the message.
+"""Search a folded text that is stored with the message.
 
 Revision ID: 0009
 Revises: 0008
@@ -19,10 +19,10 @@ _message = sa.table(
     "feedback_message",
     *(sa.column(name) for name in ("id", "submitter_name", "submitter_email", "content", "search_text")),
 )
-# The same expression stands in feedback/search.py: PostgreSQL uses the index for nothing else. It takes the words as
-# they are: a parser of its own would read numbers and addresses out of them.
+# feedback/search.py uses the same expression, because PostgreSQL uses the index for no other. It keeps the words
+# unchanged, because PostgreSQL's own parser would recognise numbers and addresses in them.
 _EXPRESSION = "array_to_tsvector(string_to_array(search_text, ' '))"
-# The text is folded already: whatever is not ASCII belongs to a word.
+# The text is already folded, so every non-ASCII character belongs to a word.
 _OPTIONS = "tokenize='ascii'"
 _EXPRESSION_OF_0005 = r"""
     to_tsvector('simple', regexp_replace(regexp_replace(left(normalize(
@@ -37,7 +37,7 @@ _EVENTS = ("INSERT", "DELETE", "UPDATE")
 
 def upgrade() -> None:
     _take_time()
-    _drop_index()  # first: PostgreSQL would compute its expression for every row that is written
+    _drop_index()  # first, because PostgreSQL would compute its expression for every written row
     op.add_column("feedback_message", sa.Column("search_text", sa.Text(), nullable=False, server_default=""))
     _fold_what_is_there()
     _create_index(_EXPRESSION, ("search_text",), _OPTIONS)
@@ -63,7 +63,7 @@ def _fold_what_is_there() -> None:
 
 
 def _take_time() -> None:
-    """Lift the limit that the application sets for each statement: an index of a million messages takes longer."""
+    """Remove the application's time limit for statements, because indexing a million messages takes longer."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute("SET LOCAL statement_timeout = 0")
 
@@ -85,7 +85,7 @@ def _create_index(expression: str, columns: tuple[str, ...], options: str) -> No
 
 
 def _actions(columns: tuple[str, ...]) -> tuple[str, str, str]:
-    """Return what the triggers do after an INSERT, a DELETE and an UPDATE."""
+    """Return the triggers' statements after an INSERT, a DELETE and an UPDATE."""
     names = ", ".join(columns)
     old, new = (", ".join(f"{row}.{name}" for name in columns) for row in ("old", "new"))
     add = f"INSERT INTO feedback_search (rowid, {names}) VALUES (new.id, {new});"  # noqa: S608

@@ -1,4 +1,4 @@
-"""messages know their size, so that spam has a bound; what was removed or not told of is counted by the day.
+"""Store message sizes, so that spam can be limited; count removed and unnotified messages per day.
 
 Revision ID: 0010
 Revises: 0009

@@ -1,4 +1,4 @@
-"""devices belong to sessions and are suspended with them; an undo works once and in its own session.
+"""Link devices to sessions, and suspend them together; allow an undo once and only in its own session.
 
 Revision ID: 0011
 Revises: 0010
@@ -17,8 +17,8 @@ _BOUND = sa.text("session_id IS NOT NULL")
 
 
 def upgrade() -> None:
-    # Adding a foreign key makes SQLite copy the table, so all columns come in one batch. Existing devices have no known
-    # session: they keep working, and belong to the session of their browser's next visit.
+    # Adding a foreign key makes SQLite copy the table, so add all columns in one batch. Existing devices have no known
+    # session. They keep working, and get the session of their browser's next visit.
     session = sa.ForeignKey(
         "auth_session.id", name=op.f("fk_push_subscription_session_id_auth_session"), ondelete="SET NULL"
     )
