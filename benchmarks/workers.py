@@ -51,7 +51,7 @@ def push_to_all(workers: Workers, run: Run, number: int) -> Sample:
     site = workers.site
     with site.app.app_context():
         rows.replace_devices(run.prefix, number, site.settings.vapid_public_key)
-        taken = sample.take(run, workers.members, number, partial(_knock, workers, _enqueue()))
+        taken = sample.take(run, workers.members, number, partial(_publish, workers, _enqueue()))
     return replace(taken, lost=max(taken.lost, number - site.reader.value(_ACCEPTED)))
 
 
@@ -99,7 +99,7 @@ def _enqueue() -> int:
     return entry_id
 
 
-def _knock(workers: Workers, entry_id: int) -> float:
+def _publish(workers: Workers, entry_id: int) -> float:
     started = time.perf_counter()
     outbox.wake(entry_id)
     _wait_until_settled(workers)

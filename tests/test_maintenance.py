@@ -1,4 +1,4 @@
-"""The chores of a sweep: each in a transaction of its own, and none in the way of another."""
+"""Clean-up functions run in a transaction each, and none stops another."""
 
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from feedback_push.push import tasks
 
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-    """When the chores were done, which are those of the test only."""
+    """The times at which the clean-up of this test ran; no other is registered."""
     monkeypatch.setattr(maintenance, "_registered", [])
     times: list[datetime] = []
     maintenance.register(times.append)
@@ -27,7 +27,7 @@ def test_a_sweep_does_what_was_registered_and_says_when(done: list[datetime]) ->
 
 
 @pytest.mark.usefixtures("any_app")
-def test_a_chore_that_fails_loses_its_own_work_only(done: list[datetime], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_clean_up_that_fails_loses_its_own_work_only(done: list[datetime], caplog: pytest.LogCaptureFixture) -> None:
     @maintenance.register
     def failing(_: datetime) -> None:
         add_user("lost@example.org")

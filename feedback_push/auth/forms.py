@@ -4,11 +4,10 @@ from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired, Length
 
-from feedback_push import typed_text
+from feedback_push import email_address, typed_text
 from feedback_push.auth.password_rules import LONGEST
 from feedback_push.typed_text import TypedForm
 
-LONGEST_EMAIL = 320
 _TOO_LONG = _("Please use at most %(max)d characters.")
 _PASSWORD = [InputRequired(_("Please give your password.")), Length(max=LONGEST, message=_TOO_LONG)]
 
@@ -18,7 +17,7 @@ class LoginForm(TypedForm):
 
     email = EmailField(
         _("E-mail"),
-        [InputRequired(_("Please give your e-mail address.")), Length(max=LONGEST_EMAIL, message=_TOO_LONG)],
+        [InputRequired(_("Please give your e-mail address.")), Length(max=email_address.LONGEST, message=_TOO_LONG)],
         filters=[typed_text.storable],
     )
     password = PasswordField(_("Password"), _PASSWORD)

@@ -8,6 +8,7 @@ from flask_login import UserMixin
 from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from feedback_push import email_address
 from feedback_push.database import AUTOINCREMENT, Base, Id, partial_index, utcnow
 
 
@@ -17,7 +18,7 @@ class User(UserMixin, Base):  # type: ignore[misc]
     __tablename__ = "auth_user"
 
     id: Mapped[Id]
-    email: Mapped[str] = mapped_column(String(320), unique=True)
+    email: Mapped[str] = mapped_column(String(email_address.LONGEST), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     language: Mapped[str | None] = mapped_column(String(8))  # None: the browser's
@@ -87,7 +88,7 @@ class AuditEntry(Base):
     id: Mapped[Id]
     at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("auth_user.id", ondelete="SET NULL"))
-    email: Mapped[str] = mapped_column(String(320))  # kept when the account is deleted
+    email: Mapped[str] = mapped_column(String(email_address.LONGEST))  # kept when the account is deleted
     event: Mapped[str] = mapped_column(String(30))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
     address_hash: Mapped[str] = mapped_column(String(32))  # see network_address.py; empty for a command

@@ -9,9 +9,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, decode_cookie, login_user, logout_user
 
-from feedback_push import browser_name, csrf, errors, network_address, security
+from feedback_push import browser_name, csrf, email_address, errors, network_address, security
 from feedback_push.auth import accounts, audit, known_browser, sessions, throttle
-from feedback_push.auth.forms import LONGEST_EMAIL, LoginForm
+from feedback_push.auth.forms import LoginForm
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.concurrency_limit import Busy
 from feedback_push.database import db
@@ -46,7 +46,7 @@ def _in_turn(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseRe
     def wait() -> ResponseReturnValue:
         if request.method != "POST":
             return view()
-        known = known_browser.of(request.form.get("email", "")[:320]) is not None
+        known = known_browser.of(request.form.get("email", "")[: email_address.LONGEST]) is not None
         with accounts.hashing.place(network_address.of_request(), trusted=known):
             return view()
 
@@ -105,7 +105,7 @@ def _refused(error: csrf.Refused) -> ResponseReturnValue:
     if request.endpoint != "auth.login":
         return errors.csrf_refused(error)
     form = LoginForm(meta=error.form_meta)
-    form.email.data = (form.email.data or "")[:LONGEST_EMAIL]
+    form.email.data = (form.email.data or "")[: email_address.LONGEST]
     form.form_errors.append(error.words(_("Please give your password once more.")))
     return _form(form, 400)
 

@@ -9,7 +9,6 @@ from feedback_push.typed_text import TypedForm
 
 LONGEST_CONTENT = 200_000
 LONGEST_NAME = 200
-LONGEST_EMAIL = email_address.LONGEST
 _TOO_LONG = _("Please use at most %(max)d characters.")
 
 
@@ -24,7 +23,7 @@ class _Visible(DataRequired):  # type: ignore[misc]
 
 def _email(_form: Form, field: Field) -> None:
     # Longer addresses get an error from Length.
-    if field.data and len(field.data) <= LONGEST_EMAIL and not email_address.is_plausible(field.data):
+    if field.data and len(field.data) <= email_address.LONGEST and not email_address.is_plausible(field.data):
         raise ValidationError(_("This does not look like an e-mail address."))
 
 
@@ -43,7 +42,7 @@ class FeedbackForm(TypedForm):
     )
     submitter_email = EmailField(
         _("Your e-mail address"),
-        [Optional(), Length(max=LONGEST_EMAIL, message=_TOO_LONG), _email],
+        [Optional(), Length(max=email_address.LONGEST, message=_TOO_LONG), _email],
         filters=[typed_text.storable, typed_text.trimmed],
     )
 
@@ -52,6 +51,6 @@ class FeedbackForm(TypedForm):
         for field, longest in (
             (self.content, LONGEST_CONTENT),
             (self.submitter_name, LONGEST_NAME),
-            (self.submitter_email, LONGEST_EMAIL),
+            (self.submitter_email, email_address.LONGEST),
         ):
             field.data = (field.data or "")[:longest]

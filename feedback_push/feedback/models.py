@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, Date, ForeignKey, Index, String, Text, event, inspect
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from feedback_push import search_text
+from feedback_push import email_address, search_text
 from feedback_push.auth.models import Session, User
 from feedback_push.database import AUTOINCREMENT, Base, Id, partial_index, utcnow
 from feedback_push.push.models import OutboxEntry
@@ -30,7 +30,6 @@ LISTS = {
     "archived": "deleted_at IS NULL AND state = 'archived'",
     "spam": "deleted_at IS NULL AND state = 'spam'",
 }
-_LONGEST_EMAIL = 320
 _SEARCHED = ("submitter_name", "submitter_email", "content")
 # SQLite checks the columns of the condition again. If they were not in the index, it would read past every text.
 _IN_INDEX = ("id", "state", "deleted_at")
@@ -39,7 +38,7 @@ _MORE_IN_INDEX = {"spam": ("size",)}  # every sweep adds up the sizes
 
 def person_of(email: str) -> str | None:
     """Return the normalised e-mail address by which a person's messages are found, or None if it is empty."""
-    return email.strip()[:_LONGEST_EMAIL].casefold()[:_LONGEST_EMAIL] or None
+    return email.strip()[: email_address.LONGEST].casefold()[: email_address.LONGEST] or None
 
 
 def _person_of_row(row: Any) -> str | None:
@@ -67,8 +66,8 @@ class Message(Base):
     id: Mapped[Id]
     content: Mapped[str] = mapped_column(Text)
     submitter_name: Mapped[str] = mapped_column(String(200))
-    submitter_email: Mapped[str] = mapped_column(String(_LONGEST_EMAIL))
-    person: Mapped[str | None] = mapped_column(String(_LONGEST_EMAIL), default=_person_of_row)
+    submitter_email: Mapped[str] = mapped_column(String(email_address.LONGEST))
+    person: Mapped[str | None] = mapped_column(String(email_address.LONGEST), default=_person_of_row)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     read_at: Mapped[datetime | None]
     state: Mapped[MessageState] = mapped_column(

@@ -113,9 +113,9 @@ def test_an_address_that_cannot_be_mailed_stops_no_message_and_its_person_is_fou
 def test_the_workers_are_told_which_entry_is_new(visit: Visit, tmp_path: Path) -> None:
     with servers.redis_server(tmp_path) as url, redis.Redis.from_url(url, decode_responses=True) as broker:
         assert visit(redis_url=url).send("/feedback/", **TYPED).status_code == 303
-        servers.wait_until(lambda: broker.llen("feedback_push:127.0.0.1:celery") == 1, what="the knock")
-        knock = json.loads(str(broker.lindex("feedback_push:127.0.0.1:celery", 0)))
-        assert (knock["headers"]["task"], knock["headers"]["argsrepr"]) == ("push.fan_out", "(1,)")
+        servers.wait_until(lambda: broker.llen("feedback_push:127.0.0.1:celery") == 1, what="the task")
+        task = json.loads(str(broker.lindex("feedback_push:127.0.0.1:celery", 0)))
+        assert (task["headers"]["task"], task["headers"]["argsrepr"]) == ("push.fan_out", "(1,)")
 
 
 def test_the_message_of_whoever_is_signed_in_bears_their_name(any_app: Flask) -> None:

@@ -1,4 +1,4 @@
-"""For the tests of push: a device and its owner, what the doorbell leaves at the broker, and brokers in trouble."""
+"""For the tests of push: a device and its owner, and brokers in trouble."""
 
 import pytest
 from flask import Flask

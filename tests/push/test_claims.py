@@ -152,7 +152,7 @@ def test_workers_that_claim_at_once_never_take_the_same_delivery(any_app: Flask,
         return mine
 
     taken = [id_ for mine in side_by_side(any_app, 4, take_all) for id_ in mine]
-    # One that all the others were ahead of may have gone home too early: the next knock finds what is left.
+    # One that all the others were ahead of may have gone home too early: the next task finds what is left.
     taken += take_all()
     assert sorted(taken) == sorted(_by_id())
 

@@ -1,4 +1,4 @@
-"""The outbox: a notification exists if and only if its caller commits, and a knock is only a hint."""
+"""The outbox: a notification exists if and only if its caller commits; a published task is only a hint."""
 
 from datetime import timedelta
 
@@ -48,12 +48,12 @@ def test_an_entry_exists_only_when_its_caller_commits(any_app: Flask) -> None:
     assert db.session.query(OutboxEntry).count() == 1
 
 
-def test_enqueueing_knocks_at_nobodys_door(app: Flask, published: PublishedTasks) -> None:
+def test_enqueueing_publishes_nothing(app: Flask, published: PublishedTasks) -> None:
     _entry()
     assert published.all() == []
 
 
-def test_waking_knocks_for_the_entry(app: Flask, published: PublishedTasks) -> None:
+def test_waking_publishes_a_task_for_the_entry(app: Flask, published: PublishedTasks) -> None:
     outbox.wake(42)
     assert published.next() == ("push.fan_out", [42])
 

@@ -1,4 +1,4 @@
-"""The sweeper: in every worker, whatever its pool, and all that finds what nobody has knocked for."""
+"""The sweeper runs in every worker, whatever its pool, and finds work without a published task."""
 
 import time
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def devices(site: Site, service: PushService) -> list[Device]:
 
 
 def _enqueue(site: Site, count: int = 1) -> None:
-    """Store notifications without a knock, as when the broker was down."""
+    """Store notifications without publishing a task, as when the broker is down."""
     with site.database():
         for number in range(count):
             outbox.enqueue(note(tag=f"m-{number}"))
@@ -114,7 +114,7 @@ def test_a_process_forked_while_its_parent_sends_can_send(app: Flask) -> None:
 @pytest.mark.parametrize(
     ("database_url", "pool"), [("sqlite", THREADS), ("postgresql", PREFORK)], indirect=["database_url"]
 )
-def test_a_worker_sends_what_nobody_has_knocked_for(site: Site, devices: list[Device], pool: tuple[str, ...]) -> None:
+def test_a_worker_sends_what_no_task_was_published_for(site: Site, devices: list[Device], pool: tuple[str, ...]) -> None:
     worker = site.work(*pool)
     _enqueue(site)
     for device in devices:

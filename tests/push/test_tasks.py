@@ -1,4 +1,4 @@
-"""The tasks: what each does when its knock comes, again or in vain, and whom it rings for next."""
+"""The tasks: each does its work also when it runs twice or in vain, and publishes the next."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -154,7 +154,7 @@ def test_sweeping_tells_what_was_held_and_rings_for_it(user: User, published: Pu
     assert db.session.get_one(OutboxEntry, summary[1][0]).counts == len(entries)
 
 
-def test_one_whose_summary_fails_keeps_no_other_from_theirs_and_no_retry_from_its_knock(
+def test_one_whose_summary_fails_keeps_no_other_from_theirs_and_no_retry_from_its_task(
     user: User, published: PublishedTasks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = owner("other@example.org")

@@ -42,15 +42,15 @@ def earlier_server(settings: Settings) -> subprocess.Popen[bytes]:
     server = subprocess.Popen(broker.command(settings))
     with client(settings) as connection:
         wait_until(lambda: broker.answers(settings.socket_path))
-        connection.set("knock", "waiting")
+        connection.set("key", "waiting")
     return server
 
 
 def test_what_waits_in_the_broker_is_there_after_a_restart(own: Settings) -> None:
     for found in (None, b"waiting"):
         with broker.running(own), client(own) as connection:
-            assert connection.get("knock") == found
-            connection.set("knock", "waiting")
+            assert connection.get("key") == found
+            connection.set("key", "waiting")
 
 
 def test_it_listens_on_a_private_socket_and_on_no_port(own: Settings) -> None:
@@ -89,7 +89,7 @@ def test_with_a_redis_url_nothing_is_run(own: Settings) -> None:
 def test_a_server_that_a_killed_launcher_left_is_replaced_and_its_data_kept(own: Settings) -> None:
     with earlier_server(own) as earlier, broker.running(own) as (child,), client(own) as connection:
         assert earlier.wait(5) == 0
-        assert connection.get("knock") == b"waiting"
+        assert connection.get("key") == b"waiting"
         assert child.process
         assert connection.info("server")["process_id"] == child.process.pid
 
