@@ -114,7 +114,7 @@ def test_a_process_forked_while_its_parent_sends_can_send(app: Flask) -> None:
 @pytest.mark.parametrize(
     ("database_url", "pool"), [("sqlite", THREADS), ("postgresql", PREFORK)], indirect=["database_url"]
 )
-def test_a_worker_sends_what_no_task_was_published_for(site: Site, devices: list[Device], pool: tuple[str, ...]) -> None:
+def test_a_worker_sends_what_no_task_announced(site: Site, devices: list[Device], pool: tuple[str, ...]) -> None:
     worker = site.work(*pool)
     _enqueue(site)
     for device in devices:
