@@ -20,6 +20,7 @@ from feedback_push.push.models import PreviewLevel
 LARGEST_PAYLOAD = 3000  # bytes; RFC 8291 allows 3993, but some bridges re-encode
 _LARGEST_UNSTAMPED = LARGEST_PAYLOAD - receipts.LONGEST_TOKEN
 BODY_LENGTH = 120
+_LAST = 20  # characters in which the end of a word is looked for
 _CLUSTER = regex.compile(r"\X")
 _LINE_ENDS = regex.compile("[\n\t\u2028\u2029]+")
 
@@ -113,14 +114,21 @@ def without_body(payload: str) -> str:
 
 
 def excerpt(text: str, length: int = BODY_LENGTH) -> str:
-    """Return the first `length` characters, and `...` if more follow; never cut inside a grapheme cluster."""
+    """Return the first `length` characters, and `...` if more follow.
+
+    The cut is at the end of a word if one ends within the last 20 of them, and never inside a grapheme cluster.
+    """
     if len(text) <= length:
         return text
-    end = 0
+    end = end_of_word = 0
     for cluster in _CLUSTER.finditer(text, endpos=length + 64):
         if cluster.end() > length:
             break
         end = cluster.end()
+        if text[end : end + 1].isspace() and not cluster.group().isspace():
+            end_of_word = end
+    if end_of_word > max(0, length - _LAST):
+        end = end_of_word
     return f"{text[: end or length]}..."
 
 

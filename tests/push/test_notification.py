@@ -97,11 +97,21 @@ def test_a_text_of_120_characters_is_whole_and_one_of_121_is_cut() -> None:
     assert notification.excerpt("a" * 121) == "a" * 120 + "..."
 
 
+def test_the_cut_is_at_the_end_of_a_word_if_one_ends_within_the_last_20_characters() -> None:
+    for end in range(90, 121):
+        for space in (" ", "\n", "\N{NO-BREAK SPACE}", " \N{COMBINING ACUTE ACCENT}"):
+            text = "a" * end + space + "b" * 50
+            kept = text[:end] if end > 100 else text[:120]
+            assert notification.excerpt(text) == kept + "...", (end, space)
+    assert notification.excerpt("a" * 110 + FAMILY + " " * 40) == "a" * 110 + FAMILY + "..."
+    assert notification.excerpt("我" * 200) == "我" * 120 + "..."  # a script without spaces
+
+
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_the_cut_is_never_inside_a_character(cluster: str) -> None:
     for before in range(120 - len(cluster), 121):
         text = "a" * before + cluster + "b" * 20
-        whole = before + len(cluster) <= 120
+        whole = before + len(cluster) <= 120 and not cluster.isspace()  # or the cut is where the word ends
         kept = "a" * before + cluster if whole else "a" * before
         assert notification.excerpt(text) == (kept + "b" * 20)[: 120 if whole else before] + "..."
 
