@@ -20,8 +20,9 @@ def label(reason: str | None) -> str:
     return str(WORDS.get(Suspicion(reason), "")) if reason in set(Suspicion) else ""
 
 
-# A person without JavaScript, or with a password manager, can cause these too, and can confirm the message.
-CONFIRMABLE = (Suspicion.AUTOFILL, Suspicion.NO_PROOF, Suspicion.REPLAYED_PROOF)
+# A person who pastes a text, has no JavaScript, or uses a password manager can cause these too, and can confirm the
+# message.
+CONFIRMABLE = (Suspicion.AUTOFILL, Suspicion.TOO_FAST, Suspicion.NO_PROOF, Suspicion.REPLAYED_PROOF)
 PROVEN = (None, Suspicion.AUTOFILL)  # the browser has sent a valid proof of work
 
 WORDS = {
@@ -29,7 +30,7 @@ WORDS = {
     Suspicion.AUTOFILL: lazy_gettext(
         "It filled in a field that people do not see, as some password managers do, and nobody confirmed it."
     ),
-    Suspicion.TOO_FAST: lazy_gettext("It was sent faster than a person can type."),
+    Suspicion.TOO_FAST: lazy_gettext("It was sent faster than a person can type, and nobody confirmed it."),
     Suspicion.NO_PROOF: lazy_gettext("It came without JavaScript, as programs send it, and nobody confirmed it."),
     Suspicion.REPLAYED_PROOF: lazy_gettext("It was a copy sent right after another message, and nobody confirmed it."),
 }

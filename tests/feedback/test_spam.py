@@ -60,8 +60,16 @@ def test_nobody_types_a_message_in_less_than_two_seconds(
 ) -> None:
     form = opened(visitor)
     let_pass(seconds)
-    assert send(visitor, form, proof=solved(visitor)) == THANKED
+    assert send(visitor, form, proof=solved(visitor)) == (ASKED if reason else THANKED)
     assert stored(visitor) == [set_aside(reason) if reason else ARRIVED]
+
+
+def test_whoever_pastes_and_sends_at_once_is_asked_to_confirm_and_not_thanked(visitor: Visitor, let_pass: Pass) -> None:
+    assert send(visitor, opened(visitor), proof=solved(visitor)) == ASKED
+    let_pass(1.1)
+    answer = press(visitor)
+    assert (answer.status_code, answer.location) == THANKED
+    assert stored(visitor) == [ARRIVED]
 
 
 def test_whose_form_was_opened_before_the_clock_was_put_back_is_no_robot(visitor: Visitor, let_pass: Pass) -> None:
@@ -77,7 +85,7 @@ def test_whose_form_was_opened_before_the_clock_was_put_back_is_no_robot(visitor
 def test_the_time_at_which_the_form_was_opened_cannot_be_made_up(visitor: Visitor, let_pass: Pass, stamp: str) -> None:
     form = opened(visitor)
     let_pass(60)
-    assert send(visitor, form, proof=solved(visitor), opened=stamp) == THANKED
+    assert send(visitor, form, proof=solved(visitor), opened=stamp) == ASKED
     assert stored(visitor) == [set_aside(Suspicion.TOO_FAST)]
 
 
