@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from feedback_push.auth import accounts, sessions
+from feedback_push.auth import accounts, sessions, sign_in_links
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import undo
@@ -73,6 +73,9 @@ LINES = {
     "GET feedback.complete": Line("/feedback/complete/", For.EVERYBODY),
     "GET auth.login": Line("/login", For.EVERYBODY),
     "POST auth.login": Line("/login", For.EVERYBODY, form={"email": "staff@example.org", "password": PASSWORD}),
+    "GET auth.login_link": Line("/login/link", For.EVERYBODY),
+    "POST auth.show_login_link": Line("/login/link", For.EVERYBODY, form={"token": "{link}"}, changes=False),
+    "POST auth.use_login_link": Line("/login/link/use", For.EVERYBODY, form={"token": "{link}"}),
     "POST auth.logout": Line("/logout", For.EVERYBODY, form={}),
     "GET push.key": Line("/push/key", For.SCRIPT),
     "POST push.subscribe": Line("/push/subscribe", For.SCRIPT, json=GOOD),
@@ -184,6 +187,7 @@ def place_of(app: Flask, staff: User) -> Place:
         "session": session.id,
         "test": test.id,
         "undo": undo.keep([("read", None, [message.id])], session.id),
+        "link": sign_in_links.make(staff).partition("#")[2],
     }
     db.session.commit()
     return Place(app, staff, {name: str(value) for name, value in ids.items()})

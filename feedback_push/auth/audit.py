@@ -20,6 +20,9 @@ _PER_PAGE = 50
 _LONGEST_DETAIL = 200
 _WORDS = {
     AuditEvent.SIGNED_IN: _l("Signed in"),
+    AuditEvent.SIGNED_IN_BY_LINK: _l("Signed in with a sign-in link"),
+    AuditEvent.SIGN_IN_LINK_MADE: _l("Made a sign-in link"),
+    AuditEvent.SIGN_IN_LINK_REFUSED: _l("A sign-in link was refused"),
     AuditEvent.SIGN_IN_FAILED: _l("A wrong e-mail address or password was given"),
     AuditEvent.SIGN_IN_DELAYED: _l("Sign-ins had to wait after failed ones"),
     AuditEvent.SIGNED_OUT: _l("Signed out"),

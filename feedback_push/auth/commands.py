@@ -5,7 +5,7 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from feedback_push.auth import accounts, audit, sessions
+from feedback_push.auth import accounts, audit, sessions, sign_in_links
 from feedback_push.auth.accounts import AccountError
 from feedback_push.auth.models import AuditEntry, AuditEvent, User
 from feedback_push.database import db
@@ -52,6 +52,16 @@ def change_password(email: str, password_stdin: bool) -> None:
     click.echo(f"The password of {account.email} is changed.")
 
 
+@user.command("sign-in-link")
+@click.argument("email")
+def make_sign_in_link(email: str) -> None:
+    """Print a link that signs the account in once, within ten minutes; it ends the link before it."""
+    account = _find(email)
+    address = sign_in_links.make(account)
+    db.session.commit()
+    click.echo(address)
+
+
 @user.command("sign-out")
 @click.argument("email")
 def sign_out(email: str) -> None:
@@ -76,7 +86,11 @@ def delete_user(email: str) -> None:
 @audit_log.command("list")
 @click.option("--most", default=50, show_default=True, type=click.IntRange(1, 1_000_000), help="How many entries.")
 def list_audit(most: int) -> None:
-    """Show the newest entries of the audit log, the newest first."""
+    """Show the newest entries of the audit log, the newest first.
+
+    Entries with the same number after "network" came from the same network. The number is a hash: nobody can turn it
+    back into an address.
+    """
     lines = [_line(entry) for entry in audit.page(size=most).entries]
     db.session.rollback()  # no transaction stays open while the operator reads in a pager
     for line in lines:
@@ -85,7 +99,7 @@ def list_audit(most: int) -> None:
 
 def _line(entry: AuditEntry) -> str:
     times = f" ({entry.count} times)" if entry.count > 1 else ""
-    whence = f"{entry.browser}, address {entry.address_hash[:8]}" if entry.browser else "command"
+    whence = f"{entry.browser}, network {entry.address_hash[:8]}" if entry.browser else "command"
     return f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.email or '-'}  {audit.label(entry)}{times}  [{whence}]"
 
 

@@ -1,11 +1,12 @@
-"""Define the forms that take a password: sign-in and password change."""
+"""Define the forms that take a password or the code of a sign-in link."""
 
 from flask_babel import lazy_gettext as _
-from wtforms import BooleanField, EmailField, PasswordField
+from wtforms import BooleanField, EmailField, PasswordField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from feedback_push import email_address, typed_text
 from feedback_push.auth.password_rules import LONGEST
+from feedback_push.auth.sign_in_links import LONGEST_TOKEN
 from feedback_push.typed_text import TypedForm
 
 _TOO_LONG = _("Please use at most %(max)d characters.")
@@ -22,6 +23,17 @@ class LoginForm(TypedForm):
     )
     password = PasswordField(_("Password"), _PASSWORD)
     remember = BooleanField(_("Keep me signed in on this device"))
+
+
+class LinkForm(TypedForm):
+    """The code in a sign-in link, and the option that the sign-in form has."""
+
+    token = StringField(
+        _("The code in the link, after the #"),
+        [InputRequired(_("Please give the code.")), Length(max=LONGEST_TOKEN, message=_TOO_LONG)],
+        filters=[typed_text.storable, typed_text.trimmed],
+    )
+    remember = BooleanField(_("Keep me signed in on this device"), default=True)
 
 
 class PasswordForm(TypedForm):

@@ -1,4 +1,4 @@
-"""Define User (an administrator, who may read the inbox), Session, and AuditEntry (a row of the audit log)."""
+"""Define User (an administrator, who may read the inbox), Session, SignInLink, and AuditEntry (a row of the log)."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -49,10 +49,24 @@ class Session(Base):
     user: Mapped[User] = relationship()
 
 
+class SignInLink(Base):
+    """The newest sign-in link of an account; nobody can sign in with the contents of this table."""
+
+    __tablename__ = "auth_sign_in_link"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("auth_user.id", ondelete="CASCADE"), primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
 class AuditEvent(StrEnum):
     """The events that the audit log records; auth/audit.py has their texts."""
 
     SIGNED_IN = "signed-in"
+    SIGNED_IN_BY_LINK = "signed-in-by-link"
+    SIGN_IN_LINK_MADE = "sign-in-link-made"
+    SIGN_IN_LINK_REFUSED = "sign-in-link-refused"
     SIGN_IN_FAILED = "sign-in-failed"
     SIGN_IN_DELAYED = "sign-in-delayed"
     SIGNED_OUT = "signed-out"

@@ -1,4 +1,4 @@
-"""Limit password attempts by waits that grow with every failure; all web processes share the counts."""
+"""Limit attempts to sign in by waits that grow with every failure; all web processes share the counts."""
 
 import math
 import time
@@ -59,12 +59,12 @@ class _Counter:
 
 @dataclass(frozen=True)
 class Try:
-    """One password attempt, counted under all of its keys."""
+    """One attempt with a password or a sign-in link, counted under all of its keys."""
 
     counters: tuple[_Counter, ...]
 
     def start(self) -> int:
-        """Return the seconds to wait before the password may be checked; if it is 0, this attempt is counted."""
+        """Return the seconds to wait before it may be checked; if it is 0, this attempt is counted."""
         return counters.ask(self._start)
 
     def next_wait(self) -> int:
@@ -99,6 +99,14 @@ def of_sign_in(email: str) -> Try:
     account = security.keyed_hash("accounts", email.strip().lower())[:4]
     address = network_address.of_request()
     return _try(_Counter(f"address:{address}", _LONGEST), _Counter(f"account:{account}", _LONGEST_FOR_ACCOUNT))
+
+
+def of_link() -> Try:
+    """Return an attempt with a sign-in link, counted for its network address.
+
+    Its count is its own, so that nobody who guesses passwords from the same network can keep a link from working.
+    """
+    return _try(_Counter(f"link:{network_address.of_request()}", _LONGEST))
 
 
 def of_user(user: User) -> Try:

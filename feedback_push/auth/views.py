@@ -10,8 +10,8 @@ from flask_babel import gettext as _
 from flask_login import current_user, decode_cookie, login_user, logout_user
 
 from feedback_push import browser_name, csrf, email_address, errors, network_address, security
-from feedback_push.auth import accounts, audit, known_browser, sessions, throttle
-from feedback_push.auth.forms import LoginForm
+from feedback_push.auth import accounts, audit, known_browser, sessions, sign_in_links, throttle
+from feedback_push.auth.forms import LinkForm, LoginForm
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.concurrency_limit import Busy
 from feedback_push.database import db
@@ -87,14 +87,51 @@ def login() -> ResponseReturnValue:
     return answer
 
 
+@blueprint.get("/login/link")
+def login_link() -> ResponseReturnValue:
+    """Show the page that a sign-in link opens; its script takes the code from the address and sends it."""
+    return _link_page(LinkForm())
+
+
+@blueprint.post("/login/link")
+def show_login_link() -> ResponseReturnValue:
+    """Ask whether to sign in to the link's account. This changes nothing, so a program that tries links ends none."""
+    form = LinkForm()
+    if refused := _refused_early(form, throttle.of_link()):
+        return refused
+    user = sign_in_links.find(form.token.data)
+    if user is None:
+        return _link_refused(form)
+    if _is_signed_in_as(user):
+        return redirect(_destination(), 303)
+    return _link_page(form, user=user)
+
+
+@blueprint.post("/login/link/use")
+def use_login_link() -> ResponseReturnValue:
+    """Sign in to the link's account and end the link; an earlier session of this browser ends too."""
+    form, tries = LinkForm(), throttle.of_link()
+    if refused := _refused_early(form, tries):
+        return refused
+    earlier = current_user._get_current_object() if current_user.is_authenticated else None  # noqa: SLF001
+    user = sign_in_links.use(form.token.data)
+    if user is None:
+        return _link_refused(form)
+    audit.note(AuditEvent.SIGNED_IN_BY_LINK, user)
+    _begin_session(user, remembered=form.remember.data)
+    if earlier is not None:
+        _end_session(earlier)
+    tries.succeed()
+    answer = redirect(_destination(), 303)
+    known_browser.remember(answer, user)
+    return answer
+
+
 @blueprint.post("/logout")
 def logout() -> ResponseReturnValue:
     """Sign out in this browser; its device is suspended now, unless the subscribe script has already removed it."""
     if current_user.is_authenticated:
-        with suppress(sessions.Ended):
-            sessions.end_current(current_user)
-        audit.note(AuditEvent.SIGNED_OUT, current_user)
-        db.session.commit()
+        _end_session(current_user)
     session.clear()  # first, because logout_user adds a key to the session that deletes the remember cookie
     logout_user()
     return redirect(url_for("auth.login"), 303)
@@ -127,6 +164,13 @@ def _begin_session(user: User, *, remembered: bool) -> None:
     login_user(user, remember=remembered)
 
 
+def _end_session(user: User) -> None:
+    with suppress(sessions.Ended):
+        sessions.end_current(user)
+    audit.note(AuditEvent.SIGNED_OUT, user)
+    db.session.commit()
+
+
 def continue_session(user: User) -> None:
     """Renew the session's token, commit, and set a cookie that keeps nothing of the earlier one."""
     remembered = sessions.renew(user)
@@ -145,6 +189,34 @@ def _forget_remembered(token: str) -> None:
 
 def _form(form: LoginForm, code: int, headers: dict[str, str] | None = None) -> ResponseReturnValue:
     return render_template("auth/login.html", form=form), code, headers or {}
+
+
+def _link_page(form: LinkForm, code: int = 200, *, wait: int = 0, **shown: object) -> ResponseReturnValue:
+    headers = {"Retry-After": str(wait)} if wait else {}
+    minutes = int(sign_in_links.LASTS.total_seconds()) // 60
+    return render_template("auth/sign_in_link.html", form=form, minutes=minutes, **shown), code, headers
+
+
+def _refused_early(form: LinkForm, tries: throttle.Try) -> ResponseReturnValue | None:
+    """Return the answer to an attempt that has no code or must wait; count any other attempt and return None."""
+    if not form.validate():
+        return _link_page(form, 422)
+    if seconds := tries.start():
+        form.form_errors.append(throttle.message(seconds))
+        return _link_page(form, 429, wait=seconds)
+    return None
+
+
+def _link_refused(form: LinkForm) -> ResponseReturnValue:
+    """Give one answer for a link that is unknown, used, replaced or too old."""
+    audit.count(AuditEvent.SIGN_IN_LINK_REFUSED, sign_in_links.owner(form.token.data))
+    db.session.commit()
+    form.form_errors.append(_("This sign-in link does not work, or no longer works."))
+    return _link_page(form, 422, is_refused=True)
+
+
+def _is_signed_in_as(user: User) -> bool:
+    return bool(current_user.is_authenticated and current_user.id == user.id)
 
 
 def _note_failure(user: User | None, *, delays: bool) -> None:

@@ -10,7 +10,7 @@ from environs import Env
 from sqlalchemy.exc import DBAPIError
 
 from feedback_push import config, create_app, database
-from feedback_push.auth import accounts
+from feedback_push.auth import accounts, sign_in_links
 from feedback_push.standalone.terminal import say
 from feedback_push.webpush import vapid
 
@@ -56,14 +56,21 @@ def keep_secrets(env: Env, path: Path) -> None:
 
 
 def create_first_administrator(email: str, given_password: str) -> None:
-    """Create an administrator if there is none, and print a generated password, which is stored nowhere."""
+    """Create an administrator if there is none, and print a generated password and a sign-in link.
+
+    Only hashes of the two are stored.
+    """
     if accounts.exist():
         return
     password = given_password or secrets.token_urlsafe(12)
     user = accounts.create(email, password)
+    link = sign_in_links.make(user)
     database.db.session.commit()
     shown = "the one in ADMIN_PASSWORD" if given_password else f"{password}   (shown only this once)"
-    say(f"The first administrator\n  E-mail    {user.email}\n  Password  {shown}")
+    say(
+        f"The first administrator\n  E-mail    {user.email}\n  Password  {shown}\n"
+        f"  Sign in   {link}   (works once, within 10 minutes)"
+    )
 
 
 def _missing_secrets(env: Env) -> dict[str, str]:
