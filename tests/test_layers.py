@@ -39,6 +39,7 @@ LAYERS = [
         "errors",
         "health",
         "language",
+        "links",
         "logs",
         "network_address",
         "migrations",

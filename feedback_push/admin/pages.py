@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from feedback_push import bidi, browser_name, language, security
+from feedback_push import bidi, browser_name, language, links, security
 from feedback_push.admin import notices, push_status
 from feedback_push.feedback import lists
 
@@ -14,6 +14,7 @@ blueprint = Blueprint("admin", __name__)
 blueprint.after_request(security.no_store)
 blueprint.add_app_template_filter(browser_name.in_words, "browser_name")
 blueprint.add_app_template_filter(bidi.isolated, "isolated")
+blueprint.add_app_template_filter(links.linked, "linked")
 ID = "int(max=9223372036854775807)"  # the range of ids, for a route
 _PUBLIC = {"admin.service_worker", "admin.subscribe_script", "admin.manifest", "admin.offline"}
 

@@ -12,6 +12,7 @@ import pytest
 import requests
 from flask import current_app
 
+from feedback_push import links
 from feedback_push.config import Settings
 from tests import slots
 from tests.conftest import make_settings, make_user
@@ -176,3 +177,26 @@ def _while_running(sent: Future[Any], wait: Callable[[], float]) -> Iterator[flo
     while not sent.done():
         yield wait()
         time.sleep(0.01)
+
+
+def test_links_are_found_in_linear_time() -> None:
+    for piece in (
+        "http://a.b/(",
+        "http://a.b/[ ",
+        "a@b.com ",
+        "mailto:",
+        "http://a.b/,",
+        "www.ü.de ",
+        "((",
+        "http://a:b@",
+    ):
+        for word in (100_000, 990):
+            text = f"{piece * (word // len(piece))} " * (100_000 // word)
+            once, twice = (min(_seconds(text * times) for _ in range(3)) for times in (1, 2))
+            assert twice < 3 * once + _NOISE, (piece, word)
+
+
+def _seconds(text: str) -> float:
+    begun = time.process_time()
+    links.linked(text)
+    return time.process_time() - begun
