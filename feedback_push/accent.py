@@ -8,8 +8,8 @@ from dataclasses import dataclass
 _LIGHT = ("#f4f7f6", "#ffffff")
 _DARK = ("#0e1413", "#161e1c", "#111816")
 # Contrast ratios. WCAG 2.2 requires 4.5 for text (1.4.3) and 3 for shapes (1.4.11). More is easier to read on dark.
-_LIGHT_WORDS = 4.5
-_DARK_WORDS = 7.0
+_LIGHT_TEXT = 4.5
+_DARK_TEXT = 7.0
 _SHAPE = 3.0
 _STEP = 1 / 256  # of the way from black to white
 
@@ -21,22 +21,22 @@ class Shades:
     `button_words` is readable on both button colours.
     """
 
-    words: str
-    hover_words: str
+    text: str
+    hover_text: str
     button: str
     hover_button: str
-    button_words: str
+    button_text: str
     tint: str
 
 
 def light(accent: str) -> Shades:
     """Return the shades for a light page."""
-    return _shades(accent, _LIGHT, _LIGHT_WORDS, tinted=0.12)
+    return _shades(accent, _LIGHT, _LIGHT_TEXT, tinted=0.12)
 
 
 def dark(accent: str) -> Shades:
     """Return the shades for a dark page."""
-    return _shades(accent, _DARK, _DARK_WORDS, tinted=0.2)
+    return _shades(accent, _DARK, _DARK_TEXT, tinted=0.2)
 
 
 def contrast(one: str, other: str) -> float:
@@ -45,19 +45,19 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def _shades(accent: str, backgrounds: Sequence[str], words_ratio: float, tinted: float) -> Shades:
+def _shades(accent: str, backgrounds: Sequence[str], text_ratio: float, tinted: float) -> Shades:
     away = -1 if _luminance(backgrounds[0]) > 0.5 else 1
     tint = _mixed(accent, backgrounds[1], tinted)
-    words = _readable(accent, away, (*backgrounds, tint), words_ratio)
+    text = _readable(accent, away, (*backgrounds, tint), text_ratio)
     button = _readable(accent, away, backgrounds, _SHAPE)
     # Black or white always reaches 4.58, because the contrast between them is 21.
-    button_words = max("#ffffff", "#000000", key=lambda colour: contrast(colour, button))
+    button_text = max("#ffffff", "#000000", key=lambda colour: contrast(colour, button))
     return Shades(
-        words=words,
-        hover_words=_moved(words, 20 * away),
+        text=text,
+        hover_text=_moved(text, 20 * away),
         button=button,
-        hover_button=_moved(button, -16 if button_words == "#ffffff" else 16),
-        button_words=button_words,
+        hover_button=_moved(button, -16 if button_text == "#ffffff" else 16),
+        button_text=button_text,
         tint=tint,
     )
 

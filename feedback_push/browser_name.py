@@ -37,7 +37,7 @@ def guess(user_agent: str) -> str:
     return f"{browser} on {system}" if system else browser
 
 
-def in_words(name: str) -> str:
+def localized(name: str) -> str:
     """Translate a guess into the reader's language; return any other name, such as a chosen one, unchanged."""
     browser, on, system = name.partition(" on ")
     if browser not in _BROWSER_NAMES or (on and system not in _SYSTEM_NAMES):

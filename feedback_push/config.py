@@ -13,7 +13,7 @@ from environs import Env, EnvValidationError, validate
 from feedback_push import (
     branding_validators,
     notification_validators,
-    redis_spelling,
+    redis_urls,
     secret_files,
     setting_validators,
     url_validators,
@@ -108,12 +108,12 @@ class Settings:
     @property
     def broker_url(self) -> str:
         """The broker's URL as Celery spells it."""
-        return redis_spelling.for_celery(self._redis_url)
+        return redis_urls.for_celery(self._redis_url)
 
     @property
     def redis_client_url(self) -> str:
         """The URL of the same server as redis-py spells it."""
-        return redis_spelling.for_client(self._redis_url)
+        return redis_urls.for_client(self._redis_url)
 
     @property
     def redis_prefix(self) -> str:
@@ -123,7 +123,7 @@ class Settings:
     @property
     def ratelimit_storage_url(self) -> str:
         """The URL of the same server as Flask-Limiter's storage spells it; its keys have their own prefix."""
-        return redis_spelling.for_limits(self._redis_url)
+        return redis_urls.for_limits(self._redis_url)
 
     @property
     def _redis_url(self) -> str:

@@ -22,7 +22,7 @@ class Cause(StrEnum):
     NEW_KEY = "new-key"
 
 
-_SENTENCES = {
+_MESSAGES = {
     Cause.OTHER_SITE: _("This was sent from a page of another site."),
     Cause.NO_COOKIE: _("Your browser did not send the cookie of this site. Please allow cookies for this site."),
     Cause.NO_TOKEN: _("A part of the page was missing when it was sent."),
@@ -44,9 +44,9 @@ class Refused(CSRFError):  # type: ignore[misc]
         super().__init__()
         self.cause = cause
 
-    def words(self, next_step: str) -> str:
+    def message(self, next_step: str) -> str:
         """Return the cause followed by `next_step`, which depends on the page, in the reader's language."""
-        return f"{_SENTENCES[self.cause]} {next_step}"
+        return f"{_MESSAGES[self.cause]} {next_step}"
 
     @property
     def form_meta(self) -> dict[str, bool]:

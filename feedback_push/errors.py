@@ -27,7 +27,7 @@ _BUSY = (
         "Please try again in a few seconds."
     ),
 )
-_WORDS = {
+_TEXTS = {
     400: (
         _NOT_UNDERSTOOD,
         _("The page you came from was too old or incomplete. Open it again and try once more."),
@@ -57,7 +57,7 @@ def init_app(app: Flask) -> None:
 
 def csrf_refused(error: csrf.Refused) -> ResponseReturnValue:
     """Explain why a request was refused and what to do; for pages that cannot show the typed text again."""
-    text = error.words(gettext("Open the page again and try once more."))
+    text = error.message(gettext("Open the page again and try once more."))
     return _answer(400, _NOT_UNDERSTOOD, text, [])
 
 
@@ -65,7 +65,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None:
         return error.response
     code = error.code or 500
-    title, text = _BUSY if isinstance(error, Busy) else _WORDS.get(code, _OURS if code >= 500 else _THEIRS)
+    title, text = _BUSY if isinstance(error, Busy) else _TEXTS.get(code, _OURS if code >= 500 else _THEIRS)
     return _answer(code, title, text, _kept_headers(error))
 
 

@@ -22,7 +22,7 @@ blueprint = Blueprint("health", __name__)
 blueprint.after_request(security.no_store)
 _log = logging.getLogger(__name__)
 _TIMEOUT = 2.0  # seconds for each question
-_asking = Lock()
+_checking = Lock()
 
 
 @blueprint.get("/healthz")
@@ -47,13 +47,13 @@ def _problems() -> dict[str, str]:
 
     Otherwise strangers could make every thread wait for a service that does not respond.
     """
-    if not _asking.acquire(blocking=False):
+    if not _checking.acquire(blocking=False):
         last: dict[str, str] = current_app.extensions.get("health", {"readiness": "is just being asked for"})
         return last
     try:
-        found = {name: words for name, ask in _QUESTIONS.items() if (words := ask())}
+        found = {name: problem for name, check in _CHECKS.items() if (problem := check())}
     finally:
-        _asking.release()
+        _checking.release()
     current_app.extensions["health"] = found
     return found
 
@@ -99,4 +99,4 @@ def _worker() -> str | None:
     return None if answers else "no worker answers"
 
 
-_QUESTIONS: dict[str, Callable[[], str | None]] = {"database": _database, "broker": _broker, "worker": _worker}
+_CHECKS: dict[str, Callable[[], str | None]] = {"database": _database, "broker": _broker, "worker": _worker}

@@ -49,7 +49,7 @@ class TypedForm(FlaskForm):  # type: ignore[misc]
         self.too_long: set[str] = set()
         super().__init__(*args, **kwargs)
         for name in self.too_long:
-            self[name].errors = [_words(self[name])]  # also for a form that is shown again without validation
+            self[name].errors = [_error_message(self[name])]  # also for a form that is shown again without validation
 
     def bounded(self, sent: MultiDict[str, str]) -> MultiDict[str, str]:
         """Return the values of the form's own fields, each cut to its field's limit."""
@@ -90,15 +90,15 @@ def _limit(field: Field) -> tuple[int, str]:
     return longest.max, longest.message or _TOO_LONG
 
 
-def _words(field: Field) -> str:
+def _error_message(field: Field) -> str:
     most, message = _limit(field)
-    words = str(message) % {"max": most}
+    text = str(message) % {"max": most}
     if isinstance(field, PasswordField):
-        return words
-    return f"{words} {_('Only the beginning is shown here; go back to see the whole text.')}"
+        return text
+    return f"{text} {_('Only the beginning is shown here; go back to see the whole text.')}"
 
 
 def _end_where_too_long(form: TypedForm, field: Field) -> None:
     if field.short_name in form.too_long:
         field.errors = []
-        raise StopValidation(_words(field))
+        raise StopValidation(_error_message(field))

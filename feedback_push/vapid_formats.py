@@ -29,8 +29,8 @@ _FORMS = "bytes in base64url, PEM, DER in base64, or the path of a file with one
 
 def private_key(value: str) -> str:
     """Return a private key as 32 bytes in base64url without padding."""
-    words = f"not a P-256 private key without a password: 32 {_FORMS}."
-    return _read(value, _private_scalar, words, secret=True)
+    message = f"not a P-256 private key without a password: 32 {_FORMS}."
+    return _read(value, _private_scalar, message, secret=True)
 
 
 def public_key(value: str) -> str:
@@ -38,11 +38,11 @@ def public_key(value: str) -> str:
     return _read(value, _public_point, f"not a P-256 public key: 65 {_FORMS}.", secret=False)
 
 
-def _read(value: str, parse: Callable[[bytes], bytes], words: str, *, secret: bool) -> str:
+def _read(value: str, parse: Callable[[bytes], bytes], message: str, *, secret: bool) -> str:
     # Try the key itself first: a path without a dot can also be valid base64.
     key = _parsed(value.encode(errors="replace"), parse) or _parsed(_file(value, secret=secret), parse)
     if key is None:
-        raise ValidationError(words)
+        raise ValidationError(message)
     return base64.urlsafe_b64encode(key).rstrip(b"=").decode()
 
 

@@ -40,16 +40,16 @@ def test_contrast_is_as_wcag_defines_it(one: str, other: str, ratio: float) -> N
 @settings(max_examples=300)
 def test_every_colour_is_readable_in_light_and_dark(colour: str) -> None:
     for shades, grounds in ((accent.light(colour), LIGHT), (accent.dark(colour), DARK)):
-        for words in (shades.words, shades.hover_words):
+        for words in (shades.text, shades.hover_text):
             assert worst(words, [*grounds, shades.tint]) >= 4.5
         assert worst(shades.button, grounds) >= 3
         for button in (shades.button, shades.hover_button):
-            assert contrast(shades.button_words, button) >= 4.5
+            assert contrast(shades.button_text, button) >= 4.5
 
 
 def test_a_colour_that_is_readable_stays_as_it_is() -> None:
     shades = accent.light("#0b6b57")
-    assert (shades.words, shades.button, shades.button_words) == ("#0b6b57", "#0b6b57", "#ffffff")
+    assert (shades.text, shades.button, shades.button_text) == ("#0b6b57", "#0b6b57", "#ffffff")
 
 
 def test_a_colour_keeps_its_hue() -> None:
@@ -57,7 +57,7 @@ def test_a_colour_keeps_its_hue() -> None:
         # Which channel is the strongest, and which the weakest.
         return [
             "".join(sorted("rgb", key=lambda c: colour[1 + 2 * "rgb".index(c) :][:2]))
-            for colour in (shades.words, shades.button)
+            for colour in (shades.text, shades.button)
         ]
 
     assert hues(accent.light("#ffd54f")) == hues(accent.dark("#7a5200")) == ["bgr", "bgr"]

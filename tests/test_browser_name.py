@@ -59,5 +59,5 @@ def test_a_guess_is_read_in_ones_own_language_and_a_chosen_name_as_it_was_chosen
     read = {}
     for language in ("en", "de", "lt"):
         with app.app_context(), force_locale(language):
-            read[language] = browser_name.in_words(name)
+            read[language] = browser_name.localized(name)
     assert read == {"en": name, "de": german, "lt": lithuanian}

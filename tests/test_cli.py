@@ -66,7 +66,7 @@ def test_an_account_that_cannot_be_made_is_refused_in_words(
     assert ended.exit_code == 1
     assert ended.output.startswith("Error: ")
     assert words in ended.output
-    assert accounts.every() == [staff]
+    assert accounts.list_all() == [staff]
 
 
 def test_accounts_are_listed_the_oldest_first(app: Flask, staff: User) -> None:

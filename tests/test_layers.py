@@ -11,7 +11,7 @@ from tests.servers import CHECKOUT
 
 PACKAGE = "feedback_push"
 LAYERS = [
-    {"setting_validators", "secret_files", "redis_spelling"},
+    {"setting_validators", "secret_files", "redis_urls"},
     {"vapid_formats"},
     {"branding_validators", "notification_validators", "url_validators", "vapid_validators"},
     {"config"},

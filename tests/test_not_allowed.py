@@ -96,12 +96,12 @@ LINES = {
     "GET admin.export_csv": Line("/admin/messages.csv", For.DASHBOARD),
     "GET admin.export_xlsx": Line("/admin/messages.xlsx", For.DASHBOARD),
     "GET admin.export_json": Line("/admin/messages.json", For.DASHBOARD),
-    "POST admin.move_messages": Line(
+    "POST admin.apply_bulk_action": Line(
         "/admin/messages/move", For.DASHBOARD, form={"id": "{message}", "move": "archive"}
     ),
     "POST admin.undo": Line("/admin/messages/undo", For.DASHBOARD, form={"undo": "{undo}"}),
     "GET admin.message": Line("/admin/messages/{message}", For.DASHBOARD),
-    "GET admin.ledger": Line("/admin/messages/{message}/ledger", For.DASHBOARD),
+    "GET admin.message_history": Line("/admin/messages/{message}/history", For.DASHBOARD),
     "GET admin.devices": Line("/admin/devices", For.DASHBOARD, own=True),
     "GET admin.settings": Line("/admin/settings", For.DASHBOARD),
     "POST admin.settings": Line("/admin/settings", For.DASHBOARD, form={}),

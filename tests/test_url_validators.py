@@ -1,4 +1,4 @@
-"""url_validators.py and redis_spelling.py: every library reads an address that is taken in the same way."""
+"""url_validators.py and redis_urls.py: every library reads an address that is taken in the same way."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from kombu.transport.redis import Channel
 from redis import ConnectionPool
 from sqlalchemy import make_url
 
-from feedback_push import redis_spelling
+from feedback_push import redis_urls
 from feedback_push import url_validators as rules
 from tests.doubles.certificates import LoopbackAuthority
 from tests.refusals import is_refused
@@ -262,8 +262,8 @@ def _as_read(address: str) -> list[tuple[object, ...]]:
     if address.startswith("postgresql"):
         url = make_url(address)
         return [(url.username, url.password, url.host, url.port)]
-    client, celery = _read_by_redis(redis_spelling.for_client(address)), Connection(redis_spelling.for_celery(address))
-    limits = _read_by_redis(redis_spelling.for_limits(address))
+    client, celery = _read_by_redis(redis_urls.for_client(address)), Connection(redis_urls.for_celery(address))
+    limits = _read_by_redis(redis_urls.for_limits(address))
     return [
         *((read.get("username"), read.get("password"), read["host"], read["port"]) for read in (client, limits)),
         (celery.userid, celery.password, celery.hostname, celery.port),
@@ -273,9 +273,9 @@ def _as_read(address: str) -> list[tuple[object, ...]]:
 def test_a_socket_has_three_spellings() -> None:
     address = "unix://ada:p%40ss@/run/my%20redis.sock?db=3"
     meant = {"username": "ada", "password": "p@ss", "path": "/run/my redis.sock", "db": 3}
-    assert _read_by_redis(redis_spelling.for_client(address)).items() >= meant.items()
-    assert redis_spelling.for_limits(address) == f"redis+{address}"
-    with Connection(redis_spelling.for_celery(address)) as connection:
+    assert _read_by_redis(redis_urls.for_client(address)).items() >= meant.items()
+    assert redis_urls.for_limits(address) == f"redis+{address}"
+    with Connection(redis_urls.for_celery(address)) as connection:
         found = _parameters(connection)
     assert found.items() >= meant.items()
     assert "p@ss" not in connection.as_uri()
@@ -284,12 +284,12 @@ def test_a_socket_has_three_spellings() -> None:
 def test_certificates_are_verified_by_every_client_against_the_named_authority_too(tmp_path: Path) -> None:
     ca_file = LoopbackAuthority(tmp_path).ca_file
     address = rules.redis_url(f"rediss://host:7/2?ssl_cert_reqs=required&ssl_ca_certs={ca_file}")
-    for spelled in (redis_spelling.for_client(address), redis_spelling.for_limits(address)):
+    for spelled in (redis_urls.for_client(address), redis_urls.for_limits(address)):
         read = _read_by_redis(spelled)
         assert read["ssl_ca_certs"] == str(ca_file)
         assert "ssl_cert_reqs" not in read  # required is the default
     for spelled in (address, "rediss://host:7/2"):
-        with Connection(redis_spelling.for_celery(spelled)) as connection:
+        with Connection(redis_urls.for_celery(spelled)) as connection:
             assert _parameters(connection)["ssl_cert_reqs"].name == "CERT_REQUIRED"
 
 

@@ -52,8 +52,8 @@ def _counts(stage: Stage, running: dict[str, Sender]) -> Iterator[tuple[tuple[st
     """Return the number of pushes that keep each sender busy for the scale's time; this also opens connections."""
     for latency in LATENCIES:
         for name, sender in running.items():
-            trial = _send(stage, sender, name, latency, _FEWEST if name == TUTORIAL else _WARM_UP)
-            yield (name, latency), max(_FEWEST, int(trial.rate * stage.scale.seconds))
+            warm_up = _send(stage, sender, name, latency, _FEWEST if name == TUTORIAL else _WARM_UP)
+            yield (name, latency), max(_FEWEST, int(warm_up.rate * stage.scale.seconds))
 
 
 def _send(stage: Stage, sender: Sender, name: str, latency: int, pushes: int) -> Sample:

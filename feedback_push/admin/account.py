@@ -62,8 +62,8 @@ def end_session(session_id: int) -> ResponseReturnValue:
     """Sign out one of the caller's browsers."""
     browser = sessions.end(session_id, user=current_user)
     if browser is not None:
-        audit.note(AuditEvent.SESSION_ENDED, current_user, browser=browser)
-        flash(_("The session of %(browser)s has ended.", browser=browser_name.in_words(browser)))
+        audit.record(AuditEvent.SESSION_ENDED, current_user, browser=browser)
+        flash(_("The session of %(browser)s has ended.", browser=browser_name.localized(browser)))
     db.session.commit()
     return redirect(url_for("admin.account"), 303)
 
@@ -73,7 +73,7 @@ def end_other_sessions() -> ResponseReturnValue:
     """Sign out all of the caller's other browsers."""
     ended = sessions.end_others(current_user)
     if ended:
-        audit.note(AuditEvent.SESSIONS_ENDED, current_user, sessions=ended)
+        audit.record(AuditEvent.SESSIONS_ENDED, current_user, sessions=ended)
     db.session.commit()
     flash(ngettext("One session has ended.", "%(num)d sessions have ended.", ended))
     return redirect(url_for("admin.account"), 303)
@@ -88,5 +88,5 @@ def _page(form: PasswordForm) -> str:
         sessions=mine,
         latest_end=sessions.latest_end,
         entries=latest,
-        words=audit.label,
+        label=audit.label,
     )

@@ -11,7 +11,7 @@ from feedback_push.auth import audit
 def show_audit() -> ResponseReturnValue:
     """Show the newest entries, or those before the cursor in `before`."""
     before = request.args.get("before", type=_cursor)
-    return page("admin/audit.html", page=audit.page(before), is_first=before is None, words=audit.label)
+    return page("admin/audit.html", page=audit.page(before), is_first=before is None, label=audit.label)
 
 
 def _cursor(value: str) -> int:

@@ -17,7 +17,7 @@ from feedback_push.push import outbox
 _MOST_UNDONE = 200  # messages; four full pages of a list
 _MOST_MOVED = 1_000  # messages; a page has 50
 # The actions that lead to removing messages for good, in a day or a month, and the action that prevents it.
-_NOTED = {
+_AUDITED = {
     BulkAction.DELETE: AuditEvent.MESSAGES_DELETED,
     BulkAction.SPAM: AuditEvent.MESSAGES_INTO_SPAM,
     BulkAction.NOT_SPAM: AuditEvent.MESSAGES_OUT_OF_SPAM,
@@ -26,54 +26,54 @@ _NOTED = {
 
 @blueprint.post("/messages/move")
 @security.takes_up_to(fields=1000)  # one field per message; an open list can grow
-def move_messages() -> ResponseReturnValue:
+def apply_bulk_action() -> ResponseReturnValue:
     """Apply the action `move` to the messages `id`, and redirect to `next` or back to the list."""
-    how = request.form.get("move", type=BulkAction) or abort(400)
-    session_id = sessions.hold(current_user)
-    moved = bulk_actions.apply(how, request.form.getlist("id", type=message_query.message_id)[:_MOST_MOVED])
-    undoable = 0 < moved.count <= _MOST_UNDONE
-    undo_id = undo.keep(moved.before, session_id) if undoable and session_id is not None else None
-    if how in _NOTED:
-        _note({_NOTED[how]: moved.count})
+    action = request.form.get("move", type=BulkAction) or abort(400)
+    session_id = sessions.lock_current(current_user)
+    applied = bulk_actions.apply(action, request.form.getlist("id", type=message_query.message_id)[:_MOST_MOVED])
+    undoable = 0 < applied.count <= _MOST_UNDONE
+    undo_id = undo.keep(applied.before, session_id) if undoable and session_id is not None else None
+    if action in _AUDITED:
+        _note({_AUDITED[action]: applied.count})
     db.session.commit()
-    for entry_id in moved.entry_ids:
+    for entry_id in applied.entry_ids:
         outbox.wake(entry_id)
-    notices.tell(how, moved.count, undo_id)
+    notices.tell(action, applied.count, undo_id)
     # Opening the message again would mark it as read.
-    return _go_on("back" if how == BulkAction.UNREAD else "next")
+    return _redirect("back" if action == BulkAction.UNREAD else "next")
 
 
 @blueprint.post("/messages/undo", endpoint="undo")
-def take_back() -> ResponseReturnValue:
+def undo_bulk_action() -> ResponseReturnValue:
     """Undo a move that this session made, once and within an hour."""
     undo_id = request.form.get("undo", type=message_query.message_id)
-    session_id = sessions.hold(current_user)
+    session_id = sessions.lock_current(current_user)
     if undo_id is None or session_id is None:
         abort(400)
     before = undo.use(undo_id, session_id)
     if before is None:
         db.session.commit()
         notices.tell_too_late()
-        return _go_on("back")
-    taken_back = bulk_actions.undo(before)
+        return _redirect("back")
+    undone = bulk_actions.undo(before)
     _note(
         {
-            AuditEvent.MESSAGES_RESTORED: taken_back.restored,
-            AuditEvent.MESSAGES_INTO_SPAM: taken_back.into_spam,
-            AuditEvent.MESSAGES_OUT_OF_SPAM: taken_back.out_of_spam,
+            AuditEvent.MESSAGES_RESTORED: undone.restored,
+            AuditEvent.MESSAGES_INTO_SPAM: undone.into_spam,
+            AuditEvent.MESSAGES_OUT_OF_SPAM: undone.out_of_spam,
         }
     )
     db.session.commit()
     notices.tell_taken_back()
-    return _go_on("back")
+    return _redirect("back")
 
 
 def _note(counts: dict[AuditEvent, int]) -> None:
     for event, count in counts.items():
         if count:
-            audit.note(event, current_user, messages=count)
+            audit.record(event, current_user, messages=count)
 
 
-def _go_on(field: str) -> ResponseReturnValue:
+def _redirect(field: str) -> ResponseReturnValue:
     wanted = request.form.get(field) or request.form.get("back")
     return redirect(security.path_within_site(wanted) or url_for("admin.inbox"), 303)

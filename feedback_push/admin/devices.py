@@ -26,19 +26,26 @@ def show_devices() -> ResponseReturnValue:
     errors = {device.id: last for device in devices if (last := history.last_failed(device))}
     reasons = {device_id: (labels.reason(last), last.entry.created_at) for device_id, last in errors.items()}
     tested = outbox.find_test(request.args.get("tested", 0, type=_id), current_user)
-    words_of_test = labels.trial(*tested, utcnow())[0] if tested else None
+    test_result = labels.test_result(*tested, utcnow())[0] if tested else None
     entry = tested[0] if tested else None
-    told = {"reasons": reasons, "tested": entry, "words_of_test": words_of_test, "moved": push_status.moved()}
-    quiet_until = preferences.quiet_until(current_user)
-    return page("admin/devices.html", devices=devices, failing=subscriptions.FAILING, quiet_until=quiet_until, **told)
+    return page(
+        "admin/devices.html",
+        devices=devices,
+        failing=subscriptions.FAILING,
+        reasons=reasons,
+        tested=entry,
+        test_result=test_result,
+        rotation=push_status.rotation_progress(),
+        quiet_until=preferences.quiet_until(current_user),
+    )
 
 
 @blueprint.get(f"/devices/tests/<{ID}:entry_id>.json")
 def show_test(entry_id: int) -> ResponseReturnValue:
     """Return the result of a test notification so far, for the script that polls for it."""
     found = outbox.find_test(entry_id, current_user) or abort(404)
-    told, final = labels.trial(*found, utcnow())
-    return jsonify(words=told, final=final)
+    text, final = labels.test_result(*found, utcnow())
+    return jsonify(text=text, final=final)
 
 
 @blueprint.post(f"/devices/<{ID}:device_id>/test")
@@ -57,9 +64,9 @@ def rename_device(device_id: int) -> ResponseReturnValue:
     """Rename one of the caller's browsers. Without a new name, it keeps the old one."""
     device = _own(device_id)
     name = " ".join((typed_text.storable(request.form["name"][:_LONGEST_TYPED]) or "").split())[:LONGEST_NAME]
-    if not typed_text.is_blank(name) and name not in (device.name, browser_name.in_words(device.name)):
+    if not typed_text.is_blank(name) and name not in (device.name, browser_name.localized(device.name)):
         before, device.name = device.name, name
-        audit.note(AuditEvent.DEVICE_RENAMED, current_user, before=before, device=device.name)
+        audit.record(AuditEvent.DEVICE_RENAMED, current_user, before=before, device=device.name)
     db.session.commit()
     return _back(device_id)
 

@@ -83,7 +83,7 @@ def _download(text: Iterator[str], mimetype: str, extension: str) -> Response:
 
 
 def _note(kind: str) -> None:
-    audit.note(AuditEvent.MESSAGES_EXPORTED, current_user, messages=kind)
+    audit.record(AuditEvent.MESSAGES_EXPORTED, current_user, messages=kind)
     db.session.commit()  # from here on, only `lists.parts` uses the database
 
 

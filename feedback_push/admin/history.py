@@ -41,16 +41,16 @@ def of(message: Message) -> Page | None:
     """Return the delivery history of a message, or None if no notification was made."""
     if message.outbox_entry is None:
         return None
-    ledger = history.load(message.outbox_entry, current_user)
-    counts = [(stage, labels.COUNTED[stage], count) for stage, count in ledger.counts.items()]
-    rows = [_row(delivery, ledger) for delivery in ledger.deliveries]
-    left_out = [(device.name, labels.LEFT_OUT[why]) for device, why in ledger.left_out]
-    return Page(counts, rows, left_out, ledger.not_shown, ledger.moving)
+    loaded = history.load(message.outbox_entry, current_user)
+    counts = [(stage, labels.COUNTED[stage], count) for stage, count in loaded.counts.items()]
+    rows = [_row(delivery, loaded) for delivery in loaded.deliveries]
+    left_out = [(device.name, labels.LEFT_OUT[why]) for device, why in loaded.left_out]
+    return Page(counts, rows, left_out, loaded.not_shown, loaded.moving)
 
 
-def _row(delivery: Delivery, ledger: History) -> Row:
+def _row(delivery: Delivery, loaded: History) -> Row:
     stage = history.stage(delivery)
-    summary = ledger.summaries.get((delivery.summary_id or 0, delivery.subscription_id))
+    summary = loaded.summaries.get((delivery.summary_id or 0, delivery.subscription_id))
     return Row(
         delivery,
         stage,
@@ -62,8 +62,8 @@ def _row(delivery: Delivery, ledger: History) -> Row:
     )
 
 
-@blueprint.get(f"/messages/<{ID}:message_id>/ledger", endpoint="ledger")
-def show_ledger(message_id: int) -> ResponseReturnValue:
+@blueprint.get(f"/messages/<{ID}:message_id>/history", endpoint="message_history")
+def show_history(message_id: int) -> ResponseReturnValue:
     """Return the delivery history alone, for the script that keeps the page up to date."""
     message = inbox.find(message_id) or abort(404)
-    return render_template("admin/_history.html", message=message, ledger=of(message))
+    return render_template("admin/_history.html", message=message, loaded=of(message))

@@ -9,7 +9,7 @@ from feedback_push.push.history import LeftOut, Stage
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry
 from feedback_push.webpush import responses
 
-TRIAL_WAITS = timedelta(seconds=15)
+TEST_TIMEOUT = timedelta(seconds=15)
 STAGES = {
     Stage.QUEUED: lazy_gettext("Queued"),
     Stage.SENDING: lazy_gettext("On its way"),
@@ -22,7 +22,7 @@ STAGES = {
     Stage.FAILED: lazy_gettext("Failed"),
     Stage.EXPIRED: lazy_gettext("Too late"),
 }
-COUNTED = {**STAGES, Stage.QUEUED: lazy_gettext("Under way")}
+COUNTED = {**STAGES, Stage.QUEUED: lazy_gettext("Sending")}
 LEFT_OUT = {
     LeftOut.NOT_YET: lazy_gettext("Its turn comes with the next worker."),
     LeftOut.ADDED_LATER: lazy_gettext("Nothing was sent: this device was added later."),
@@ -78,8 +78,8 @@ def reason(delivery: Delivery) -> str | None:
 
 def next_step(delivery: Delivery) -> str | None:
     """Return what is unknown about a delivery, what happens next, or what to do; None if it is a matter of time."""
-    words = None if delivery.shown_at else _next_step(delivery)
-    return None if words is None else str(words)
+    text = None if delivery.shown_at else _next_step(delivery)
+    return None if text is None else str(text)
 
 
 def _next_step(delivery: Delivery) -> object:
@@ -95,15 +95,15 @@ def _next_step(delivery: Delivery) -> object:
     return None
 
 
-def trial(entry: OutboxEntry, delivery: Delivery | None, now: datetime) -> tuple[str, bool]:
+def test_result(entry: OutboxEntry, delivery: Delivery | None, now: datetime) -> tuple[str, bool]:
     """Return the text for the result of a test notification so far, and whether the result is final."""
     if delivery and delivery.shown_at:
         seconds = format_decimal(round((delivery.shown_at - entry.created_at).total_seconds(), 1))
         return gettext("Arrived after %(seconds)s s.", seconds=seconds), True
     if delivery and (why := reason(delivery)):
         final = delivery.state in (DeliveryState.FAILED, DeliveryState.EXPIRED)
-        return _followed(why, next_step(delivery)), final
-    if now - entry.created_at < TRIAL_WAITS:
+        return _joined(why, next_step(delivery)), final
+    if now - entry.created_at < TEST_TIMEOUT:
         return gettext("On its way …"), False
     if delivery is None:
         if entry.fanned_out_at:
@@ -114,6 +114,6 @@ def trial(entry: OutboxEntry, delivery: Delivery | None, now: datetime) -> tuple
     return gettext("Not arrived within 15 seconds: the push service has not answered yet."), False
 
 
-def _followed(why: str, then: str | None) -> str:
+def _joined(why: str, then: str | None) -> str:
     # Translators: two whole sentences, why a test did not arrive and what can be done; only their order and the space.
     return why if then is None else gettext("%(reason)s %(next_step)s", reason=why, next_step=then)

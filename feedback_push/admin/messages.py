@@ -13,7 +13,7 @@ from feedback_push.admin import capacity, history, message_query
 from feedback_push.admin.message_query import MessageQuery
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.database import db
-from feedback_push.feedback import inbox, lists, suspicion
+from feedback_push.feedback import inbox, lists, spam_reasons
 from feedback_push.feedback.models import LISTS, MessageState
 from feedback_push.push import preferences
 
@@ -32,9 +32,9 @@ def show_inbox() -> ResponseReturnValue:
         list_names=_list_names(),
         counts=lists.counts(),
         counted=_counted,
-        unread_words=_unread_words(lists.unread()),
+        unread_label=_unread_label(lists.unread()),
         excerpt=_excerpt,
-        suspicion_words=suspicion.label,
+        spam_label=spam_reasons.label,
         all_selected=request.args.get("select") == "all",
         quiet_until=preferences.quiet_until(current_user),
         capacity=capacity.lines(),
@@ -52,8 +52,8 @@ def show_message(message_id: int) -> ResponseReturnValue:
     return page(
         "admin/message.html",
         message=message,
-        suspected=suspicion.label(message.spam_reason),
-        ledger=history.of(message),
+        spam_label=spam_reasons.label(message.spam_reason),
+        history=history.of(message),
         shown=asked,
         list_name=_list_names()[asked.filter.list],
         newer=_address(newer, asked),
@@ -70,10 +70,10 @@ def news() -> ResponseReturnValue:
     counts = lists.counts()
     return jsonify(
         unread=counts["new"],
-        unreadWords=_unread_words(counts["new"]),
+        unreadLabel=_unread_label(counts["new"]),
         counts={name: _counted(count) for name, count in counts.items()},
         said=ngettext("%(num)d new message", "%(num)d new messages", come) if come else "",
-        messages=[_told(row, asked) for row in rows],
+        messages=[_as_json(row, asked) for row in rows],
     )
 
 
@@ -82,13 +82,13 @@ def _counted(count: int) -> str:
     return f"{lists.MOST_COUNTED}+" if count >= lists.MOST_COUNTED else str(count)
 
 
-def _unread_words(count: int) -> str:
+def _unread_label(count: int) -> str:
     if count >= lists.MOST_COUNTED:
         return str(gettext("1000 or more unread"))
     return str(ngettext("%(num)d unread", "%(num)d unread", count))
 
 
-def _told(row: Row[Any], asked: MessageQuery) -> dict[str, Any]:
+def _as_json(row: Row[Any], asked: MessageQuery) -> dict[str, Any]:
     return {
         "id": row.id,
         "name": bidi.isolated(row.submitter_name),
@@ -108,10 +108,10 @@ def _excerpt(beginning: str) -> str:
 
 
 def _list_names() -> dict[str, str]:
-    words_for = {
+    names = {
         "inbox": gettext("Inbox"),
         "new": pgettext("list of messages", "New"),
         "archived": gettext("Archived"),
         "spam": gettext("Spam"),
     }
-    return {name: words_for[name] for name in LISTS}
+    return {name: names[name] for name in LISTS}

@@ -12,7 +12,7 @@ from feedback_push.feedback import lists
 
 blueprint = Blueprint("admin", __name__)
 blueprint.after_request(security.no_store)
-blueprint.add_app_template_filter(browser_name.in_words, "browser_name")
+blueprint.add_app_template_filter(browser_name.localized, "browser_name")
 blueprint.add_app_template_filter(bidi.isolated, "isolated")
 blueprint.add_app_template_filter(links.linked, "linked")
 ID = "int(max=9223372036854775807)"  # the range of ids, for a route

@@ -48,7 +48,7 @@ class PushStatus:
         return lists.newest_unread()
 
 
-class Moved(NamedTuple):
+class RotationProgress(NamedTuple):
     """The number of devices with the current VAPID key, and the number of all devices."""
 
     devices: int
@@ -57,23 +57,23 @@ class Moved(NamedTuple):
 
 def current(user: User) -> PushStatus | None:
     """Return the state of push for an administrator, or None if no keys are configured."""
-    ring = keys.cached()
-    if ring.current:
-        banner = _refused() or _proxy_failed() or _unreadable(ring) or _mismatched(ring.current.public_key)
+    keyring = keys.cached()
+    if keyring.current:
+        banner = _refused() or _proxy_failed() or _unreadable(keyring) or _mismatched(keyring.current.public_key)
     else:
-        banner = _unreadable(ring)
-    if not (ring.current or banner):
+        banner = _unreadable(keyring)
+    if not (keyring.current or banner):
         return None
-    return PushStatus(banner, subscriptions.troubled(user), subscriptions.works(user, ring.live))
+    return PushStatus(banner, subscriptions.troubled(user), subscriptions.works(user, keyring.live))
 
 
-def moved() -> Moved | None:
+def rotation_progress() -> RotationProgress | None:
     """Return how many devices have moved to the current VAPID key, or None if there is no old key."""
-    ring = keys.cached()
-    if ring.current is None or len(ring.live) + len(ring.unreadable) < 2:
+    keyring = keys.cached()
+    if keyring.current is None or len(keyring.live) + len(keyring.unreadable) < 2:
         return None
     devices = keys.devices()
-    return Moved(devices.get(ring.current.public_key, 0), sum(devices.values()))
+    return RotationProgress(devices.get(keyring.current.public_key, 0), sum(devices.values()))
 
 
 def _refused() -> str | None:
@@ -100,8 +100,8 @@ def _proxy_failed() -> str | None:
     return text
 
 
-def _unreadable(ring: Keyring) -> str | None:
-    if not ring.unreadable:
+def _unreadable(keyring: Keyring) -> str | None:
+    if not keyring.unreadable:
         return None
     text: str = gettext(
         "A VAPID key cannot be used, because SECRET_KEY has changed since it was made: the devices of that key get no "

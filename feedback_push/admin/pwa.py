@@ -18,15 +18,15 @@ _SCRIPTS = config.ROOT / "static" / "admin"
 @blueprint.get("/sw.js")
 def service_worker() -> ResponseReturnValue:
     """Return the service worker with its texts in the reader's language. Its address makes the dashboard its scope."""
-    _speak_to_the_reader()
-    words = {
+    _set_reader_locale()
+    texts = {
         "lang": language.current(),
         "title": _("New feedback"),
         "body": _("Open the inbox to read it."),
         "actions": {"answer": _("Answer")},  # by the action's name in a notification
     }
     code = (_SCRIPTS / "sw.js").read_text()
-    response = Response(f"const WORDS = {json.dumps(words)};\n{code}", mimetype="text/javascript")
+    response = Response(f"const TEXTS = {json.dumps(texts)};\n{code}", mimetype="text/javascript")
     response.headers["Cache-Control"] = "no-cache"
     response.vary.add("Accept-Language")
     response.add_etag()
@@ -42,7 +42,7 @@ def subscribe_script() -> ResponseReturnValue:
 @blueprint.get("/offline")
 def offline() -> ResponseReturnValue:
     """Return the page that the service worker shows without a network. It contains no personal data."""
-    _speak_to_the_reader()
+    _set_reader_locale()
     return render_template("admin/offline.html")
 
 
@@ -72,7 +72,7 @@ def manifest() -> ResponseReturnValue:
     return response
 
 
-def _speak_to_the_reader() -> None:
+def _set_reader_locale() -> None:
     if current_user.is_authenticated:
         language.set_locale(current_user.language, current_user.time_zone)
 

@@ -31,7 +31,7 @@ _SHOWS = {
 _WINDOWS = {10: _("10 seconds"), 60: _("1 minute"), 300: _("5 minutes"), 900: _("15 minutes"), 3600: _("1 hour")}
 
 
-class _Where:
+class _OnlyIf:
     """Validate a field only if this box is checked."""
 
     def __init__(self, box: str) -> None:
@@ -43,19 +43,19 @@ class _Where:
             raise StopValidation
 
 
-class _Needed:
+class _Required:
     """Require a readable value. The library's own messages exist in fewer languages than this site's."""
 
-    def __init__(self, words: str) -> None:
-        self._words = words
+    def __init__(self, message: str) -> None:
+        self._message = message
 
     def __call__(self, _form: Form, field: Field) -> None:
         if field.data is None:
             field.errors = []
-            raise StopValidation(self._words)
+            raise StopValidation(self._message)
 
 
-def _offered(_form: Form, field: Field) -> None:
+def _in_choices(_form: Form, field: Field) -> None:
     chosen = field.data if isinstance(field.data, list) else [field.data]
     if not set(chosen) <= {choice[0] for choice in field.iter_choices()}:
         raise ValidationError(_("Please choose from the list."))
@@ -64,23 +64,23 @@ def _offered(_form: Form, field: Field) -> None:
 class SettingsForm(TypedForm):
     """All settings of an administrator."""
 
-    kinds = SelectMultipleField(_("Notify me of"), [_offered], validate_choice=False, option_widget=CheckboxInput())
-    shows = RadioField(_("A notification shows"), [_offered], validate_choice=False)
+    kinds = SelectMultipleField(_("Notify me of"), [_in_choices], validate_choice=False, option_widget=CheckboxInput())
+    shows = RadioField(_("A notification shows"), [_in_choices], validate_choice=False)
     quiet = BooleanField(_("Keep quiet at certain hours"))
-    quiet_from = TimeField(_("From"), [_Where("quiet"), _Needed(_("Please give a time like 22:00."))])
-    quiet_until = TimeField(_("Until"), [_Where("quiet"), _Needed(_("Please give a time like 07:00."))])
+    quiet_from = TimeField(_("From"), [_OnlyIf("quiet"), _Required(_("Please give a time like 22:00."))])
+    quiet_until = TimeField(_("Until"), [_OnlyIf("quiet"), _Required(_("Please give a time like 07:00."))])
     burst = BooleanField(_("Count many messages in one notification"))
     burst_count = IntegerField(
         _("More messages than"),
         [
-            _Where("burst"),
-            _Needed(_("Please give a number.")),
+            _OnlyIf("burst"),
+            _Required(_("Please give a number.")),
             NumberRange(1, LARGEST_BURST, _("Please give a number from %(min)d to %(max)d.")),
         ],
     )
-    burst_seconds = SelectField(_("Within"), [_Where("burst"), _offered], validate_choice=False)
-    language = SelectField(_("Language"), [_offered], validate_choice=False)
-    time_zone = SelectField(_("Time zone"), [_offered], validate_choice=False)
+    burst_seconds = SelectField(_("Within"), [_OnlyIf("burst"), _in_choices], validate_choice=False)
+    language = SelectField(_("Language"), [_in_choices], validate_choice=False)
+    time_zone = SelectField(_("Time zone"), [_in_choices], validate_choice=False)
 
     def __init__(self, present: dict[str, Any]) -> None:
         super().__init__(data=present)
@@ -99,9 +99,9 @@ class SettingsForm(TypedForm):
 @blueprint.route("/settings", methods=["GET", "POST"])
 def settings() -> ResponseReturnValue:
     """Show the administrator's settings, and save changes."""
-    form = SettingsForm(_chosen())
+    form = SettingsForm(_current_values())
     if form.validate_on_submit():
-        _choose(form)
+        _save(form)
         db.session.commit()
         flash("saved", "settings")
         return redirect(url_for("admin.settings"), 303)
@@ -109,17 +109,17 @@ def settings() -> ResponseReturnValue:
     return page("admin/settings.html", form=form, quiet_until=quiet_until), 422 if form.is_submitted() else 200
 
 
-def _chosen() -> dict[str, Any]:
-    wishes, muted = preferences.of(current_user), preferences.muted_by(current_user)
-    hours = wishes.quiet_hours or _USUAL_NIGHT
-    burst = wishes.burst if wishes.burst.count else USUAL_BURST
+def _current_values() -> dict[str, Any]:
+    effective, muted = preferences.of(current_user), preferences.muted_by(current_user)
+    hours = effective.quiet_hours or _USUAL_NIGHT
+    burst = effective.burst if effective.burst.count else USUAL_BURST
     return {
         "kinds": [code for code in CHOOSABLE if code not in muted],
-        "shows": wishes.shows.value,
-        "quiet": wishes.quiet_hours is not None,
+        "shows": effective.shows.value,
+        "quiet": effective.quiet_hours is not None,
         "quiet_from": hours.begin,
         "quiet_until": hours.end,
-        "burst": wishes.burst.count > 0,
+        "burst": effective.burst.count > 0,
         "burst_count": burst.count,
         "burst_seconds": str(burst.seconds),
         "language": current_user.language or "",
@@ -127,8 +127,8 @@ def _chosen() -> dict[str, Any]:
     }
 
 
-def _choose(form: SettingsForm) -> None:
-    _speak(form.language.data or None)
+def _save(form: SettingsForm) -> None:
+    _set_language(form.language.data or None)
     current_user.time_zone = form.time_zone.data or None
     muted = CHOOSABLE.keys() - set(form.kinds.data)
     preferences.save(
@@ -142,7 +142,7 @@ def _choose(form: SettingsForm) -> None:
     digests.release(current_user.id, utcnow())
 
 
-def _speak(chosen: str | None) -> None:
+def _set_language(chosen: str | None) -> None:
     if chosen != current_user.language:
         current_user.language = chosen
         subscriptions.set_language(current_user, chosen or language.browser_language())

@@ -14,7 +14,7 @@ from argon2.exceptions import VerificationError
 from sqlalchemy import exists, select
 
 from feedback_push import email_address
-from feedback_push.auth import audit, password_rules, sessions
+from feedback_push.auth import audit, password_validators, sessions
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import db
@@ -53,7 +53,7 @@ def create(email: str, password: str) -> User:
     user = User(email=address, password_hash=password_hash)
     db.session.add(user)
     db.session.flush()
-    audit.note(AuditEvent.ACCOUNT_CREATED, user)
+    audit.record(AuditEvent.ACCOUNT_CREATED, user)
     return user
 
 
@@ -69,13 +69,13 @@ def set_password(user: User, password: str, *, keep_current: bool = False) -> No
     # A sign-in with the old password finishes before this lock, and its session ends here, or it reads the new hash.
     sessions.lock(user)
     if keep_current:
-        sessions.hold(user)
+        sessions.lock_current(user)
     user.password_hash = password_hash
     if keep_current:
         sessions.end_others(user)
     else:
         sessions.end_all(user)
-    audit.note(AuditEvent.PASSWORD_CHANGED, user)
+    audit.record(AuditEvent.PASSWORD_CHANGED, user)
 
 
 def before_deletion(tidy: Callable[[User], None]) -> Callable[[User], None]:
@@ -89,7 +89,7 @@ def delete(user: User) -> None:
     sessions.end_all(user)
     for tidy in _before_deletion:
         tidy(user)
-    audit.note(AuditEvent.ACCOUNT_DELETED, user)
+    audit.record(AuditEvent.ACCOUNT_DELETED, user)
     db.session.delete(user)
 
 
@@ -126,7 +126,7 @@ def find(email: str) -> User | None:
     return db.session.scalar(select(User).where(User.email == email.strip().lower()))
 
 
-def every() -> list[User]:
+def list_all() -> list[User]:
     """Return all accounts, the oldest first."""
     return list(db.session.scalars(select(User).order_by(User.id)))
 
@@ -142,7 +142,7 @@ def _find_locked(email: str) -> User | None:
 
 
 def _hash_of_new(password: str, email: str) -> str:
-    if problem := password_rules.problem(password, email):
+    if problem := password_validators.problem(password, email):
         raise AccountError(problem)
     return _hash(password)
 

@@ -18,7 +18,7 @@ from feedback_push.database import db, delete_batch, insert, utcnow
 
 _PER_PAGE = 50
 _LONGEST_DETAIL = 200
-_WORDS = {
+_LABELS = {
     AuditEvent.SIGNED_IN: _l("Signed in"),
     AuditEvent.SIGNED_IN_BY_LINK: _l("Signed in with a sign-in link"),
     AuditEvent.SIGN_IN_LINK_MADE: _l("Made a sign-in link"),
@@ -55,7 +55,7 @@ class AuditPage:
     older: int | None
 
 
-def note(event: AuditEvent, user: User | None = None, **detail: str | int) -> None:
+def record(event: AuditEvent, user: User | None = None, **detail: str | int) -> None:
     """Add an entry to the caller's transaction; every administrator can read `detail`, so pass no secret in it."""
     # A direct INSERT rather than an object, so that an entry never changes the order of a flush.
     db.session.execute(insert(AuditEntry).values(_row(event, user, detail)))
@@ -96,10 +96,10 @@ def remove_older(before: datetime, most: int) -> int:
 
 def label(entry: AuditEntry) -> str:
     """Return the event's text in the reader's language."""
-    text = _WORDS.get(AuditEvent(entry.event)) if entry.event in set(AuditEvent) else None
+    text = _LABELS.get(AuditEvent(entry.event)) if entry.event in set(AuditEvent) else None
     if text is None:
         return entry.event
-    return str(text) % _Detail({name: browser_name.in_words(str(value)) for name, value in entry.detail.items()})
+    return str(text) % _Detail({name: browser_name.localized(str(value)) for name, value in entry.detail.items()})
 
 
 class _Detail(dict[str, Any]):

@@ -31,7 +31,7 @@ def create_user(email: str, password_stdin: bool) -> None:
 @user.command("list")
 def list_users() -> None:
     """Show every account."""
-    for account in accounts.every():
+    for account in accounts.list_all():
         click.echo(f"{account.email}  since {account.created_at:%Y-%m-%d}")
 
 
@@ -68,7 +68,7 @@ def sign_out(email: str) -> None:
     """End all sessions of an account."""
     account = _find(email)
     ended = sessions.end_all(account)
-    audit.note(AuditEvent.SESSIONS_ENDED, account, sessions=ended)
+    audit.record(AuditEvent.SESSIONS_ENDED, account, sessions=ended)
     db.session.commit()
     click.echo(f"{account.email} is signed out everywhere; sessions ended: {ended}.")
 

@@ -5,7 +5,7 @@ from wtforms import BooleanField, EmailField, PasswordField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from feedback_push import email_address, typed_text
-from feedback_push.auth.password_rules import LONGEST
+from feedback_push.auth.password_validators import LONGEST
 from feedback_push.auth.sign_in_links import LONGEST_TOKEN
 from feedback_push.typed_text import TypedForm
 

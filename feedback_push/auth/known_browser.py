@@ -14,7 +14,7 @@ from werkzeug import Response
 from feedback_push import security
 from feedback_push.auth.models import User
 
-_LASTS = timedelta(days=365)
+_LIFETIME = timedelta(days=365)
 
 
 def of(email: str) -> str | None:
@@ -23,7 +23,7 @@ def of(email: str) -> str | None:
     if not cookie:
         return None
     try:
-        account, browser = _signer().loads(cookie, max_age=int(_LASTS.total_seconds()))
+        account, browser = _signer().loads(cookie, max_age=int(_LIFETIME.total_seconds()))
     except (BadSignature, ValueError, TypeError):
         return None
     return str(browser) if hmac.compare_digest(str(account), _account(email)) else None
@@ -35,7 +35,7 @@ def remember(response: Response, user: User) -> None:
     response.set_cookie(
         _name(),
         _signer().dumps([_account(user.email), secrets.token_urlsafe(16)]),
-        max_age=_LASTS,
+        max_age=_LIFETIME,
         secure=settings.https,
         httponly=True,
         samesite="Lax",

@@ -20,7 +20,7 @@ NOT_REMEMBERED = timedelta(hours=12)
 LONGEST_REMEMBERED = timedelta(days=90)
 LONGEST_NOT_REMEMBERED = timedelta(hours=24)
 _MOST = 100  # sessions per account
-_NOTED_EVERY = timedelta(minutes=5)
+_VISIT_INTERVAL = timedelta(minutes=5)
 
 
 class Ended(Exception):
@@ -35,16 +35,16 @@ class Ending(NamedTuple):
     kept: int | None = None
 
 
-_reactions: list[Callable[[Ending], None]] = []
+_callbacks: list[Callable[[Ending], None]] = []
 
 
-def when_ended(reaction: Callable[[Ending], None]) -> Callable[[Ending], None]:
+def on_end(callback: Callable[[Ending], None]) -> Callable[[Ending], None]:
     """Register a function to call in the transaction that ends sessions, before their rows are deleted.
 
     It is not called for sessions that expire or make room for newer ones.
     """
-    _reactions.append(reaction)
-    return reaction
+    _callbacks.append(callback)
+    return callback
 
 
 def lock(user: User) -> None:
@@ -89,10 +89,10 @@ def find(token: str) -> Session | None:
     return session
 
 
-def note_visit(session: Session) -> bool:
+def record_visit(session: Session) -> bool:
     """Record a visit, unless one was recorded in the last 5 minutes, and return whether it was recorded."""
     now = utcnow()
-    if now - session.last_seen_at < _NOTED_EVERY:
+    if now - session.last_seen_at < _VISIT_INTERVAL:
         return False
     idle = now + (REMEMBERED if session.remembered else NOT_REMEMBERED)
     seen = {"last_seen_at": now, "expires_at": min(idle, latest_end(session))}
@@ -119,7 +119,7 @@ def is_current(session: Session, user: User) -> bool:
     return session.token_hash == _hash(user.token)
 
 
-def hold(user: User) -> int | None:
+def lock_current(user: User) -> int | None:
     """Lock the user's current session, so that it cannot end before the caller's transaction is over; return its id.
 
     Return None for a command, which has no session. Raise Ended if the session is over.
@@ -149,7 +149,7 @@ def renew(user: User) -> bool:
 def end_current(user: User) -> None:
     """End the user's current session."""
     lock(user)
-    _end(Ending(user, session_id=hold(user)))
+    _end(Ending(user, session_id=lock_current(user)))
 
 
 def end(session_id: int, *, user: User) -> str | None:
@@ -162,7 +162,7 @@ def end(session_id: int, *, user: User) -> str | None:
 def end_others(user: User) -> int:
     """End all of the user's sessions except the current one, and return how many ended."""
     lock(user)
-    return len(_end(Ending(user, kept=hold(user))))
+    return len(_end(Ending(user, kept=lock_current(user))))
 
 
 def end_all(user: User) -> int:
@@ -182,8 +182,8 @@ def _end(ending: Ending) -> list[str]:
     rows = db.session.execute(select(Session.id, Session.browser).where(*which).order_by(Session.id).with_for_update())
     ended = {row.id: row.browser for row in rows}
     if ended or ending.session_id is None:
-        for react in _reactions:
-            react(ending)
+        for callback in _callbacks:
+            callback(ending)
     db.session.execute(delete(Session).where(id_in(Session.id, ended)))
     return list(ended.values())
 

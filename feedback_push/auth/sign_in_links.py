@@ -24,12 +24,12 @@ def make(user: User) -> str:
     Only its hash is stored. Raise sessions.Ended if the current session, which asks for it, has just been ended.
     """
     sessions.lock(user)
-    sessions.hold(user)
+    sessions.lock_current(user)
     token = secrets.token_urlsafe(_BYTES)
     fresh = {"token_hash": _hash(token), "expires_at": utcnow() + LASTS, "used_at": None}
     row = insert(SignInLink).values(user_id=user.id, **fresh)
     db.session.execute(row.on_conflict_do_update(index_elements=[SignInLink.user_id], set_=fresh))
-    audit.note(AuditEvent.SIGN_IN_LINK_MADE, user)
+    audit.record(AuditEvent.SIGN_IN_LINK_MADE, user)
     # The fragment of an address is never sent, so no server, proxy or log sees the token.
     return f"{current_app.extensions['settings'].site_url}/login/link#{token}"
 
@@ -64,7 +64,7 @@ def use(token: str) -> User | None:
     return user if used_id is not None else None
 
 
-@sessions.when_ended
+@sessions.on_end
 def end(ending: Ending) -> None:
     """End the user's link together with any of their sessions, because that session may have made it."""
     db.session.execute(delete(SignInLink).where(SignInLink.user_id == ending.user.id))

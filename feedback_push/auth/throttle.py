@@ -58,7 +58,7 @@ class _Counter:
 
 
 @dataclass(frozen=True)
-class Try:
+class Attempt:
     """One attempt with a password or a sign-in link, counted under all of its keys."""
 
     counters: tuple[_Counter, ...]
@@ -87,7 +87,7 @@ class Try:
         return max((counter.wait(storage) for counter in self.counters), default=0)
 
 
-def of_sign_in(email: str) -> Try:
+def of_sign_in(email: str) -> Attempt:
     """Return a sign-in attempt, counted for its network address and for the account, even if no such account exists.
 
     In a browser that has signed in to this account before, it counts only for that browser, so that strangers cannot
@@ -101,7 +101,7 @@ def of_sign_in(email: str) -> Try:
     return _try(_Counter(f"address:{address}", _LONGEST), _Counter(f"account:{account}", _LONGEST_FOR_ACCOUNT))
 
 
-def of_link() -> Try:
+def of_link() -> Attempt:
     """Return an attempt with a sign-in link, counted for its network address.
 
     Its count is its own, so that nobody who guesses passwords from the same network can keep a link from working.
@@ -109,7 +109,7 @@ def of_link() -> Try:
     return _try(_Counter(f"link:{network_address.of_request()}", _LONGEST))
 
 
-def of_user(user: User) -> Try:
+def of_user(user: User) -> Attempt:
     """Return a password attempt by a user who is signed in."""
     return _try(_Counter(f"user:{user.id}", _LONGEST))
 
@@ -132,5 +132,5 @@ def message(seconds: int) -> str:
     return text
 
 
-def _try(*counters: _Counter) -> Try:
-    return Try(counters if current_app.config["RATELIMIT_ENABLED"] else ())
+def _try(*counters: _Counter) -> Attempt:
+    return Attempt(counters if current_app.config["RATELIMIT_ENABLED"] else ())

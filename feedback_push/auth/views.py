@@ -32,14 +32,14 @@ def _load_user(token: str) -> User | None:
         _forget_remembered(token)
         return None
     user = found.user  # keep a reference: the commit drops it, and only this object has the token
-    if alone and sessions.note_visit(found):
+    if alone and sessions.record_visit(found):
         if found.remembered:
             session["_remember"] = "set"  # makes Flask-Login send its cookie again, for 14 days from now
         db.session.commit()
     return user
 
 
-def _in_turn(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
+def _limit_hashing(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
     """Decorate a view to wait for a free place to hash passwords, before a sign-in counts as an attempt."""
 
     @wraps(view)
@@ -61,7 +61,7 @@ def _busy(error: Busy) -> ResponseReturnValue:
 
 
 @blueprint.route("/login", methods=["GET", "POST"])
-@_in_turn
+@_limit_hashing
 def login() -> ResponseReturnValue:
     """Sign an administrator in, then redirect to the requested page."""
     if current_user.is_authenticated:
@@ -79,7 +79,7 @@ def login() -> ResponseReturnValue:
         _note_failure(accounts.find(form.email.data), delays=delays)
         form.form_errors.append(_("This e-mail address and password do not belong together."))
         return _form(form, 422)
-    audit.note(AuditEvent.SIGNED_IN, user)
+    audit.record(AuditEvent.SIGNED_IN, user)
     _begin_session(user, remembered=form.remember.data)
     tries.succeed()
     answer = redirect(_destination(), 303)
@@ -117,7 +117,7 @@ def use_login_link() -> ResponseReturnValue:
     user = sign_in_links.use(form.token.data)
     if user is None:
         return _link_refused(form)
-    audit.note(AuditEvent.SIGNED_IN_BY_LINK, user)
+    audit.record(AuditEvent.SIGNED_IN_BY_LINK, user)
     _begin_session(user, remembered=form.remember.data)
     if earlier is not None:
         _end_session(earlier)
@@ -143,7 +143,7 @@ def _refused(error: csrf.Refused) -> ResponseReturnValue:
         return errors.csrf_refused(error)
     form = LoginForm(meta=error.form_meta)
     form.email.data = (form.email.data or "")[: email_address.LONGEST]
-    form.form_errors.append(error.words(_("Please give your password once more.")))
+    form.form_errors.append(error.message(_("Please give your password once more.")))
     return _form(form, 400)
 
 
@@ -167,7 +167,7 @@ def _begin_session(user: User, *, remembered: bool) -> None:
 def _end_session(user: User) -> None:
     with suppress(sessions.Ended):
         sessions.end_current(user)
-    audit.note(AuditEvent.SIGNED_OUT, user)
+    audit.record(AuditEvent.SIGNED_OUT, user)
     db.session.commit()
 
 
@@ -197,7 +197,7 @@ def _link_page(form: LinkForm, code: int = 200, *, wait: int = 0, **shown: objec
     return render_template("auth/sign_in_link.html", form=form, minutes=minutes, **shown), code, headers
 
 
-def _refused_early(form: LinkForm, tries: throttle.Try) -> ResponseReturnValue | None:
+def _refused_early(form: LinkForm, tries: throttle.Attempt) -> ResponseReturnValue | None:
     """Return the answer to an attempt that has no code or must wait; count any other attempt and return None."""
     if not form.validate():
         return _link_page(form, 422)

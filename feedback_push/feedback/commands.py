@@ -19,7 +19,7 @@ person = AppGroup("person", help="What is stored about one person, by their e-ma
 @click.argument("email")
 def export_person(email: str) -> None:
     """Print everything about a person as JSON: messages, the deliveries of each notification, and account."""
-    audit.note(AuditEvent.MESSAGES_EXPORTED, messages=personal_data.count(email))
+    audit.record(AuditEvent.MESSAGES_EXPORTED, messages=personal_data.count(email))
     db.session.commit()
     click.echo(f'{{\n  "email": {_json(email.strip())},\n  "messages": [', nl=False)
     separator = ""
@@ -44,7 +44,7 @@ def erase_person(email: str, yes: bool) -> None:
     database.secure_delete()
     while batch := personal_data.erase_some(email):
         erased += batch
-        audit.note(AuditEvent.MESSAGES_DELETED, messages=batch)
+        audit.record(AuditEvent.MESSAGES_DELETED, messages=batch)
         db.session.commit()
     db.session.rollback()
     database.secure_delete()

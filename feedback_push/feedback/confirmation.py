@@ -11,7 +11,7 @@ from sqlalchemy import Select, select, text
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import inbox
 from feedback_push.feedback.models import LISTS, Message
-from feedback_push.feedback.suspicion import CONFIRMABLE
+from feedback_push.feedback.spam_reasons import CONFIRMABLE
 
 LIFETIME = timedelta(days=1)
 _KEPT_IN = "unconfirmed"  # a session key, so that only the browser that sent a message can confirm it

@@ -10,23 +10,23 @@ from feedback_push.database import db, utcnow
 from feedback_push.feedback import daily_counts, lists
 from feedback_push.feedback.daily_counts import Count
 from feedback_push.feedback.models import LISTS, Message, MessageState
-from feedback_push.feedback.suspicion import Suspicion
+from feedback_push.feedback.spam_reasons import SpamReason
 from feedback_push.ids import id_in
 from feedback_push.push import notification, outbox
 from feedback_push.push.notification import Action, Notification
 
 
-def receive(message: Message, suspicion: Suspicion | None = None, *, notify: bool = True) -> int | None:
+def receive(message: Message, spam_reason: SpamReason | None = None, *, notify: bool = True) -> int | None:
     """Add a message and its outbox entry to the session, in one transaction; return the entry's id, or None.
 
     A message with a suspicion goes to spam, without a notification. If `notify` is False, the message goes to the inbox
     without a notification, and is counted as not notified. Without a notification there is no entry.
     """
     db.session.add(message)
-    if suspicion:
-        message.state, message.spam_reason = MessageState.SPAM, suspicion
+    if spam_reason:
+        message.state, message.spam_reason = MessageState.SPAM, spam_reason
     db.session.flush()  # the notification needs the message's id
-    if suspicion or not _is_told(notify):
+    if spam_reason or not _count_silent(notify):
         return None
     message.outbox_entry = entry = outbox.enqueue(_notification(message))
     db.session.flush()
@@ -39,7 +39,7 @@ def release(message_ids: Iterable[int], *, notify: bool = True) -> list[int]:
     entries = []
     for message in db.session.scalars(held.with_for_update()).all():
         message.state, message.spam_reason = MessageState.NEW, None
-        if message.outbox_id is None and _is_told(notify):
+        if message.outbox_id is None and _count_silent(notify):
             message.outbox_entry = outbox.enqueue(_notification(message))
             entries.append(message.outbox_entry)
     db.session.flush()
@@ -68,7 +68,7 @@ def mark_read(message: Message) -> None:
     )
 
 
-def _is_told(notify: bool) -> bool:
+def _count_silent(notify: bool) -> bool:
     if not notify:
         daily_counts.add(Count.NOT_NOTIFIED)
     return notify

@@ -39,7 +39,7 @@ def remove_old(now: datetime) -> None:
     retained: dict[Callable[[datetime], bool], int] = {
         _remove_messages: settings.retain_messages_days,
         _remove_spam: settings.retain_spam_days,
-        _remove_ledger: settings.retain_deliveries_days,
+        _remove_notifications: settings.retain_deliveries_days,
         _remove_audit: settings.retain_audit_days,
     }
     for remove_some, days in retained.items():
@@ -81,7 +81,7 @@ def _remove_spam(before: datetime) -> bool:
     return _remove(select(Message.id, Message.outbox_id).where(Message.id.in_(first), Message.created_at < before))
 
 
-def _remove_ledger(before: datetime) -> bool:
+def _remove_notifications(before: datetime) -> bool:
     return outbox.remove_older(before, _ROWS) > 0
 
 

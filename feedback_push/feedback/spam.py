@@ -11,7 +11,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from feedback_push.database import utcnow
 from feedback_push.feedback import proof_of_work
 from feedback_push.feedback.proof_of_work import Proof
-from feedback_push.feedback.suspicion import Suspicion
+from feedback_push.feedback.spam_reasons import SpamReason
 
 HONEYPOT = "website"  # attracts robots, but browsers do not fill it in by themselves
 PROOF_LIFETIME = int(proof_of_work.GRACE.total_seconds())  # seconds, after which the form's script makes a new proof
@@ -19,7 +19,7 @@ STAMP_LIFETIME = timedelta(days=7)
 _SECONDS_TO_TYPE = 2.0
 _LONGEST_STAMP = 200
 _KEPT_IN = "form"  # the session key of a name for this browser, known to nobody else
-_SUSPICIOUS = {Proof.MISSING: Suspicion.NO_PROOF, Proof.REPLAYED: Suspicion.REPLAYED_PROOF}
+_SUSPICIOUS = {Proof.MISSING: SpamReason.NO_PROOF, Proof.REPLAYED: SpamReason.REPLAYED_PROOF}
 
 
 class SendAgain(Exception):
@@ -54,7 +54,7 @@ def opened() -> str:
     return _signer().dumps([at, _name_browser()])
 
 
-def judge(sent: Mapping[str, str]) -> Suspicion | None:
+def judge(sent: Mapping[str, str]) -> SpamReason | None:
     """Return the reason to set a message aside, or None. Raise SendAgain if the form is too old to tell."""
     if not is_on():
         return None
@@ -62,14 +62,14 @@ def judge(sent: Mapping[str, str]) -> Suspicion | None:
     stamp = _read(sent.get("opened", ""))
     # A time in the future means that the clock was put back, because only this site signs times.
     if stamp is None or 0 <= stamp.age < _SECONDS_TO_TYPE:
-        return Suspicion.HONEYPOT if is_filled else Suspicion.TOO_FAST
+        return SpamReason.HONEYPOT if is_filled else SpamReason.TOO_FAST
     proof = proof_of_work.check(sent.get("proof", "")) if stamp.is_ours else Proof.STALE
     if proof == Proof.STALE:
         raise SendAgain
-    doubt = _SUSPICIOUS.get(proof)
+    reason = _SUSPICIOUS.get(proof)
     if is_filled:  # by a robot, or, if the proof is valid, by a password manager
-        return Suspicion.HONEYPOT if doubt else Suspicion.AUTOFILL
-    return doubt
+        return SpamReason.HONEYPOT if reason else SpamReason.AUTOFILL
+    return reason
 
 
 def _read(text: str) -> _Stamp | None:

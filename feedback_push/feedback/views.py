@@ -16,7 +16,7 @@ from feedback_push.feedback.forms import LONGEST_CONTENT, FeedbackForm
 from feedback_push.feedback.models import Message
 from feedback_push.feedback.quotas import Verdict
 from feedback_push.feedback.spam import SendAgain
-from feedback_push.feedback.suspicion import CONFIRMABLE, PROVEN, Suspicion
+from feedback_push.feedback.spam_reasons import CONFIRMABLE, PROVEN, SpamReason
 from feedback_push.push import outbox
 
 _log = logging.getLogger(__name__)
@@ -65,16 +65,16 @@ def form() -> ResponseReturnValue:
     if not feedback.validate_on_submit():
         return _rejected(feedback, 422) if feedback.is_submitted() else _page(feedback, 200)
     try:
-        suspicion = spam.judge(request.form)
+        spam_reason = spam.judge(request.form)
     except SendAgain:
         return _rejected(
             feedback, 422, _("This page had been open for a while. Nothing is lost: please send it once more.")
         )
     size = len((feedback.content.data or "").encode())
-    verdict = quotas.verdict(size, proven=suspicion in PROVEN)
+    verdict = quotas.verdict(size, proven=spam_reason in PROVEN)
     if verdict != Verdict.TAKEN:
-        return _not_taken(feedback, verdict, suspicion)
-    return _stored(feedback, suspicion)
+        return _not_taken(feedback, verdict, spam_reason)
+    return _stored(feedback, spam_reason)
 
 
 @blueprint.get("/feedback/challenge")
@@ -119,19 +119,19 @@ def _refused(error: csrf.Refused) -> ResponseReturnValue:
     if request.endpoint == "feedback.confirm":
         if error.cause == csrf.Cause.OTHER_SITE:  # the browser sends its cookie when it opens the page itself
             return redirect(url_for("feedback.confirm"), 303)
-        return _confirmation_page(400, error.words(_("Please press the button once more.")))
+        return _confirmation_page(400, error.message(_("Please press the button once more.")))
     feedback = FeedbackForm(meta=error.form_meta)
     feedback.shorten()
-    return _rejected(feedback, 400, error.words(_("Nothing is lost: please send it once more.")))
+    return _rejected(feedback, 400, error.message(_("Nothing is lost: please send it once more.")))
 
 
-def _stored(feedback: FeedbackForm, suspicion: Suspicion | None) -> ResponseReturnValue:
+def _stored(feedback: FeedbackForm, spam_reason: SpamReason | None) -> ResponseReturnValue:
     # Ask Redis first, so that no transaction is open meanwhile.
-    offered = suspicion in CONFIRMABLE and (suspicion in PROVEN or quotas.CONFIRMABLE.take())
-    notify = suspicion is not None or quotas.may_notify()
+    offered = spam_reason in CONFIRMABLE and (spam_reason in PROVEN or quotas.CONFIRMABLE.take())
+    notify = spam_reason is not None or quotas.may_notify()
     try:
         message = _message(feedback)
-        entry_id, message_id = inbox.receive(message, suspicion, notify=notify), message.id
+        entry_id, message_id = inbox.receive(message, spam_reason, notify=notify), message.id
         db.session.commit()
     except DATABASE_ERRORS:
         db.session.rollback()
@@ -144,7 +144,7 @@ def _stored(feedback: FeedbackForm, suspicion: Suspicion | None) -> ResponseRetu
         return redirect(url_for("feedback.confirm"), 303)
     if entry_id is not None:
         outbox.wake(entry_id)
-    return redirect(url_for("feedback.complete", held=1 if suspicion in CONFIRMABLE else None), 303)
+    return redirect(url_for("feedback.complete", held=1 if spam_reason in CONFIRMABLE else None), 303)
 
 
 def _rejected(feedback: FeedbackForm, status: int, notice: str | None = None) -> ResponseReturnValue:
@@ -154,9 +154,9 @@ def _rejected(feedback: FeedbackForm, status: int, notice: str | None = None) ->
     return *_page(feedback, 429, notice), _LATER
 
 
-def _not_taken(feedback: FeedbackForm, verdict: Verdict, suspicion: Suspicion | None) -> ResponseReturnValue:
+def _not_taken(feedback: FeedbackForm, verdict: Verdict, spam_reason: SpamReason | None) -> ResponseReturnValue:
     status, notice = _REFUSALS[verdict]
-    if verdict == Verdict.FULL and suspicion in CONFIRMABLE:
+    if verdict == Verdict.FULL and spam_reason in CONFIRMABLE:
         notice = _WITHOUT_SCRIPT
     return *_page(feedback, status, str(notice)), _LATER
 

@@ -22,12 +22,12 @@ def generate() -> None:
 @vapid_keys.command("list")
 def show() -> None:
     """Show every key: its age, its state and how many devices use it."""
-    ring, devices = keys.cached(), keys.devices()
-    stored = {row.public_key: row for row in keys.every()}
-    for public_key in dict.fromkeys([*(ring.live.keys() - stored.keys()), *stored]):
+    keyring, devices = keys.cached(), keys.devices()
+    stored = {row.public_key: row for row in keys.list_all()}
+    for public_key in dict.fromkeys([*(keyring.live.keys() - stored.keys()), *stored]):
         row = stored.get(public_key)
         since = f"{row.created_at:%Y-%m-%d}" if row else "from the settings"
-        click.echo(f"{public_key}  {since}  {_state(public_key, ring)}, {_number(devices.get(public_key, 0))}")
+        click.echo(f"{public_key}  {since}  {_state(public_key, keyring)}, {_number(devices.get(public_key, 0))}")
 
 
 @vapid_keys.command("rotate")
@@ -68,12 +68,12 @@ def retire(yes: bool) -> None:
     click.echo("Done.")
 
 
-def _state(public_key: str, ring: keys.Keyring) -> str:
-    if ring.current and public_key == ring.current.public_key:
+def _state(public_key: str, keyring: keys.Keyring) -> str:
+    if keyring.current and public_key == keyring.current.public_key:
         return "current"
-    if public_key in ring.live:
+    if public_key in keyring.live:
         return "still used"
-    return "unreadable: SECRET_KEY has changed" if public_key in ring.unreadable else "retired"
+    return "unreadable: SECRET_KEY has changed" if public_key in keyring.unreadable else "retired"
 
 
 def _number(devices: int) -> str:

@@ -39,15 +39,15 @@ def make(user_id: int, now: datetime) -> None:
     )
     if user is None:
         return
-    wishes = preferences.of(user)
-    if until := wishes.quiet_until(now):
+    effective = preferences.of(user)
+    if until := effective.quiet_until(now):
         _hold(user_id, until)
         return
     subscriptions.lock(Subscription.user_id == user_id)
     messages = _messages(user_id)
     for kind in CHOOSABLE.values():
         if of_kind := [message for message in messages if message.kind == kind.code]:
-            _tell(user_id, kind, of_kind, timedelta(seconds=wishes.burst.seconds), now)
+            _tell(user_id, kind, of_kind, timedelta(seconds=effective.burst.seconds), now)
 
 
 def release(user_id: int, now: datetime) -> None:

@@ -129,9 +129,9 @@ def _plans(entry: OutboxEntry, owners: Iterable[Owner], now: datetime) -> dict[P
     """Group the users by plan; leave out those who have turned this kind off."""
     if entry.kind not in CHOOSABLE:  # a test or a summary, which is never held and names nobody
         return {Plan(PreviewLevel.ALL, None): [owner.user_id for owner in owners]}
-    listening = [(owner.user_id, _preferences(owner)) for owner in owners if not owner.muted]
-    newest = _newest(entry, max((wishes.burst.count for _, wishes in listening), default=0))
-    return _grouped([(user_id, _plan(entry, wishes, newest, now)) for user_id, wishes in listening])
+    plannable = [(owner.user_id, _preferences(owner)) for owner in owners if not owner.muted]
+    newest = _newest(entry, max((effective.burst.count for _, effective in plannable), default=0))
+    return _grouped([(user_id, _plan(entry, effective, newest, now)) for user_id, effective in plannable])
 
 
 def _preferences(owner: Owner) -> EffectivePreferences:
@@ -148,12 +148,12 @@ def _newest(entry: OutboxEntry, most: int) -> Sequence[datetime]:
     return db.session.scalars(times).all()
 
 
-def _plan(entry: OutboxEntry, wishes: EffectivePreferences, newest: Sequence[datetime], now: datetime) -> Plan:
+def _plan(entry: OutboxEntry, effective: EffectivePreferences, newest: Sequence[datetime], now: datetime) -> Plan:
     held_until = None
-    if _in_burst(entry, wishes.burst, newest):
+    if _in_burst(entry, effective.burst, newest):
         arrived = min(entry.created_at, now)  # a later time was written by a clock that ran ahead
-        held_until = arrived + timedelta(seconds=wishes.burst.seconds)
-    return Plan(wishes.shows, wishes.quiet_until(held_until or now) or held_until)
+        held_until = arrived + timedelta(seconds=effective.burst.seconds)
+    return Plan(effective.shows, effective.quiet_until(held_until or now) or held_until)
 
 
 def _in_burst(entry: OutboxEntry, burst: Burst, newest: Sequence[datetime]) -> bool:

@@ -60,17 +60,17 @@ def load() -> Keyring:
 
 def rotate() -> str:
     """Add a new key pair, current for every process within seconds, and return its public key."""
-    ours, known = _ours(), every()
+    ours, known = _ours(), list_all()
     if ours and ours.public_key not in {row.public_key for row in known}:
         _store(ours)  # or it would count as the newest if it left the settings and came back
     new = vapid.generate()
     _store(new)
-    audit.note(AuditEvent.KEY_ROTATED)
+    audit.record(AuditEvent.KEY_ROTATED)
     _forget()
     return new.public_key
 
 
-def every() -> list[VapidKey]:
+def list_all() -> list[VapidKey]:
     """Return every stored key, including retired ones, the oldest first."""
     return list(db.session.scalars(select(VapidKey).order_by(VapidKey.id)))
 
@@ -90,14 +90,14 @@ def lost(public_keys: Iterable[str]) -> list[Subscription]:
 
 def retire(public_keys: set[str]) -> None:
     """End these keys for good: erase their private halves; their devices must subscribe again."""
-    for public_key in public_keys - {row.public_key for row in every()}:
+    for public_key in public_keys - {row.public_key for row in list_all()}:
         db.session.add(VapidKey(public_key=public_key))
     db.session.flush()
     these = update(VapidKey).where(VapidKey.public_key.in_(public_keys), VapidKey.retired_at.is_(None))
     db.session.execute(these.values(retired_at=utcnow(), private_key=None))
     devices = update(Subscription).where(Subscription.vapid_public_key.in_(public_keys))
     db.session.execute(devices.where(Subscription.state == DeviceState.LIVE).values(state=DeviceState.STALE))
-    audit.note(AuditEvent.KEY_RETIRED)
+    audit.record(AuditEvent.KEY_RETIRED)
     _forget()
 
 
@@ -111,7 +111,7 @@ def devices() -> dict[str, int]:
 def _read() -> Keyring:
     ours = _ours()
     live, unreadable, retired = {}, set(), set()
-    for row in every():
+    for row in list_all():
         if row.retired_at:
             retired.add(row.public_key)
         elif pair := ours if ours and ours.public_key == row.public_key else _decrypted(row):

@@ -66,7 +66,7 @@ def _accept(deliveries: Sequence[Claim], now: datetime) -> None:
         by_claim.setdefault(claimed.claim, []).append(claimed.id)
     for claim, ids in by_claim.items():
         db.session.execute(_ACCEPT, {"deliveries": ids, "under": claim, "now": now})
-    db.session.execute(_PRAISE, {"devices": [claimed.subscription_id for claimed in deliveries], "now": now})
+    db.session.execute(_MARK_REACHED, {"devices": [claimed.subscription_id for claimed in deliveries], "now": now})
 
 
 def _refuse(refused: Sequence[tuple[Claim, PushError]], now: datetime) -> None:
@@ -155,7 +155,7 @@ _ACCEPT = (
     .where(id_in(_delivery.c.id, bindparam("deliveries", type_=Ids)), _delivery.c.claim == bindparam("under"))
     .values(state=DeliveryState.ACCEPTED, due_at=None, accepted_at=bindparam("now"), error=None, detail=None)
 )
-_PRAISE = (
+_MARK_REACHED = (
     update(_device)
     .where(id_in(_device.c.id, bindparam("devices", type_=Ids)))
     .values(last_accepted_at=bindparam("now"), failures=0)

@@ -20,16 +20,16 @@ _OLD = 3.0  # seconds; a push that only waits for its turn, at a service that an
 _FAN_OUT_FOR = 0.05  # seconds that a run may look for an entry with devices to send to, while results wait
 
 _log = logging.getLogger(__name__)
-_rung = Event()
+_work_published = Event()
 _running = Lock()
 
 
 def run() -> bool:
     """Send due deliveries for about BUDGET seconds, one run at a time in a process; return whether more are left."""
-    _rung.set()
-    while _rung.is_set() and _running.acquire(blocking=False):
+    _work_published.set()
+    while _work_published.is_set() and _running.acquire(blocking=False):
         try:
-            _rung.clear()
+            _work_published.clear()
             if _Run().pump():
                 return True
         finally:
@@ -50,7 +50,7 @@ class _Run:
         # Deep enough that the gateway does not run out of pushes while results are recorded.
         self._window: int = 6 * settings.push_concurrency
         self._least: int = settings.push_concurrency
-        self._under_way = InFlight(receipts.signing_key(settings.secret_key))
+        self._in_flight = InFlight(receipts.signing_key(settings.secret_key))
         self._started = time.monotonic()
         self._more = True
 
@@ -59,23 +59,23 @@ class _Run:
         try:
             return self._pump()
         finally:
-            self._under_way.close()
+            self._in_flight.close()
 
     def _pump(self) -> bool:
-        while self._more or self._under_way:
-            if _rung.is_set():  # more became due while an old push keeps this run from ending
-                _rung.clear()
+        while self._more or self._in_flight:
+            if _work_published.is_set():  # more became due while an old push keeps this run from ending
+                _work_published.clear()
                 self._more = True
             found = self._more and self._may_claim() and self._find_work()
-            if self._under_way:
-                self._under_way.record(patient=not found)
+            if self._in_flight:
+                self._in_flight.record(patient=not found)
             elif not found:
                 break
         return self._more
 
     def _may_claim(self) -> bool:
         ran = time.monotonic() - self._started
-        return ran < BUDGET or (self._under_way.age > _OLD and ran < _LONGEST)
+        return ran < BUDGET or (self._in_flight.age > _OLD and ran < _LONGEST)
 
     def _find_work(self) -> bool:
         """Claim as many deliveries as there is room for, or fan out more; return whether there were any."""
@@ -87,7 +87,7 @@ class _Run:
             self._more = made > 0 or any(taken[service] == most for service, most in room.items())
             return taken.total() + made > 0
         except DATABASE_ERRORS as error:
-            if not self._under_way:
+            if not self._in_flight:
                 raise
             # The pushes in flight must be recorded; the sweep will find the rest.
             db.session.rollback()
@@ -97,7 +97,7 @@ class _Run:
 
     def _room(self) -> dict[int, int]:
         """Return how many more deliveries may be claimed for each push service that has some due; 0 if it is silent."""
-        busy = self._under_way.by_service()
+        busy = self._in_flight.by_service()
         silent = {endpoints.service(origin) for origin in in_flight.gateway().silent()} if busy else set()
         due = claims.services_due(utcnow())
         share = max(self._least, self._window // max(1, len({*due, *busy} - silent)))
@@ -116,7 +116,7 @@ class _Run:
         results.cancel([claimed for claimed in in_time if claimed.suspended_at])
         sendable = _respect_open_circuits([claimed for claimed in in_time if not claimed.suspended_at])
         db.session.commit()
-        self._under_way.send(sendable, self._keys.live.values(), at)
+        self._in_flight.send(sendable, self._keys.live.values(), at)
         return Counter(claimed.service for claimed in batch)
 
     def _fan_out(self) -> int:
@@ -129,7 +129,7 @@ class _Run:
             if made:
                 break
             if time.monotonic() > until:
-                _rung.set()
+                _work_published.set()
                 break
         db.session.commit()
         return made

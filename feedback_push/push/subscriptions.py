@@ -34,9 +34,9 @@ def save(
     if not _known(subscription.endpoint, user):
         _make_room(user)
     # Only now: removing other devices takes several transactions, and the first commit would release this lock.
-    session_id = sessions.hold(user)
+    session_id = sessions.lock_current(user)
     if event := _news(subscription.endpoint, user):
-        audit.note(event, user, device=name)
+        audit.record(event, user, device=name)
     now = utcnow()
     same = and_(Subscription.state == DeviceState.LIVE, Subscription.auth == subscription.auth)
     fresh = {
@@ -181,7 +181,7 @@ def _remove(which: ColumnElement[bool], user: User, event: AuditEvent = AuditEve
             db.session.commit()
     removed = delete(Subscription).where(*mine).returning(Subscription.name)
     for name in db.session.scalars(removed).all():
-        audit.note(event, user, device=name)
+        audit.record(event, user, device=name)
 
 
 def _delete_deliveries(device: int, *still: ColumnElement[bool]) -> bool:

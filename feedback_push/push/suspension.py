@@ -11,7 +11,7 @@ from feedback_push.push import digests, subscriptions
 from feedback_push.push.models import DeviceState, Subscription
 
 
-@sessions.when_ended
+@sessions.on_end
 def suspend(ending: Ending) -> None:
     """Suspend the devices of the sessions that end, and the account's devices that no longer belong to a session.
 
@@ -39,7 +39,7 @@ def _suspend(user: User, *which: ColumnElement[bool]) -> None:
     _execute(update(Subscription).where(id_in(Subscription.id, devices)).values(suspended_at=utcnow()))
     digests.cancel(devices)
     for name in devices.values():
-        audit.note(AuditEvent.DEVICE_SUSPENDED, user, device=name)
+        audit.record(AuditEvent.DEVICE_SUSPENDED, user, device=name)
 
 
 def _execute(statement: object) -> None:

@@ -117,9 +117,9 @@ def _kind(status: int, text: str) -> type[PushError]:
 
 def _detail(headers: Mapping[str, str], text: str) -> str:
     """Return the service's own reason, from the place where each service puts it, without possible secrets."""
-    words = headers.get("x-wns-error-description") or _reason_in_json(text) or text
-    words = _SECRET.sub("…", " ".join(words.split()))
-    return "".join(char for char in words if char.isprintable())[:_LONGEST_DETAIL]
+    detail = headers.get("x-wns-error-description") or _reason_in_json(text) or text
+    detail = _SECRET.sub("…", " ".join(detail.split()))
+    return "".join(char for char in detail if char.isprintable())[:_LONGEST_DETAIL]
 
 
 def _reason_in_json(text: str) -> str:

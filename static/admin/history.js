@@ -5,7 +5,7 @@ import { showLocalTimes } from "./local-times.js";
 const BETWEEN_LOOKS = 3_000;
 const AFTER_A_PUSH = 500; // time for the device's own receipt to reach the server
 
-let ledger = document.getElementById("ledger");
+let section = document.getElementById("history");
 let asReceived = null;
 let timer = null;
 
@@ -22,8 +22,8 @@ function fetchDocument(address) {
 }
 
 async function look() {
-  const found = await fetchDocument(ledger.dataset.address);
-  const fresh = found?.getElementById("ledger");
+  const found = await fetchDocument(section.dataset.address);
+  const fresh = found?.getElementById("history");
   if (fresh && !(asReceived && fresh.isEqualNode(asReceived))) replaceWith(fresh);
   lookAgainIn(BETWEEN_LOOKS);
 }
@@ -32,13 +32,13 @@ function replaceWith(fresh) {
   asReceived = fresh;
   const shown = document.importNode(fresh, true);
   showLocalTimes(shown);
-  ledger.replaceWith(shown);
-  ledger = shown;
+  section.replaceWith(shown);
+  section = shown;
 }
 
 function lookAgainIn(milliseconds) {
   clearTimeout(timer);
-  if ("moving" in ledger.dataset && !document.hidden) timer = setTimeout(look, milliseconds);
+  if ("moving" in section.dataset && !document.hidden) timer = setTimeout(look, milliseconds);
 }
 
 document.addEventListener("visibilitychange", () => lookAgainIn(0));

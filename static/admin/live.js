@@ -24,9 +24,9 @@ async function ask() {
   const response = await fetch(address(), { redirect: "manual", signal: AbortSignal.timeout(ANSWER_WITHIN) });
   if (response.type === "opaqueredirect") return clearInterval(timer);
   if (!response.ok) return;
-  const told = await response.json();
-  count(told);
-  if (list && told.messages.length) show(told);
+  const updates = await response.json();
+  count(updates);
+  if (list && updates.messages.length) show(updates);
 }
 
 function address() {
@@ -36,11 +36,11 @@ function address() {
   return url;
 }
 
-function count({ unread, unreadWords, counts }) {
+function count({ unread, unreadLabel, counts }) {
   document.title = unread ? `(${unread}) ${title}` : title;
   const pill = document.getElementById("unread");
   if (pill) {
-    pill.textContent = unreadWords;
+    pill.textContent = unreadLabel;
     pill.hidden = !unread;
   }
   for (const number of document.querySelectorAll("[data-count]")) number.textContent = counts[number.dataset.count];

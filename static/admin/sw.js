@@ -1,7 +1,7 @@
 /**
  * The dashboard's service worker. It shows notifications, reports that they were shown, opens clicked ones, and renews
  * expired subscriptions. The server puts its texts in front, in the reader's language:
- * const WORDS = {lang, title, body, actions}.
+ * const TEXTS = {lang, title, body, actions}.
  */
 
 const ICON = "/static/icons/icon-192.png";
@@ -35,15 +35,15 @@ function parse(data) {
 }
 
 async function show({ title, body, tag, lang, dir, icon = ICON, navigate, actions }, receipt) {
-  const generic = title ? {} : WORDS;
+  const generic = title ? {} : TEXTS;
   const data = { receipt, navigate, actions };
-  const words = { body: body ?? generic.body, lang: lang ?? generic.lang, dir };
-  const options = { ...words, tag, icon, data, actions: buttons(actions) };
-  return self.registration.showNotification(title ?? WORDS.title, options);
+  const texts = { body: body ?? generic.body, lang: lang ?? generic.lang, dir };
+  const options = { ...texts, tag, icon, data, actions: buttons(actions) };
+  return self.registration.showNotification(title ?? TEXTS.title, options);
 }
 
 function buttons(actions) {
-  return actions?.map(({ action, title }) => ({ action, title: WORDS.actions[action] ?? title }));
+  return actions?.map(({ action, title }) => ({ action, title: TEXTS.actions[action] ?? title }));
 }
 
 async function badge(count) {

@@ -243,7 +243,7 @@ def test_the_account_shows_its_latest_entries_and_the_log_those_of_all(app: Flas
     other = make_user("ada@example.org")
     Visitor(app).sign_in(other.email, "wrong password")
     Visitor(app).sign_in("nobody@example.org", "wrong password")
-    audit.note(AuditEvent.KEY_ROTATED)
+    audit.record(AuditEvent.KEY_ROTATED)
     db.session.commit()
     mine = [item.words for item in here.read("/admin/account").all("li") if "data-event" in item.attributes]
     assert len(mine) == 1
@@ -268,7 +268,7 @@ def test_what_was_counted_says_how_often(app: Flask, staff: User) -> None:
 
 def test_the_log_is_read_page_by_page(app: Flask, staff: User) -> None:
     for number in range(120):
-        audit.note(AuditEvent.DEVICE_ADDED, staff, device=f"Number {number}")
+        audit.record(AuditEvent.DEVICE_ADDED, staff, device=f"Number {number}")
     db.session.commit()
     here = browser(app, staff)
     seen, page = [], here.read("/admin/audit")
@@ -288,7 +288,7 @@ def test_a_made_up_cursor_does_no_harm(app: Flask, staff: User, cursor: str) -> 
 
 
 def test_what_is_written_in_the_log_is_shown_as_text(app: Flask, staff: User) -> None:
-    audit.note(AuditEvent.DEVICE_RENAMED, staff, before="<b>x</b>", device="<script>alert(1)</script>")
+    audit.record(AuditEvent.DEVICE_RENAMED, staff, before="<b>x</b>", device="<script>alert(1)</script>")
     db.session.commit()
     text = browser(app, staff).get("/admin/audit").text
     assert "<script>alert(1)" not in text

@@ -67,7 +67,7 @@ def test_a_test_is_a_notification_for_that_device_alone(dashboard: Visitor, phon
     assert address == f"/admin/devices?tested={entry.id}#device-{phone.id}"
     told = dashboard.read(address).one(role="status")
     assert told.words == "On its way …"
-    assert dashboard.get(told.attributes["data-test"]).get_json() == {"words": "On its way …", "final": False}
+    assert dashboard.get(told.attributes["data-test"]).get_json() == {"text": "On its way …", "final": False}
 
 
 TOLD: list[tuple[dict[str, Any], str, bool]] = [
@@ -87,11 +87,11 @@ def test_what_does_not_arrive_is_explained(
     entry.created_at = utcnow() - timedelta(seconds=16)
     db.session.commit()
     address = f"/admin/devices/tests/{entry.id}.json"
-    assert "is one running?" in dashboard.get(address).get_json()["words"]
+    assert "is one running?" in dashboard.get(address).get_json()["text"]
     db.session.add(Delivery(outbox_id=entry.id, subscription_id=phone.id, **row))
     db.session.commit()
     told = dashboard.get(address).get_json()
-    assert words in told["words"]
+    assert words in told["text"]
     assert told["final"] is final
 
 
@@ -104,7 +104,7 @@ def test_an_arrival_is_told_in_seconds(dashboard: Visitor, phone: Subscription) 
     )
     db.session.commit()
     told = dashboard.get(f"/admin/devices/tests/{entry.id}.json").get_json()
-    assert told == {"words": "Arrived after 1.3 s.", "final": True}
+    assert told == {"text": "Arrived after 1.3 s.", "final": True}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_device_whose_session_was_ended_says_so_and_how_to_go_on(dashboard: Vi
     [entry] = db.session.scalars(select(OutboxEntry))
     fan_out(entry.id)
     told = dashboard.get(f"/admin/devices/tests/{entry.id}.json").get_json()
-    assert (told["final"], told["words"].startswith("The session of this device was ended.")) == (True, True)
+    assert (told["final"], told["text"].startswith("The session of this device was ended.")) == (True, True)
     phone.sign_in(staff.email, PASSWORD)
     headers = {"X-CSRFToken": phone.get("/push/key").headers["X-CSRFToken"], "Referer": phone.site}
     assert phone.post("/push/subscribe", json=GOOD, headers=headers).status_code == 200

@@ -1,4 +1,4 @@
-"""admin/ledger.py: what the page of a message says about its notification, device by device."""
+"""admin/history.py: the page of a message shows the delivery to each device."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,12 +26,12 @@ def message(staff: User) -> Message:
     return received
 
 
-def ledger(dashboard: Visitor, message: Message) -> Page:
-    return dashboard.read(f"/admin/messages/{message.id}/ledger")
+def history_of(dashboard: Visitor, message: Message) -> Page:
+    return dashboard.read(f"/admin/messages/{message.id}/history")
 
 
 def rows(dashboard: Visitor, message: Message) -> list[str]:
-    return [row.words for row in ledger(dashboard, message).all("li")]
+    return [row.words for row in history_of(dashboard, message).all("li")]
 
 
 def test_it_says_how_far_every_delivery_has_come(dashboard: Visitor, staff: User, message: Message) -> None:
@@ -112,7 +112,7 @@ def test_ones_own_devices_come_first_and_others_are_marked(dashboard: Visitor, s
     theirs, mine = device(make_user("ada@example.org"), name="Theirs"), device(staff, name="Mine")
     for each in (theirs, mine):
         delivery(message, each, state=DeliveryState.FAILED, error="gone")
-    page = ledger(dashboard, message)
+    page = history_of(dashboard, message)
     assert [name.words for name in page.all("bdi")] == ["Mine", "Theirs"]
     assert ["of another administrator" in row.words for row in page.all("li")] == [False, True]
     assert page.one("p", class_="counts").words == "Failed 2"
@@ -132,30 +132,30 @@ def test_ones_own_devices_that_got_nothing_are_listed_with_the_reason(
 def test_more_devices_than_a_page_holds_are_counted(dashboard: Visitor, staff: User, message: Message) -> None:
     for number in range(101):
         delivery(message, device(staff, name=f"Device {number}"), state=DeliveryState.EXPIRED)
-    page = ledger(dashboard, message)
+    page = history_of(dashboard, message)
     assert len(page.all("li")) == 100
     assert page.one("p", class_="counts").words == "Too late 101"
-    assert "1 more device is not listed." in page.one(id="ledger").words
+    assert "1 more device is not listed." in page.one(id="history").words
 
 
 def test_a_message_that_nobody_was_told_of_says_so(dashboard: Visitor, message: Message) -> None:
-    assert "No device was told about this message." in ledger(dashboard, message).one(id="ledger").words
+    assert "No device was told about this message." in history_of(dashboard, message).one(id="history").words
     silent = new_message()
     db.session.add(silent)
     db.session.commit()
-    assert "No notification was made for this message." in ledger(dashboard, silent).one(id="ledger").words
+    assert "No notification was made for this message." in history_of(dashboard, silent).one(id="history").words
 
 
 def test_the_ledger_alone_is_what_the_page_shows_and_reading_it_does_not_open_the_message(
     dashboard: Visitor, staff: User, message: Message
 ) -> None:
     delivery(message, device(staff), state=DeliveryState.WAITING, due_at=utcnow())
-    alone = ledger(dashboard, message).one(id="ledger")
+    alone = history_of(dashboard, message).one(id="history")
     db.session.refresh(message)
     assert message.read_at is None
     page = dashboard.read(f"/admin/messages/{message.id}")
-    assert page.one(id="ledger").words == alone.words
-    assert alone.attributes["data-address"] == f"/admin/messages/{message.id}/ledger"
+    assert page.one(id="history").words == alone.words
+    assert alone.attributes["data-address"] == f"/admin/messages/{message.id}/history"
     assert "data-moving" in alone.attributes
 
 
@@ -163,8 +163,8 @@ def test_when_nothing_is_under_way_there_is_nothing_to_look_for(
     dashboard: Visitor, staff: User, message: Message
 ) -> None:
     delivery(message, device(staff), state=DeliveryState.EXPIRED)
-    assert "data-moving" not in ledger(dashboard, message).one(id="ledger").attributes
-    assert dashboard.get("/admin/messages/4711/ledger").status_code == 404
+    assert "data-moving" not in history_of(dashboard, message).one(id="history").attributes
+    assert dashboard.get("/admin/messages/4711/history").status_code == 404
 
 
 def test_a_guessed_name_is_in_the_readers_language_whether_it_was_sent_to_or_not(
@@ -174,5 +174,5 @@ def test_a_guessed_name_is_in_the_readers_language_whether_it_was_sent_to_or_not
     device(staff, name="Safari on iPhone", paused_at=NOON)
     staff.language = "de"
     db.session.commit()
-    names = [name.words for name in ledger(dashboard, message).all("bdi")]
+    names = [name.words for name in history_of(dashboard, message).all("bdi")]
     assert names == ["Firefox auf Linux", "Safari auf iPhone"]

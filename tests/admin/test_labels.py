@@ -1,4 +1,4 @@
-"""admin/words.py: the ledger in words."""
+"""admin/labels.py: a delivery's stage, reason and next step as text."""
 
 import pytest
 

@@ -11,7 +11,7 @@ from feedback_push import sqlite
 from feedback_push.auth.models import User
 from feedback_push.database import db
 from feedback_push.feedback.models import Message, MessageState
-from feedback_push.feedback.suspicion import Suspicion
+from feedback_push.feedback.spam_reasons import SpamReason
 from tests.conftest import PASSWORD, make_user
 from tests.feedback.messages import message, receive
 from tests.visits import Page, Visitor
@@ -92,7 +92,7 @@ def test_the_news_are_what_came_after_the_page(visitor: Visitor) -> None:
     known = receive(submitter_name="Known").id
     receive(state=MessageState.SPAM)
     nothing = visitor.get(f"/admin/news?after={known}").get_json()
-    assert (nothing["said"], nothing["unread"], nothing["unreadWords"]) == ("", 1, "1 unread")
+    assert (nothing["said"], nothing["unread"], nothing["unreadLabel"]) == ("", 1, "1 unread")
     come = receive(submitter_name="<b>Eve</b>", content="x" * 300)
     told = visitor.get(f"/admin/news?after={known}&q=eve").get_json()
     assert told["said"] == "1 new message"
@@ -130,14 +130,14 @@ def test_times_are_in_the_language_and_zone_of_the_reader(dashboard: Visitor, st
 
 
 def test_what_was_set_aside_says_why_in_the_list_and_on_its_page(visitor: Visitor) -> None:
-    caught = receive(state=MessageState.SPAM, spam_reason=Suspicion.TOO_FAST)
+    caught = receive(state=MessageState.SPAM, spam_reason=SpamReason.TOO_FAST)
     marked = receive(state=MessageState.SPAM)
     unknown = receive(state=MessageState.SPAM, spam_reason="no longer known")
     why = "It was sent faster than a person can type."
     assert visitor.read("/admin/?list=spam").one("form", id="selection").words.count(why) == 1
-    assert why in visitor.read(f"/admin/messages/{caught.id}").one(id="suspected").words
+    assert why in visitor.read(f"/admin/messages/{caught.id}").one(id="spam-reason").words
     for other in (marked, unknown):
-        assert visitor.read(f"/admin/messages/{other.id}").all(id="suspected") == []
+        assert visitor.read(f"/admin/messages/{other.id}").all(id="spam-reason") == []
 
 
 def test_who_opens_what_is_read_waits_for_no_writer(dashboard: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,16 +130,16 @@ def test_the_newest_unread_message_is_known_by_its_number(owner: User) -> None:
 
 def test_after_a_rotation_it_is_told_how_many_devices_have_moved(owner: User) -> None:
     old = device(owner)
-    assert push_status.moved() is None
+    assert push_status.rotation_progress() is None
     new = keys.rotate()
     db.session.commit()
     device(owner, vapid_public_key=new)
     device(owner, vapid_public_key=new, state=DeviceState.GONE)
-    assert push_status.moved() == (1, 2)
+    assert push_status.rotation_progress() == (1, 2)
     old.vapid_public_key = new
-    assert push_status.moved() == (2, 2)
+    assert push_status.rotation_progress() == (2, 2)
     keys.retire(keys.old())
-    assert push_status.moved() is None
+    assert push_status.rotation_progress() is None
 
 
 @pytest.mark.usefixtures("owner")

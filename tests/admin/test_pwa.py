@@ -21,7 +21,7 @@ def worker(visitor: Visitor, language: str = "en", **headers: str) -> TestRespon
 
 
 def words(answer: TestResponse) -> dict[str, Any]:
-    line = answer.text.splitlines()[0].removeprefix("const WORDS = ").removesuffix(";")
+    line = answer.text.splitlines()[0].removeprefix("const TEXTS = ").removesuffix(";")
     found: dict[str, Any] = json.loads(line)
     return found
 

@@ -104,7 +104,7 @@ def test_the_database_too_keeps_an_address_to_one_account() -> None:
 def test_what_is_no_address_gets_no_account(email: str) -> None:
     with pytest.raises(AccountError, match="Not an e-mail address"):
         accounts.create(email, PASSWORD)
-    assert accounts.every() == []
+    assert accounts.list_all() == []
 
 
 @pytest.mark.usefixtures("app")
@@ -219,4 +219,4 @@ def test_accounts_are_counted_and_listed_the_oldest_first() -> None:
     assert not accounts.exist()
     users = [make_user("zoe@example.org"), make_user("ada@example.org")]
     assert accounts.exist()
-    assert accounts.every() == users
+    assert accounts.list_all() == users

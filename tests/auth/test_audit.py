@@ -31,7 +31,7 @@ def newest() -> AuditEntry:
 
 def test_an_entry_says_who_when_from_where_and_with_what(any_app: Flask, user: User) -> None:
     with any_app.test_request_context(headers={"User-Agent": AGENT}, environ_overrides={"REMOTE_ADDR": "192.0.2.1"}):
-        audit.note(AuditEvent.DEVICE_RENAMED, user, before="Phone", device="My phone")
+        audit.record(AuditEvent.DEVICE_RENAMED, user, before="Phone", device="My phone")
         db.session.commit()
         address = keyed_hash("192.0.2.1")
     entry = newest()
@@ -43,7 +43,7 @@ def test_an_entry_says_who_when_from_where_and_with_what(any_app: Flask, user: U
 
 
 def test_a_command_has_no_address_and_no_browser(user: User) -> None:
-    audit.note(AuditEvent.KEY_ROTATED)
+    audit.record(AuditEvent.KEY_ROTATED)
     db.session.commit()
     entry = newest()
     assert (entry.user_id, entry.email, entry.address_hash, entry.browser) == (None, "", "", "")
@@ -51,13 +51,13 @@ def test_a_command_has_no_address_and_no_browser(user: User) -> None:
 
 
 def test_an_entry_is_part_of_its_callers_transaction(user: User) -> None:
-    audit.note(AuditEvent.SIGNED_IN, user)
+    audit.record(AuditEvent.SIGNED_IN, user)
     db.session.rollback()
     assert audit.page().entries == []
 
 
 def test_an_entry_outlives_its_account_and_keeps_the_address(user: User) -> None:
-    audit.note(AuditEvent.SIGNED_IN, user)
+    audit.record(AuditEvent.SIGNED_IN, user)
     db.session.delete(user)
     db.session.commit()
     assert (newest().user_id, newest().email) == (None, "ada@example.org")
@@ -81,7 +81,7 @@ def test_a_percent_sign_or_a_placeholder_in_a_detail_is_just_text(any_app: Flask
 
 
 def test_a_long_detail_is_cut(user: User) -> None:
-    audit.note(AuditEvent.DEVICE_ADDED, user, device="x" * 10_000)
+    audit.record(AuditEvent.DEVICE_ADDED, user, device="x" * 10_000)
     assert len(newest().detail["device"]) == 200
 
 
@@ -117,9 +117,9 @@ def test_another_hour_is_another_row(user: User, monkeypatch: pytest.MonkeyPatch
 
 def test_the_log_is_read_page_by_page_the_newest_first(user: User) -> None:
     for number in range(7):
-        audit.note(AuditEvent.DEVICE_ADDED, user, device=str(number))
+        audit.record(AuditEvent.DEVICE_ADDED, user, device=str(number))
     first = audit.page(size=3)
-    audit.note(AuditEvent.DEVICE_ADDED, user, device="meanwhile")
+    audit.record(AuditEvent.DEVICE_ADDED, user, device="meanwhile")
     second = audit.page(before=first.older, size=3)
     third = audit.page(before=second.older, size=3)
     pages = [[entry.detail["device"] for entry in page.entries] for page in (first, second, third)]
@@ -129,15 +129,15 @@ def test_the_log_is_read_page_by_page_the_newest_first(user: User) -> None:
 
 def test_a_page_that_is_just_full_is_the_last(user: User) -> None:
     for _ in range(3):
-        audit.note(AuditEvent.SIGNED_IN, user)
+        audit.record(AuditEvent.SIGNED_IN, user)
     assert audit.page(size=3).older is None
 
 
 def test_one_account_can_be_asked_for(user: User) -> None:
     other = make_user("bob@example.org")
-    audit.note(AuditEvent.SIGNED_IN, user)
-    audit.note(AuditEvent.SIGNED_IN, other)
-    audit.note(AuditEvent.KEY_ROTATED)
+    audit.record(AuditEvent.SIGNED_IN, user)
+    audit.record(AuditEvent.SIGNED_IN, other)
+    audit.record(AuditEvent.KEY_ROTATED)
     assert {entry.user_id for entry in audit.page(about=user).entries} == {user.id}
     db.session.execute(update(AuditEntry).where(AuditEntry.user_id == other.id).values(user_id=None))
     assert audit.page(about=other).entries == []

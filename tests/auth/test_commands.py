@@ -45,7 +45,7 @@ def test_a_deleted_account_takes_its_sessions_and_devices_along_and_leaves_messa
     assert succeeds(any_app, "user", "delete", "Staff@example.org") == "The account staff@example.org is deleted.\n"
     db.session.rollback()
     db.session.expire_all()
-    assert accounts.every() == []
+    assert accounts.list_all() == []
     for model in (Session, Subscription):
         assert db.session.scalars(select(model)).all() == []
     assert message.content == "Hello"
@@ -85,7 +85,7 @@ def test_an_account_that_there_is_not_is_named(any_app: Flask, command: str) -> 
     ended = run(any_app, "user", command, "ada@example.org")
     assert (ended.exit_code, ended.output) == (1, "Error: There is no account for ada@example.org.\n")
     db.session.rollback()
-    assert len(accounts.every()) == 1
+    assert len(accounts.list_all()) == 1
 
 
 def test_the_log_is_shown_the_newest_first_and_no_more_than_wanted(any_app: Flask, user: User) -> None:

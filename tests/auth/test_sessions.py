@@ -71,7 +71,7 @@ def test_a_session_ends_some_time_after_the_last_visit(user: User, remembered: b
     shift(last_seen_at=-timedelta(hours=1), expires_at=timedelta(seconds=30))
     session = sessions.find(token)
     assert session
-    assert sessions.note_visit(session)
+    assert sessions.record_visit(session)
     db.session.commit()
     assert abs(session.expires_at - utcnow() - lasts) < timedelta(minutes=1)
     assert abs(session.last_seen_at - utcnow()) < timedelta(minutes=1)
@@ -88,13 +88,13 @@ def test_no_visit_lets_a_session_last_longer_than_it_may_from_signing_in(
     shift(last_seen_at=-timedelta(hours=1), created_at=timedelta(hours=1) - lasts)
     session = sessions.find(token)
     assert session
-    assert sessions.note_visit(session)
+    assert sessions.record_visit(session)
     db.session.commit()
     assert session.expires_at == sessions.latest_end(session) == session.created_at + lasts
     shift(last_seen_at=-timedelta(hours=1), created_at=-lasts)
     session = sessions.find(token)
     assert session
-    assert sessions.note_visit(session)
+    assert sessions.record_visit(session)
     db.session.commit()
     assert sessions.find(token) is None
 
@@ -108,7 +108,7 @@ def test_an_account_has_so_many_sessions_and_the_one_seen_longest_ago_goes_first
     shift(last_seen_at=-timedelta(minutes=10))
     session = sessions.find(first)
     assert session
-    assert sessions.note_visit(session)
+    assert sessions.record_visit(session)
     db.session.commit()
     fourth = begin(user)
     assert sessions.find(second) is None
@@ -118,11 +118,11 @@ def test_an_account_has_so_many_sessions_and_the_one_seen_longest_ago_goes_first
 def test_a_visit_is_written_down_every_few_minutes_only(user: User) -> None:
     session = sessions.find(begin(user))
     assert session
-    assert not sessions.note_visit(session)
+    assert not sessions.record_visit(session)
     shift(last_seen_at=-timedelta(minutes=4))
-    assert not sessions.note_visit(session)
+    assert not sessions.record_visit(session)
     shift(last_seen_at=-timedelta(minutes=6))
-    assert sessions.note_visit(session)
+    assert sessions.record_visit(session)
 
 
 def test_a_visit_does_not_bring_back_what_somebody_has_just_ended(user: User) -> None:
@@ -132,7 +132,7 @@ def test_a_visit_does_not_bring_back_what_somebody_has_just_ended(user: User) ->
     db.session.commit()
     db.session.refresh(session)
     db.session.execute(text("DELETE FROM auth_session"))
-    assert sessions.note_visit(session)
+    assert sessions.record_visit(session)
     db.session.commit()
     assert sessions.find(token) is None
 

@@ -396,7 +396,7 @@ def test_where_too_many_sign_in_a_stranger_keeps_the_form_and_a_known_browser_ge
     client.sign_in(staff.email, PASSWORD)
     client.sign_out()
     monkeypatch.setattr(accounts, "hashing", ConcurrencyLimit(1, patience=10))
-    monkeypatch.setattr(throttle.Try, "start", lambda _: pytest.fail("counted as a try"))
+    monkeypatch.setattr(throttle.Attempt, "start", lambda _: pytest.fail("counted as a try"))
     leave = accounts.hashing.enter()
     answer = Visitor(app).sign_in(staff.email, PASSWORD)
     page = Page(answer)

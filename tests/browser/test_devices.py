@@ -1,4 +1,4 @@
-"""static/admin/devices.js and ledger.js in a real Firefox on a real site: what arrives is said without reloading."""
+"""static/admin/devices.js and history.js in a real Firefox on a real site: what arrives is said without reloading."""
 
 import pytest
 
@@ -32,6 +32,6 @@ def test_the_ledger_of_an_open_message_says_what_has_happened_since(dashboard: D
     browser.find("a.row-link").click()
     assert "Shown" in browser.wait_for("#deliveries .pill").text
     browser.script("document.querySelector('#deliveries .pill').textContent = 'old'")
-    browser.script("document.getElementById('ledger').dataset.moving = ''")
+    browser.script("document.getElementById('history').dataset.moving = ''")
     browser.script("document.dispatchEvent(new Event('visibilitychange'))")
     browser.wait_for(lambda: "Shown" in browser.find("#deliveries .pill").text)

@@ -51,10 +51,10 @@ def test_the_inbox_is_used_with_keys_alone(dashboard: Dashboard) -> None:
     press("j", "j", "j", "k")
     assert browser.script("return document.activeElement.textContent") == "Second"
     press("e")
-    browser.wait_for(".moved")
+    browser.wait_for(".undo")
     assert rows() == ["Third", "First"]
     browser.wait_for(there_for_good)
-    browser.find(".moved button").click()
+    browser.find(".undo button").click()
     browser.wait_for(lambda: rows() == ["Third", "Second", "First"])
     press("j", "x", "j", "x", "#")
     browser.wait_for(lambda: rows() == ["First"])

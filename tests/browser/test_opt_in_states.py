@@ -191,5 +191,5 @@ def test_every_state_has_its_next_steps(dashboard: Dashboard) -> None:
 
 
 def _words(browser: Firefox, state: str) -> str:
-    find = "return [...document.querySelectorAll(`#push .push-words [data-when~='${arguments[0]}']`)]"
+    find = "return [...document.querySelectorAll(`#push .push-text [data-when~='${arguments[0]}']`)]"
     return str(browser.script(f"{find}.map(element => element.textContent.trim()).join(' ')", state))

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from feedback_push.database import db
 from feedback_push.feedback.models import Message, MessageState
-from feedback_push.feedback.suspicion import Suspicion
+from feedback_push.feedback.spam_reasons import SpamReason
 from tests.feedback.trapped_form import ARRIVED, ASKED, THANKED, Pass, opened, press, send, set_aside, stored
 from tests.visits import Page, Visitor
 
@@ -14,7 +14,7 @@ def test_without_javascript_one_more_step_leads_to_the_inbox(visitor: Visitor, l
     form = opened(visitor)
     let_pass(60)
     assert send(visitor, form) == ASKED
-    assert stored(visitor) == [set_aside(Suspicion.NO_PROOF)]  # nothing is lost, even if this is the end of it
+    assert stored(visitor) == [set_aside(SpamReason.NO_PROOF)]  # nothing is lost, even if this is the end of it
     page = visitor.read("/feedback/confirm/")
     assert (page.status, page.alert) == (200, "")
     assert "Your message is stored" in page.one("main").words
@@ -31,7 +31,7 @@ def test_the_button_pressed_before_anybody_can_have_read_it_asks_again(visitor: 
     page = Page(press(visitor))
     assert page.status == 422
     assert "press the button once more" in page.alert
-    assert stored(visitor) == [set_aside(Suspicion.NO_PROOF)]
+    assert stored(visitor) == [set_aside(SpamReason.NO_PROOF)]
     let_pass(1.1)
     assert visitor.post("/feedback/confirm/", data=page.fields).status_code == 303
     assert stored(visitor) == [ARRIVED]
@@ -45,7 +45,7 @@ def test_each_press_confirms_one_message_of_this_browser_and_nothing_of_others(
         form = opened(somebody)
         let_pass(60)
         assert send(somebody, form) == ASKED
-    waits = set_aside(Suspicion.NO_PROOF)
+    waits = set_aside(SpamReason.NO_PROOF)
     page = visitor.read("/feedback/confirm/")
     assert "2 messages of yours wait" in page.one("main").words
     assert visitor.post("/feedback/confirm/", data=page.fields).location == "/feedback/confirm/"
@@ -65,7 +65,7 @@ def test_the_message_of_another_browser_cannot_be_named(visitor: Visitor, let_pa
         send(somebody, form)
     let_pass(1.1)
     assert press(stranger, message="1").status_code == 303
-    assert stored(visitor) == [set_aside(Suspicion.NO_PROOF)] * 2
+    assert stored(visitor) == [set_aside(SpamReason.NO_PROOF)] * 2
 
 
 def test_a_confirmation_can_be_given_for_a_day(visitor: Visitor, let_pass: Pass) -> None:
@@ -78,7 +78,7 @@ def test_a_confirmation_can_be_given_for_a_day(visitor: Visitor, let_pass: Pass)
     page = visitor.read("/feedback/confirm/")
     assert "wait for this step" not in page.one("main").words
     assert press(visitor).location == "/feedback/complete/"
-    assert stored(visitor) == [set_aside(Suspicion.NO_PROOF), ARRIVED]
+    assert stored(visitor) == [set_aside(SpamReason.NO_PROOF), ARRIVED]
 
 
 def test_who_has_nothing_to_confirm_is_thanked_and_changes_nothing(visitor: Visitor, let_pass: Pass) -> None:
@@ -87,7 +87,7 @@ def test_who_has_nothing_to_confirm_is_thanked_and_changes_nothing(visitor: Visi
     send(visitor, form, website="x")
     for answer in (visitor.get("/feedback/confirm/"), visitor.post("/feedback/confirm/", data=form)):
         assert (answer.status_code, answer.location) == THANKED
-    assert stored(visitor) == [set_aside(Suspicion.HONEYPOT)]
+    assert stored(visitor) == [set_aside(SpamReason.HONEYPOT)]
 
 
 def test_what_an_administrator_has_decided_meanwhile_is_not_undone(visitor: Visitor, let_pass: Pass) -> None:

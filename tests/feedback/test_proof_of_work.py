@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from feedback_push.feedback.proof_of_work import LIFETIME
-from feedback_push.feedback.suspicion import Suspicion
+from feedback_push.feedback.spam_reasons import SpamReason
 from tests import servers
 from tests.feedback.proofs import solved
 from tests.feedback.trapped_form import ARRIVED, ASKED, THANKED, TYPED, Pass, opened, send, set_aside, stored
@@ -21,7 +21,7 @@ def test_a_proof_is_good_for_one_message(visitor: Visitor, let_pass: Pass) -> No
     form, proof = opened(visitor), solved(visitor)
     let_pass(3)
     assert [send(visitor, form, proof=proof) for _ in range(3)] == [THANKED, ASKED, ASKED]
-    assert stored(visitor) == [ARRIVED, *[set_aside(Suspicion.REPLAYED_PROOF)] * 2]
+    assert stored(visitor) == [ARRIVED, *[set_aside(SpamReason.REPLAYED_PROOF)] * 2]
 
 
 def test_a_proof_is_good_for_one_message_over_all_processes(visit: Visit, let_pass: Pass) -> None:

@@ -125,7 +125,7 @@ def test_a_notification_that_may_still_be_sent_stays(any_app: Flask) -> None:
 
 def test_the_audit_log_has_an_age_too(any_app: Flask) -> None:
     for days in (366, 364):
-        audit.note(AuditEvent.KEY_ROTATED)
+        audit.record(AuditEvent.KEY_ROTATED)
         newest = db.session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
         assert newest
         newest.at = days_ago(days)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from feedback_push.feedback.suspicion import CONFIRMABLE, WORDS, Suspicion
+from feedback_push.feedback.spam_reasons import CONFIRMABLE, LABELS, SpamReason
 from tests.feedback.proofs import solved
 from tests.feedback.trapped_form import ARRIVED, ASKED, THANKED, TYPED, Pass, opened, press, send, set_aside, stored
 from tests.visits import Page, Visit, Visitor
@@ -28,14 +28,14 @@ def test_what_fills_in_the_hidden_field_is_set_aside_and_thanked(visitor: Visito
     assert send(visitor, form, proof=solved(visitor), website="https://spam.example") == THANKED
     let_pass(60)
     assert send(visitor, form, website="https://spam.example") == THANKED
-    assert stored(visitor) == [set_aside(Suspicion.HONEYPOT)] * 2
+    assert stored(visitor) == [set_aside(SpamReason.HONEYPOT)] * 2
 
 
 def test_a_person_whose_password_manager_fills_it_in_is_asked_to_confirm(visitor: Visitor, let_pass: Pass) -> None:
     form = opened(visitor)
     let_pass(60)
     assert send(visitor, form, proof=solved(visitor), website="https://ada.example") == ASKED
-    assert stored(visitor) == [set_aside(Suspicion.AUTOFILL)]
+    assert stored(visitor) == [set_aside(SpamReason.AUTOFILL)]
     let_pass(1.1)
     press(visitor)
     assert stored(visitor) == [ARRIVED]
@@ -54,9 +54,9 @@ def test_no_person_comes_to_the_hidden_field(visitor: Visitor) -> None:
     assert ".trap { display: none; }" in visitor.get("/static/site.css").text
 
 
-@pytest.mark.parametrize(("seconds", "reason"), [(0, Suspicion.TOO_FAST), (1, Suspicion.TOO_FAST), (2.1, None)])
+@pytest.mark.parametrize(("seconds", "reason"), [(0, SpamReason.TOO_FAST), (1, SpamReason.TOO_FAST), (2.1, None)])
 def test_nobody_types_a_message_in_less_than_two_seconds(
-    visitor: Visitor, let_pass: Pass, seconds: float, reason: Suspicion | None
+    visitor: Visitor, let_pass: Pass, seconds: float, reason: SpamReason | None
 ) -> None:
     form = opened(visitor)
     let_pass(seconds)
@@ -86,7 +86,7 @@ def test_the_time_at_which_the_form_was_opened_cannot_be_made_up(visitor: Visito
     form = opened(visitor)
     let_pass(60)
     assert send(visitor, form, proof=solved(visitor), opened=stamp) == ASKED
-    assert stored(visitor) == [set_aside(Suspicion.TOO_FAST)]
+    assert stored(visitor) == [set_aside(SpamReason.TOO_FAST)]
 
 
 def test_a_form_that_comes_back_keeps_its_time_so_a_quick_correction_gets_through(
@@ -147,8 +147,8 @@ def test_what_was_set_aside_without_a_reason_to_confirm_is_shown_no_differently(
 
 
 def test_every_reason_has_words() -> None:
-    assert WORDS.keys() == set(Suspicion)
-    assert set(CONFIRMABLE) <= set(Suspicion)
+    assert LABELS.keys() == set(SpamReason)
+    assert set(CONFIRMABLE) <= set(SpamReason)
 
 
 @pytest.mark.parametrize("days", [1.01, 30])

@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 from feedback_push.database import db
 from feedback_push.feedback.models import Message, MessageState
-from feedback_push.feedback.suspicion import Suspicion
+from feedback_push.feedback.spam_reasons import SpamReason
 from feedback_push.push.models import OutboxEntry
 from tests.visits import Visitor
 
@@ -43,5 +43,5 @@ def stored(visitor: Visitor) -> list[tuple[MessageState, str | None, bool]]:
         return [(message.state, message.spam_reason, message.outbox_id is not None) for message in messages]
 
 
-def set_aside(reason: Suspicion) -> tuple[MessageState, str, bool]:
+def set_aside(reason: SpamReason) -> tuple[MessageState, str, bool]:
     return (MessageState.SPAM, reason.value, False)

@@ -81,7 +81,7 @@ def test_a_rotation_needs_a_contact(app: Flask) -> None:
         1,
         "Error: Set VAPID_SUBJECT first: the contact for push services.\n",
     )
-    assert keys.every() == []
+    assert keys.list_all() == []
 
 
 def test_retiring_says_who_would_be_lost_and_asks(any_app: Flask) -> None:

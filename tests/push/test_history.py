@@ -1,4 +1,4 @@
-"""Deliveries as people read them: the ledger of a notification, for one of the administrators."""
+"""push/history.py: the deliveries of a notification, as one administrator sees them."""
 
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ def reader(any_app: Flask) -> User:
     return owner()
 
 
-def ledger(entry_id: int, reader: User) -> History:
+def history_of(entry_id: int, reader: User) -> History:
     db.session.expire_all()
     return history.load(db.session.get_one(OutboxEntry, entry_id), reader)
 
@@ -44,7 +44,7 @@ def test_a_notification_has_its_own_deliveries_and_the_readers_devices_come_firs
     mine = nowhere(reader, 2)
     announce(note(tag="another"))
     entry_id = announce()
-    found = ledger(entry_id, reader)
+    found = history_of(entry_id, reader)
     assert listed(found) == mine + theirs
     assert {delivery.outbox_id for delivery in found.deliveries} == {entry_id}
     assert (found.counts, found.not_shown, found.left_out) == ({Stage.QUEUED: 4}, 0, [])
@@ -60,7 +60,7 @@ def test_of_thousands_a_hundred_are_listed_and_all_are_counted(reader: User) -> 
     change(entry_id, theirs[0], state=DeliveryState.ACCEPTED, due_at=None, accepted_at=now)
     change(entry_id, theirs[1], state=DeliveryState.FAILED, due_at=None, error="gone")
     change(entry_id, theirs[2], error="unavailable")
-    found = ledger(entry_id, reader)
+    found = history_of(entry_id, reader)
     assert listed(found) == mine + theirs[:98]
     assert found.not_shown == 20
     assert list(found.counts.items()) == [
@@ -110,11 +110,11 @@ def test_a_delivery_that_a_summary_told_of_leads_to_the_summarys(reader: User) -
     first, _ = nowhere(reader, 2)
     entry_id, summary_id = announce(), announce(note(tag="summary"))
     change(entry_id, first, state=DeliveryState.SUMMARISED, due_at=None, summary_id=summary_id)
-    found = ledger(entry_id, reader)
+    found = history_of(entry_id, reader)
     assert found.deliveries[0].summary_id == summary_id
     told = found.summaries[summary_id, first]
     assert (told.outbox_id, told.subscription_id) == (summary_id, first)
-    assert ledger(summary_id, reader).summaries == {}
+    assert history_of(summary_id, reader).summaries == {}
 
 
 def test_why_a_device_of_the_readers_was_left_out_is_known(reader: User) -> None:
@@ -128,7 +128,7 @@ def test_why_a_device_of_the_readers_was_left_out_is_known(reader: User) -> None
     db.session.commit()
     [later] = nowhere(reader, 1)
     nowhere(owner("other@example.org"), 1)
-    why = {device.id: why for device, why in ledger(entry_id, reader).left_out}
+    why = {device.id: why for device, why in history_of(entry_id, reader).left_out}
     assert why == {paused: LeftOut.PAUSED, resumed: LeftOut.OTHERWISE, later: LeftOut.ADDED_LATER}
 
 
@@ -136,14 +136,14 @@ def test_a_kind_that_the_reader_has_turned_off_leaves_their_devices_out(reader: 
     [device_id] = nowhere(reader, 1)
     db.session.add(MutedKind(user_id=reader.id, kind="feedback"))
     db.session.commit()
-    assert [(device.id, why) for device, why in ledger(announce(), reader).left_out] == [(device_id, LeftOut.MUTED)]
+    assert [(device.id, why) for device, why in history_of(announce(), reader).left_out] == [(device_id, LeftOut.MUTED)]
 
 
 def test_what_no_worker_has_taken_is_still_to_come(reader: User) -> None:
     nowhere(reader, 1)
     entry = outbox.enqueue(NOTE)
     db.session.commit()
-    found = ledger(entry.id, reader)
+    found = history_of(entry.id, reader)
     assert [why for _, why in found.left_out] == [LeftOut.NOT_YET]
     assert found.moving
 
@@ -171,7 +171,7 @@ def test_it_is_worth_looking_again_while_something_is_about_to_happen(
     now = utcnow()
     times = {name: now + timedelta(seconds=value) for name, value in row.items() if isinstance(value, int)}
     change(entry_id, device_id, **{**row, **times})
-    assert ledger(entry_id, reader).moving is moving
+    assert history_of(entry_id, reader).moving is moving
 
 
 @ON_SQLITE

@@ -64,7 +64,7 @@ def retire_all() -> None:
 @pytest.mark.usefixtures("any_app")
 def test_the_pair_in_the_settings_is_all_there_is_at_first() -> None:
     assert keys.cached() == keys.Keyring(KEYS, {KEYS.public_key: KEYS}, frozenset())
-    assert keys.every() == []
+    assert keys.list_all() == []
     assert keys.old() == set()
 
 
@@ -130,8 +130,8 @@ def test_with_another_secret_key_push_goes_on_with_what_can_be_read(
 
 def test_a_row_that_holds_the_key_of_another_is_not_used(any_app: Flask) -> None:
     first, second = rotated(), rotated()
-    swap = {row.public_key: row.private_key for row in keys.every()}
-    for row in keys.every():
+    swap = {row.public_key: row.private_key for row in keys.list_all()}
+    for row in keys.list_all():
         if row.public_key in (first, second):
             row.private_key = swap[first if row.public_key == second else second]
     assert with_settings(any_app).unreadable == {first, second}
@@ -172,7 +172,7 @@ def test_a_retired_key_is_erased_and_does_not_come_back_from_the_settings(any_ap
     retire_all()
     assert list(keys.cached().live) == [new]
     assert list(with_settings(any_app).live) == [new]
-    assert {row.public_key: row.private_key is None for row in keys.every()} == {KEYS.public_key: True, new: False}
+    assert {row.public_key: row.private_key is None for row in keys.list_all()} == {KEYS.public_key: True, new: False}
     assert keys.old() == set()
     assert db.session.execute(text("SELECT id, state FROM push_subscription")).all() == [(device, DeviceState.STALE)]
 

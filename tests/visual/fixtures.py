@@ -9,7 +9,7 @@ from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import inbox
 from feedback_push.feedback.models import Message, MessageState
-from feedback_push.feedback.suspicion import Suspicion
+from feedback_push.feedback.spam_reasons import SpamReason
 from feedback_push.push.models import DeliveryState, DeviceState
 from tests.admin.rows import delivery, device
 from tests.conftest import make_user
@@ -17,7 +17,7 @@ from tests.feedback.messages import message, receive
 from tests.site import Site
 
 STAFF = "staff@example.org"
-MOST_TOLD = 1  # the id of the message whose history has a delivery of every kind
+MOST_NOTIFIED = 1  # the id of the message whose history has a delivery of every kind
 ARCHIVED = 5
 SPAM = 7
 _LONG = "Words upon words, and none of them is too many to be read by somebody with time. " * 12
@@ -37,12 +37,12 @@ def fill(site: Site) -> None:
         staff = make_user(STAFF)
         messages = [receive(submitter_name=name, submitter_email=email, content=text) for name, email, text in _WRITTEN]
         spam = message(submitter_name="Rank higher today", content="Ten thousand links for your site. " * 9)
-        inbox.receive(spam, Suspicion.NO_PROOF)
+        inbox.receive(spam, SpamReason.NO_PROOF)
         for number in range(60):
             receive(submitter_name=f"Visitor {number}", content="Hello " * (number + 1))
         _sort_away(messages)
         _sign_in_elsewhere(staff)
-        _tell(messages[MOST_TOLD - 1], staff)
+        _tell(messages[MOST_NOTIFIED - 1], staff)
 
 
 def _sign_in_elsewhere(staff: User) -> None:
@@ -50,7 +50,7 @@ def _sign_in_elsewhere(staff: User) -> None:
         sessions.begin(staff, browser=name, remembered=True)
     for _ in range(12):
         audit.count(AuditEvent.SIGN_IN_FAILED, staff)
-    audit.note(AuditEvent.DEVICE_RENAMED, staff, before="Firefox on Linux", device="The laptop in the meeting room")
+    audit.record(AuditEvent.DEVICE_RENAMED, staff, before="Firefox on Linux", device="The laptop in the meeting room")
     db.session.commit()
 
 

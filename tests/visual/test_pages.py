@@ -14,7 +14,7 @@ from tests.site import Site
 from tests.visual import fixtures
 from tests.visual.walker import EVERY_VIEW, Walker, sign_in
 
-_ARGUMENTS: dict[str, Any] = {"message_id": fixtures.MOST_TOLD}
+_ARGUMENTS: dict[str, Any] = {"message_id": fixtures.MOST_NOTIFIED}
 # Addresses that answer with something other than a page, and those that lead elsewhere.
 _NO_PAGES = {
     "static",
@@ -23,7 +23,7 @@ _NO_PAGES = {
     "health.readyz",
     "push.key",
     "feedback.challenge",
-    "admin.ledger",
+    "admin.message_history",
     "admin.news",
     "security_txt.show",
 }

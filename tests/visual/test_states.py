@@ -172,12 +172,12 @@ def archive_one(page: Page, dashboard: str) -> None:
     page.goto(dashboard + _FEW)
     page.keyboard.press("j")
     page.keyboard.press("e")
-    page.wait_for_selector(".moved")
+    page.wait_for_selector(".undo")
 
 
 def take_it_back(page: Page, dashboard: str) -> None:
     with page.expect_navigation():
-        page.click(".moved button")
+        page.click(".undo button")
 
 
 def rename_a_device(page: Page, dashboard: str) -> None:

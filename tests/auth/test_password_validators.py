@@ -1,11 +1,11 @@
-"""auth/password_rules.py: which passwords are taken."""
+"""auth/password_validators.py: which passwords are taken."""
 
 import subprocess
 import sys
 
 import pytest
 
-from feedback_push.auth.password_rules import problem
+from feedback_push.auth.password_validators import problem
 from tests import servers
 
 EMAIL = "ada.lovelace@example.org"
@@ -49,9 +49,9 @@ def test_everything_else_is_taken(password: str) -> None:
 def test_the_list_is_not_kept_in_memory() -> None:
     program = """
 import gc, sys
-from feedback_push.auth import password_rules
+from feedback_push.auth import password_validators
 for _ in range(3):
-    assert password_rules._is_common("mountain")
+    assert password_validators._is_common("mountain")
 lists = [thing for thing in gc.get_objects() if isinstance(thing, list) and len(thing) > 900]
 words = [words for words in lists if "mountain" in words]
 assert not words, len(words)

@@ -34,4 +34,4 @@ def _is_common(guess: str) -> bool:
     spec = cast("ModuleSpec", spec_from_file_location("frequency_lists", str(file)))
     module = module_from_spec(spec)
     cast("Loader", spec.loader).exec_module(module)
-    return any(guess in words for words in module.FREQUENCY_LISTS.values())
+    return any(guess in common for common in module.FREQUENCY_LISTS.values())
