@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import argon2
 import hypothesis
-import psycopg
 import pytest
 from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 
 from feedback_push import create_app, database
 from feedback_push.auth import accounts
@@ -27,6 +27,7 @@ from feedback_push.notification_validators import NO_BURST
 from feedback_push.vapid_validators import public_key_of
 from feedback_push.webpush.vapid import VapidKeys
 from tests import leaks, servers
+from tests.databases import Databases
 from tests.doubles.push_service import PushService
 from tests.published import PublishedTasks
 from tests.visits import Visit, Visitor
@@ -45,6 +46,14 @@ def cheap_passwords() -> Iterator[None]:
     """Set argon2's parameters for tests, which make a hash cheap."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(accounts, "_hasher", argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_templates() -> Iterator[None]:
+    """Compile each template once, rather than once for each application."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", {"bytecode_cache": _CompiledTemplates()})
         yield
 
 
@@ -99,11 +108,11 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def migrated_postgresql(postgresql_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the name of a PostgreSQL database with all migrations applied, to be copied."""
-    _administer(postgresql_url, "CREATE DATABASE migrated")
-    migrate(f"{postgresql_url}/migrated".replace("postgresql:", "postgresql+psycopg:"), tmp_path_factory.mktemp("pg"))
-    return "migrated"
+def postgresql(postgresql_url: str, tmp_path_factory: pytest.TempPathFactory) -> Databases:
+    """Return the databases of the PostgreSQL server."""
+    databases = Databases(postgresql_url)
+    migrate(databases.template, tmp_path_factory.mktemp("postgresql"))
+    return databases
 
 
 @pytest.fixture
@@ -114,12 +123,9 @@ def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def fresh_postgresql_url(postgresql_url: str, migrated_postgresql: str) -> Iterator[str]:
-    """Yield the URL of a fresh PostgreSQL database."""
-    name = f"test_{uuid4().hex}"
-    _administer(postgresql_url, f"CREATE DATABASE {name} TEMPLATE {migrated_postgresql}")
-    yield f"{postgresql_url}/{name}".replace("postgresql:", "postgresql+psycopg:")
-    _administer(postgresql_url, f"DROP DATABASE {name} WITH (FORCE)")
+def fresh_postgresql_url(postgresql: Databases) -> str:
+    """Return the URL of a PostgreSQL database without rows."""
+    return postgresql.empty()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -259,11 +265,6 @@ def _application(settings: Settings) -> Iterator[Flask]:
         db.engine.dispose()
 
 
-def _administer(url: str, statement: str) -> None:
-    with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
-        connection.execute(statement.encode())
-
-
 def _inside(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
     with app.app_context():
@@ -271,3 +272,17 @@ def _inside(settings: Settings) -> Iterator[Flask]:
         if publisher := app.extensions.get("dispatch"):
             while not publisher.waiting.empty():  # or its thread would keep trying during later tests
                 publisher.waiting.get()
+
+
+class _CompiledTemplates(BytecodeCache):
+    """Keep Jinja's bytecode in memory; Jinja compiles a template again if its source has changed."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()

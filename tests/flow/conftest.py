@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
 import pytest
 
 from tests import servers
 from tests.conftest import make_settings
+from tests.databases import Databases
 from tests.site import Site
 
 
@@ -39,7 +39,5 @@ def _sqlite(request: pytest.FixtureRequest, folder: Path) -> str:
 
 
 def _postgresql(request: pytest.FixtureRequest) -> str:
-    url, name = request.getfixturevalue("postgresql_url"), f"site_{uuid4().hex}"
-    with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('migrated_postgresql')}".encode())
-    return f"{url}/{name}".replace("postgresql:", "postgresql+psycopg:")
+    databases: Databases = request.getfixturevalue("postgresql")
+    return databases.copy(f"site_{uuid4().hex}")
