@@ -1,15 +1,22 @@
 """Protect against cross-site request forgery: check the request's origin first, then its token."""
 
+import secrets
+from datetime import timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from flask import current_app, request, session
 from flask_babel import lazy_gettext as _
 from flask_wtf.csrf import CSRFError, CSRFProtect
+from itsdangerous import BadData, URLSafeTimedSerializer
 
 from feedback_push.config import Settings
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_FIELD = "csrf_token"  # Flask-WTF's name for the form's field and for the session's key
+_SALT = "wtf-csrf-token"  # also Flask-WTF's
+_LONGEST_TOKEN = 300
+_OLDEST_TOKEN = timedelta(days=14)  # of an ended session
 
 
 class Cause(StrEnum):
@@ -74,6 +81,29 @@ class Protection(CSRFProtect):  # type: ignore[misc]
             super().protect()
         except CSRFError as error:
             raise Refused(_CAUSES.get(error.description) or _cause_without_session_token()) from None
+
+
+def begin_token(account_id: int) -> None:
+    """Give the session a new token that names the account on whose pages it stands."""
+    session[_FIELD] = f"{secrets.token_hex(20)}.{account_id}"
+
+
+def account_of_token() -> int | None:
+    """Return the account on whose page the sent form stood, in this session or an earlier one; None if unknown.
+
+    Only this site signs tokens, and an account's tokens stand only on pages that it was signed in to see. So a token
+    proves, for 14 days and also after its session has ended, that no other site has made up the form.
+    """
+    sent = request.form.get(_FIELD, "")
+    if len(sent) > _LONGEST_TOKEN:
+        return None
+    signer = URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt=_SALT)
+    try:
+        token = signer.loads(sent, max_age=int(_OLDEST_TOKEN.total_seconds()))
+    except BadData:
+        return None
+    account_id = token.rpartition(".")[2] if isinstance(token, str) and "." in token else ""
+    return int(account_id) if account_id.isdecimal() else None
 
 
 def is_from_this_site() -> bool:

@@ -110,6 +110,7 @@ LINES = {
     "POST admin.rename_device": Line("/admin/devices/{device}/rename", For.DASHBOARD, form={"name": "x"}, own=True),
     "POST admin.pause_device": Line("/admin/devices/{device}/pause", For.DASHBOARD, form={}, own=True),
     "POST admin.resume_device": Line("/admin/devices/{device}/resume", For.DASHBOARD, form={}, own=True, changes=False),
+    "GET admin.resume": Line("/admin/resume", For.DASHBOARD),
     "GET admin.account": Line("/admin/account", For.DASHBOARD, own=True),
     "POST admin.change_password": Line(
         "/admin/account/password",

@@ -9,6 +9,7 @@ from feedback_push.admin import (
     history,
     messages,
     pwa,
+    resume,
     settings,
 )
 from feedback_push.admin.pages import blueprint
@@ -23,5 +24,6 @@ __all__ = [
     "history",
     "messages",
     "pwa",
+    "resume",
     "settings",
 ]

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from feedback_push import bidi, browser_name, language, links, security
-from feedback_push.admin import notices, push_status
+from feedback_push.admin import interrupted_actions, notices, push_status
 from feedback_push.feedback import lists
 
 blueprint = Blueprint("admin", __name__)
@@ -26,6 +26,13 @@ def _only_for_administrators() -> ResponseReturnValue | None:
     if current_user.is_authenticated:
         language.set_locale(current_user.language, current_user.time_zone)
         return None
+    return sign_in()
+
+
+def sign_in() -> ResponseReturnValue:
+    """Redirect to the sign-in page, which leads back to this page, or to the form that this request has sent."""
+    if interrupted_actions.keep():
+        return redirect(url_for("auth.login", next=url_for("admin.resume")), 303)
     wanted = security.path_within_site(request.full_path.rstrip("?")) if request.method == "GET" else None
     return redirect(url_for("auth.login", next=wanted))
 

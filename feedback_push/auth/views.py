@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, decode_cookie, login_user, logout_user
 
 from feedback_push import browser_name, csrf, email_address, errors, network_address, security
-from feedback_push.auth import accounts, audit, known_browser, sessions, sign_in_links, throttle
+from feedback_push.auth import accounts, audit, interrupted, known_browser, sessions, sign_in_links, throttle
 from feedback_push.auth.forms import LinkForm, LoginForm
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.concurrency_limit import Busy
@@ -157,11 +157,14 @@ def _ended_meanwhile(_error: sessions.Ended) -> ResponseReturnValue:
 
 
 def _begin_session(user: User, *, remembered: bool) -> None:
-    """Sign the user in with a session that keeps nothing of an earlier one, and commit."""
+    """Sign the user in with a session that keeps nothing of an earlier one but their interrupted form, and commit."""
     sessions.begin(user, browser=browser_name.guess(request.user_agent.string), remembered=remembered)
+    form, account_id = interrupted.kept(), user.id
     db.session.commit()
     session.clear()
     login_user(user, remember=remembered)
+    csrf.begin_token(account_id)
+    interrupted.carry_over(form, account_id)
 
 
 def _end_session(user: User) -> None:
@@ -173,10 +176,11 @@ def _end_session(user: User) -> None:
 
 def continue_session(user: User) -> None:
     """Renew the session's token, commit, and set a cookie that keeps nothing of the earlier one."""
-    remembered = sessions.renew(user)
+    remembered, account_id = sessions.renew(user), user.id
     db.session.commit()
     session.clear()
     login_user(user, remember=remembered)
+    csrf.begin_token(account_id)
 
 
 def _forget_remembered(token: str) -> None:
@@ -188,7 +192,8 @@ def _forget_remembered(token: str) -> None:
 
 
 def _form(form: LoginForm, code: int, headers: dict[str, str] | None = None) -> ResponseReturnValue:
-    return render_template("auth/login.html", form=form), code, headers or {}
+    has_ended = "_user_id" in session  # Flask-Login's key; signing out removes it
+    return render_template("auth/login.html", form=form, has_ended=has_ended), code, headers or {}
 
 
 def _link_page(form: LinkForm, code: int = 200, *, wait: int = 0, **shown: object) -> ResponseReturnValue:
