@@ -102,14 +102,14 @@ def test_a_session_that_ends_during_the_request_loses_no_action(
     dashboard: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids, token = [receive().id], token_of(dashboard)
-    hold = sessions.hold
+    hold = sessions.lock_current
 
     def end_and_hold(user: User) -> int | None:
         db.session.execute(update(Session).values(expires_at=utcnow()))
         db.session.commit()
         return hold(user)
 
-    monkeypatch.setattr(sessions, "hold", end_and_hold)
+    monkeypatch.setattr(sessions, "lock_current", end_and_hold)
     answer = archive(dashboard, token, *ids)
     monkeypatch.undo()
     assert sign_in_again(dashboard, answer).one("h1").words == "Archive 1 message"
