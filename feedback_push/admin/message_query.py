@@ -1,12 +1,14 @@
-"""Read the list, words, dates and cursor of a query from an address. An invalid value counts as missing."""
+"""Read the filter and the cursor of a query from an address. An invalid value counts as missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from flask import request, url_for
+from flask_login import current_user
 
-from feedback_push import language, typed_text
+from feedback_push import email_address, language, typed_text
+from feedback_push.feedback import tags
 from feedback_push.feedback.lists import Filter
 from feedback_push.feedback.models import LISTS
 
@@ -42,19 +44,25 @@ class MessageQuery:
 def from_request() -> MessageQuery:
     """Return the query of this request. Days are in the reader's time zone."""
     name = request.args.get("list", "")
-    words = (typed_text.storable(request.args.get("q", "")[:_LONGEST_TYPED]) or "").strip()[:LONGEST_SEARCH]
+    words = _typed("q", LONGEST_SEARCH)
     first, last = (request.args.get(key, type=_day) for key in ("from", "until"))
     chosen = Filter(
         list=name if name in LISTS else "inbox",
         words=words,
         since=_midnight(first) if first else None,
         until=_midnight(last + timedelta(days=1)) if last else None,
+        tag=_typed("tag", tags.LONGEST),
+        person=_typed("person", email_address.LONGEST),
+        assignee=current_user.id if request.args.get("assigned") == "me" else None,
     )
     query = {
         "list": chosen.list if chosen.list != "inbox" else "",
         "q": words,
         "from": first.isoformat() if first else "",
         "until": last.isoformat() if last else "",
+        "tag": chosen.tag,
+        "person": chosen.person,
+        "assigned": "" if chosen.assignee is None else "me",
     }
     kept = {key: value for key, value in query.items() if value}
     return MessageQuery(chosen, kept, request.args.get("before", type=message_id))
@@ -66,6 +74,10 @@ def message_id(value: str) -> int:
     if not 0 <= number < 2**63:
         raise ValueError
     return number
+
+
+def _typed(name: str, most: int) -> str:
+    return (typed_text.storable(request.args.get(name, "")[:_LONGEST_TYPED]) or "").strip()[:most]
 
 
 def _day(value: str) -> date:

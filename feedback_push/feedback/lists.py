@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, func, select, text
 
 from feedback_push.database import db
-from feedback_push.feedback import search
-from feedback_push.feedback.models import LISTS, Message
+from feedback_push.feedback import assignments, search, tags
+from feedback_push.feedback.models import LISTS, Message, person_of
 from feedback_push.feedback.search import Columns, Order
 
 PAGE_SIZE = 50
@@ -23,6 +23,7 @@ _IN_A_LIST = (
     Message.created_at,
     Message.state,
     Message.spam_reason,
+    tags.column(),
     func.substr(Message.content, 1, 300).label("beginning"),  # the whole text may be very long
 )
 _WHOLE = (
@@ -32,17 +33,26 @@ _WHOLE = (
     Message.submitter_name,
     Message.submitter_email,
     Message.content,
+    tags.column(),
+    assignments.column(),
 )
 
 
 @dataclass(frozen=True)
 class Filter:
-    """The messages of a list that contain all of `words`, written at or after `since` and before `until`."""
+    """The messages of a list that contain all of `words`, written at or after `since` and before `until`.
+
+    They have the tag, come from the person's e-mail address, and are assigned to the administrator with this id, if
+    these are given.
+    """
 
     list: str = "inbox"
     words: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    tag: str = ""
+    person: str = ""
+    assignee: int | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,12 @@ def _find(columns: Columns, shown: Filter, order: Order) -> Sequence[Row[Any]]:
         conditions.append(Message.created_at >= shown.since)
     if shown.until:
         conditions.append(Message.created_at < shown.until)
+    if shown.tag:
+        conditions.append(tags.on(shown.tag))
+    if shown.person:
+        conditions.append(Message.person == person_of(shown.person))
+    if shown.assignee is not None:
+        conditions.append(assignments.to(shown.assignee))
     if shown.words:
         return search.find(columns, shown.words, conditions, within)
     return db.session.execute(within.apply(select(*columns).where(*conditions), Message.id)).all()

@@ -1,10 +1,10 @@
-"""The models of feedback: a visitor's message, a daily count, and the states of messages before a move."""
+"""The models of feedback: a visitor's message, its tags and assignee, saved searches, daily counts, and undos."""
 
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Date, ForeignKey, Index, String, Text, event, inspect
+from sqlalchemy import JSON, Date, ForeignKey, Index, String, Text, UniqueConstraint, event, inspect
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from feedback_push import email_address, search_text
@@ -84,6 +84,8 @@ class Message(Base):
 
     user: Mapped[User | None] = relationship()
     outbox_entry: Mapped[OutboxEntry | None] = relationship()
+    tags: Mapped[list["Tag"]] = relationship(secondary="feedback_message_tag", order_by="Tag.key", viewonly=True)
+    assignee: Mapped[User | None] = relationship(secondary="feedback_assignment", viewonly=True)
 
     __table_args__ = (
         *(
@@ -102,6 +104,50 @@ def _follow_changes(_mapper: object, _connection: object, message: Message) -> N
     state = inspect(message)
     if any(state.attrs[name].history.has_changes() for name in _SEARCHED):
         message.search_text = search_text.of(*(getattr(message, name) for name in _SEARCHED))
+
+
+class Tag(Base):
+    """A label that administrators put on messages; `key` is the same for spellings that differ only in case."""
+
+    __tablename__ = "feedback_tag"
+    __table_args__ = AUTOINCREMENT
+
+    id: Mapped[Id]
+    name: Mapped[str] = mapped_column(String(40))
+    key: Mapped[str] = mapped_column(String(120), unique=True)  # a character folds to at most three
+
+
+class MessageTag(Base):
+    """A tag on a message."""
+
+    __tablename__ = "feedback_message_tag"
+    __table_args__ = (Index("ix_feedback_message_tag_tag_id", "tag_id", "message_id"),)
+
+    message_id: Mapped[int] = mapped_column(ForeignKey(Message.id, ondelete="CASCADE"), primary_key=True)
+    tag_id: Mapped[int] = mapped_column(ForeignKey(Tag.id, ondelete="CASCADE"), primary_key=True)
+
+
+class Assignment(Base):
+    """The administrator who takes care of a message."""
+
+    __tablename__ = "feedback_assignment"
+    __table_args__ = (Index("ix_feedback_assignment_user_id", "user_id", "message_id"),)
+
+    message_id: Mapped[int] = mapped_column(ForeignKey(Message.id, ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
+
+
+class SavedSearch(Base):
+    """An administrator's name for a search; `query` has the parameters of its address."""
+
+    __tablename__ = "feedback_saved_search"
+    __table_args__ = (UniqueConstraint("user_id", "name"), AUTOINCREMENT)
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(60))
+    query: Mapped[dict[str, str]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
 class DailyCount(Base):
