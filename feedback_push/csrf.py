@@ -30,9 +30,9 @@ class Cause(StrEnum):
 
 
 _MESSAGES = {
-    Cause.OTHER_SITE: _("This was sent from a page of another site."),
+    Cause.OTHER_SITE: _("The request came from a page of another site."),
     Cause.NO_COOKIE: _("Your browser did not send the cookie of this site. Please allow cookies for this site."),
-    Cause.NO_TOKEN: _("A part of the page was missing when it was sent."),
+    Cause.NO_TOKEN: _("The form was sent without a part that this site needs."),
     Cause.OTHER_SESSION: _("You have signed in or out in another tab, or the page is from an earlier visit."),
     Cause.NEW_KEY: _("This site has changed its key since you opened the page."),
 }

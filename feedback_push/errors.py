@@ -19,7 +19,7 @@ from feedback_push.security import wants_json
 _log = logging.getLogger(__name__)
 _NOT_UNDERSTOOD = _("That did not work")
 _OURS = (_("Something went wrong"), _("The fault is ours and has been logged."))
-_THEIRS = (_NOT_UNDERSTOOD, _("This site cannot do what was asked of it."))
+_THEIRS = (_NOT_UNDERSTOOD, _("This site cannot handle this request."))
 _BUSY = (
     _("A moment, please"),
     _(
@@ -32,14 +32,14 @@ _TEXTS = {
         _NOT_UNDERSTOOD,
         _("The page you came from was too old or incomplete. Open it again and try once more."),
     ),
-    403: (_("Not allowed"), _("You may not see or do this here.")),
+    403: (_("Not allowed"), _("You are not allowed to see or do this.")),
     404: (_("Nothing here"), _("There is no page at this address.")),
-    405: (_NOT_UNDERSTOOD, _("This address does not take that kind of request.")),
+    405: (_NOT_UNDERSTOOD, _("This address does not accept this kind of request.")),
     413: (
         _("Too long"),
-        _("That is more than this site takes at once. Go back: what you typed is still there. Please shorten it."),
+        _("That is more than this site accepts at once. Go back: your text is still there. Please shorten it."),
     ),
-    429: (_("A moment, please"), _("That was too often in a short time. Please try again in a few minutes.")),
+    429: (_("A moment, please"), _("You did that too often in a short time. Please try again in a few minutes.")),
     503: (_("Back in a moment"), _("The site cannot reach its database right now. Please try again shortly.")),
 }
 

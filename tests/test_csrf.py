@@ -32,9 +32,9 @@ FOREIGN = (
     {"Origin": "x" * 8_000},
 )
 SENTENCES = {
-    "other site": "sent from a page of another site",
+    "other site": "came from a page of another site",
     "no cookie": "did not send the cookie",
-    "no token": "A part of the page was missing",
+    "no token": "The form was sent without a part",
     "other session": "in another tab",
     "new key": "has changed its key",
 }

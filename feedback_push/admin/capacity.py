@@ -23,11 +23,13 @@ def _disk() -> str | None:
     free = disk.free_mb()
     if space == Space.LITTLE:
         return str(
-            gettext("Disk space is low: %(free)d MB are free. Make room before messages are refused.", free=free)
+            gettext("Disk space is low: %(free)d MB are free. Free some space before messages are refused.", free=free)
         )
     return str(
         gettext(
-            "The disk is nearly full: %(free)d MB are free, so only short messages are taken. Make room.", free=free
+            "The disk is nearly full: %(free)d MB are free. Only short messages are accepted until you free some "
+            "space.",
+            free=free,
         )
     )
 
@@ -37,10 +39,10 @@ def _not_notified(count: int) -> str | None:
         return None
     limit = current_app.extensions["settings"].notification_daily_limit
     text: str = ngettext(
-        "Since yesterday %(num)d message has come without a notification, because its network had caused as many as it "
-        "may in a day (NOTIFICATION_DAILY_LIMIT: %(limit)d).",
-        "Since yesterday %(num)d messages have come without a notification, because their network had caused as many "
-        "as it may in a day (NOTIFICATION_DAILY_LIMIT: %(limit)d).",
+        "Since yesterday, %(num)d message caused no notification, because its network had reached the daily limit "
+        "(NOTIFICATION_DAILY_LIMIT: %(limit)d).",
+        "Since yesterday, %(num)d messages caused no notification, because their network had reached the daily limit"
+        " (NOTIFICATION_DAILY_LIMIT: %(limit)d).",
         count,
         limit=limit,
     )
@@ -51,8 +53,8 @@ def _removed(count: int) -> str | None:
     if not count:
         return None
     text: str = ngettext(
-        "The spam list is full. Since yesterday its oldest message has been removed for good.",
-        "The spam list is full. Since yesterday its oldest %(num)d messages have been removed for good.",
+        "The spam list is full. Since yesterday, its oldest message was permanently deleted.",
+        "The spam list is full. Since yesterday, its %(num)d oldest messages were permanently deleted.",
         count,
     )
     return text

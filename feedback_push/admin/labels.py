@@ -20,48 +20,52 @@ STAGES = {
     Stage.SHOWN: lazy_gettext("Shown"),
     Stage.CLICKED: lazy_gettext("Opened"),
     Stage.FAILED: lazy_gettext("Failed"),
-    Stage.EXPIRED: lazy_gettext("Too late"),
+    Stage.EXPIRED: lazy_gettext("Expired"),
 }
 COUNTED = {**STAGES, Stage.QUEUED: lazy_gettext("Sending")}
 LEFT_OUT = {
-    LeftOut.NOT_YET: lazy_gettext("Its turn comes with the next worker."),
+    LeftOut.NOT_YET: lazy_gettext("A worker has not picked it up yet."),
     LeftOut.ADDED_LATER: lazy_gettext("Nothing was sent: this device was added later."),
     LeftOut.PAUSED: lazy_gettext("Nothing was sent: this device is paused. Resume it under Devices."),
     LeftOut.MUTED: lazy_gettext("Nothing was sent: your settings turn this kind of notification off."),
-    LeftOut.OTHERWISE: lazy_gettext("Nothing was sent: this device was paused, or its notifications turned off, then."),
+    LeftOut.OTHERWISE: lazy_gettext(
+        "Nothing was sent: this device was paused at that time, or its notifications were turned off."
+    ),
 }
 _REASONS = {
     responses.Gone.code: lazy_gettext("The browser has unsubscribed."),
     responses.KeyMismatch.code: lazy_gettext("The browser has subscribed with another key of this site."),
     responses.Misconfigured.code: lazy_gettext("The push service refuses this site's key, contact or clock."),
-    responses.Rejected.code: lazy_gettext("The push service refused the message."),
+    responses.Rejected.code: lazy_gettext("The push service refused the notification."),
     responses.Throttled.code: lazy_gettext("The push service asks us to wait."),
     responses.Unavailable.code: lazy_gettext("The push service could not be reached."),
     SessionEnded.code: lazy_gettext("The session of this device was ended."),
     responses.ProxyFailed.code: lazy_gettext("The proxy did not connect to the push service."),
     responses.Postponed.code: lazy_gettext("The push service answers slowly."),
 }
-_TOO_LATE = lazy_gettext("Its time ran out.")
-_NOT_AGAIN = lazy_gettext("Its time ran out: it is not tried again.")
-_WHEN_MENDED = lazy_gettext("It is sent as soon as that is mended; until then one push a minute tries.")
+_TOO_LATE = lazy_gettext("It expired.")
+_NOT_AGAIN = lazy_gettext("It expired and is not tried again.")
+_WHEN_MENDED = lazy_gettext("It is sent as soon as this is fixed. Until then, one notification is tried every minute.")
 # Advice to administrators when nothing more is sent.
 _REMEDIES = {
-    responses.Gone.code: lazy_gettext("Nothing more is sent there until that device turns notifications on again."),
-    responses.KeyMismatch.code: lazy_gettext("Open the dashboard once on that device: that mends it."),
-    SessionEnded.code: lazy_gettext("Sign in again on that device: later messages then arrive there."),
-    responses.Rejected.code: lazy_gettext("It was tried once more without its text. Nothing more is sent."),
+    responses.Gone.code: lazy_gettext(
+        "Nothing more is sent to this device until you turn notifications on there again."
+    ),
+    responses.KeyMismatch.code: lazy_gettext("To fix this, open the dashboard once on that device."),
+    SessionEnded.code: lazy_gettext("Sign in again on that device to get notifications there."),
+    responses.Rejected.code: lazy_gettext("It was also tried without its text. Nothing more is sent."),
 }
 _UNKNOWN = lazy_gettext(
-    "Whether it was shown is not known: the device may be off or out of reach, or its browser may not report it."
+    "We do not know if it was shown: the device may be off or offline, or its browser may not report it."
 )
 _UNKNOWN_TO_SAFARI = lazy_gettext(
-    "Whether it was shown is not known: Safari shows notifications by itself and does not report it."
+    "We do not know if it was shown: Safari shows notifications by itself and does not report it."
 )
 _NOT_SEEN = lazy_gettext(
-    "Not arrived within 15 seconds: the device may be off or out of reach, or its browser may not report what it shows."
+    "Not shown within 15 seconds: the device may be off or offline, or its browser may not report it."
 )
 _NOT_SEEN_BY_SAFARI = lazy_gettext(
-    "Sent. Whether it was shown is not known: Safari shows notifications by itself and does not report it."
+    "Sent. We do not know if it was shown: Safari shows notifications by itself and does not report it."
 )
 _APPLE = ".push.apple.com/"
 
@@ -108,10 +112,10 @@ def test_result(entry: OutboxEntry, delivery: Delivery | None, now: datetime) ->
     if delivery is None:
         if entry.fanned_out_at:
             return str(_REASONS[responses.Gone.code]), True
-        return gettext("No worker has taken it within 15 seconds: is one running?"), False
+        return gettext("No worker has picked it up within 15 seconds. Please check that one is running."), False
     if delivery.state == DeliveryState.ACCEPTED:
         return str(_NOT_SEEN_BY_SAFARI if _APPLE in delivery.subscription.endpoint else _NOT_SEEN), True
-    return gettext("Not arrived within 15 seconds: the push service has not answered yet."), False
+    return gettext("Not sent within 15 seconds: the push service has not answered yet."), False
 
 
 def _joined(why: str, then: str | None) -> str:

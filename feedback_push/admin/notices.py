@@ -43,9 +43,9 @@ def take() -> Notice | None:
 
 def _words(how: str, count: int) -> str:
     if how == _TAKEN_BACK:
-        return str(gettext("Everything is as it was."))
+        return str(gettext("The action was undone."))
     if how == _TOO_LATE:
-        return str(gettext("Nothing was changed: that was undone already, or it is too long ago."))
+        return str(gettext("Nothing was changed: the action was already undone, or it was too long ago."))
     if not count:
         return str(gettext("No message was selected."))
     words = {
@@ -56,7 +56,9 @@ def _words(how: str, count: int) -> str:
             "%(num)d message moved to the inbox.", "%(num)d messages moved to the inbox.", count
         ),
         BulkAction.SPAM: ngettext("%(num)d message moved to spam.", "%(num)d messages moved to spam.", count),
-        BulkAction.NOT_SPAM: ngettext("%(num)d message is no spam.", "%(num)d messages are no spam.", count),
+        BulkAction.NOT_SPAM: ngettext(
+            "%(num)d message marked as not spam.", "%(num)d messages marked as not spam.", count
+        ),
         BulkAction.DELETE: ngettext("%(num)d message deleted.", "%(num)d messages deleted.", count),
     }
     return str(words[BulkAction(how)])

@@ -104,9 +104,10 @@ def _unreadable(keyring: Keyring) -> str | None:
     if not keyring.unreadable:
         return None
     text: str = gettext(
-        "A VAPID key cannot be used, because SECRET_KEY has changed since it was made: the devices of that key get no "
-        "notifications. Put the earlier SECRET_KEY back. Or make a new key with `flask --app wsgi vapid rotate`, end "
-        "the old one with `flask --app wsgi vapid retire`, and open the dashboard once on each device."
+        "A VAPID key cannot be used, because SECRET_KEY has changed since the key was created. Devices with that key"
+        " get no notifications. Restore the previous SECRET_KEY. Or create a new key with `flask --app wsgi vapid "
+        "rotate`, retire the old one with `flask --app wsgi vapid retire`, and open the dashboard once on each "
+        "device."
     )
     return text
 
@@ -116,7 +117,7 @@ def _mismatched(vapid_public_key: str) -> str | None:
     if not stale or subscriptions.count(DeviceState.LIVE, vapid_public_key):
         return None
     text: str = gettext(
-        "Every device was refused because it belongs to another VAPID key. Put the earlier VAPID keys back, or open "
-        "the dashboard once on each device."
+        "The push services refused every device, because the devices subscribed with another VAPID key. Restore the "
+        "previous VAPID keys, or open the dashboard once on each device."
     )
     return text

@@ -53,7 +53,7 @@ def manifest() -> ResponseReturnValue:
     response = jsonify(
         name=site.name,
         short_name=site.name,
-        description=_("Reads what visitors write, and tells you the moment they do."),
+        description=_("Read feedback from your visitors and get a notification when somebody writes."),
         lang=language.current(),
         dir=get_locale().text_direction,
         id=inbox,

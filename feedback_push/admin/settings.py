@@ -24,9 +24,9 @@ from feedback_push.typed_text import TypedForm
 
 _USUAL_NIGHT = QuietHours(time(22), time(7))
 _SHOWS = {
-    PreviewLevel.ALL: _("Who has written, and the beginning of the message"),
-    PreviewLevel.NAME: _("Only who has written"),
-    PreviewLevel.NOTHING: _("Only that there is a new message"),
+    PreviewLevel.ALL: _("The name and the beginning of the message"),
+    PreviewLevel.NAME: _("Only the name"),
+    PreviewLevel.NOTHING: _("No details"),
 }
 _WINDOWS = {10: _("10 seconds"), 60: _("1 minute"), 300: _("5 minutes"), 900: _("15 minutes"), 3600: _("1 hour")}
 
@@ -66,16 +66,16 @@ class SettingsForm(TypedForm):
 
     kinds = SelectMultipleField(_("Notify me of"), [_in_choices], validate_choice=False, option_widget=CheckboxInput())
     shows = RadioField(_("A notification shows"), [_in_choices], validate_choice=False)
-    quiet = BooleanField(_("Keep quiet at certain hours"))
-    quiet_from = TimeField(_("From"), [_OnlyIf("quiet"), _Required(_("Please give a time like 22:00."))])
-    quiet_until = TimeField(_("Until"), [_OnlyIf("quiet"), _Required(_("Please give a time like 07:00."))])
-    burst = BooleanField(_("Count many messages in one notification"))
+    quiet = BooleanField(_("Hold notifications during these hours"))
+    quiet_from = TimeField(_("From"), [_OnlyIf("quiet"), _Required(_("Please enter a time, such as 22:00."))])
+    quiet_until = TimeField(_("Until"), [_OnlyIf("quiet"), _Required(_("Please enter a time, such as 07:00."))])
+    burst = BooleanField(_("Combine many messages into one notification"))
     burst_count = IntegerField(
         _("More messages than"),
         [
             _OnlyIf("burst"),
-            _Required(_("Please give a number.")),
-            NumberRange(1, LARGEST_BURST, _("Please give a number from %(min)d to %(max)d.")),
+            _Required(_("Please enter a number.")),
+            NumberRange(1, LARGEST_BURST, _("Please enter a number from %(min)d to %(max)d.")),
         ],
     )
     burst_seconds = SelectField(_("Within"), [_OnlyIf("burst"), _in_choices], validate_choice=False)
@@ -87,13 +87,13 @@ class SettingsForm(TypedForm):
         self.kinds.choices = [(kind.code, kind.name) for kind in CHOOSABLE.values()]
         self.shows.choices = [(shows.value, _SHOWS[shows]) for shows in preferences.allowed()]
         self.burst_seconds.choices = _windows(int(present["burst_seconds"]))
-        self.language.choices = [("", _("As the browser asks for")), *language.LANGUAGES.items()]
+        self.language.choices = [("", _("Same as the browser")), *language.LANGUAGES.items()]
         self.time_zone.choices = [("", _site_zone()), *((zone, zone) for zone in _zones(present["time_zone"]))]
 
     def validate_quiet_until(self, field: Field) -> None:
         """Refuse quiet hours that end at the time they begin, because they would have no end."""
         if field.data == self.quiet_from.data:
-            raise ValidationError(_("Please give another time than the one they begin at."))
+            raise ValidationError(_("Quiet hours must end at a different time than they begin."))
 
 
 @blueprint.route("/settings", methods=["GET", "POST"])
@@ -154,7 +154,7 @@ def _windows(present: int) -> list[tuple[str, str]]:
 
 
 def _site_zone() -> str:
-    return str(gettext("As the site: %(zone)s", zone=current_app.extensions["settings"].time_zone))
+    return str(gettext("Same as the site: %(zone)s", zone=current_app.extensions["settings"].time_zone))
 
 
 def _zones(present: str) -> Iterable[str]:

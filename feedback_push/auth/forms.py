@@ -10,7 +10,7 @@ from feedback_push.auth.sign_in_links import LONGEST_TOKEN
 from feedback_push.typed_text import TypedForm
 
 _TOO_LONG = _("Please use at most %(max)d characters.")
-_PASSWORD = [InputRequired(_("Please give your password.")), Length(max=LONGEST, message=_TOO_LONG)]
+_PASSWORD = [InputRequired(_("Please enter your password.")), Length(max=LONGEST, message=_TOO_LONG)]
 
 
 class LoginForm(TypedForm):
@@ -18,7 +18,7 @@ class LoginForm(TypedForm):
 
     email = EmailField(
         _("E-mail"),
-        [InputRequired(_("Please give your e-mail address.")), Length(max=email_address.LONGEST, message=_TOO_LONG)],
+        [InputRequired(_("Please enter your e-mail address.")), Length(max=email_address.LONGEST, message=_TOO_LONG)],
         filters=[typed_text.storable],
     )
     password = PasswordField(_("Password"), _PASSWORD)
@@ -40,7 +40,5 @@ class PasswordForm(TypedForm):
     """The current password and, twice, the new one; `accounts` checks the new one."""
 
     current = PasswordField(_("Current password"), _PASSWORD)
-    new = PasswordField(_("New password"), [InputRequired(_("Please give a new password."))])
-    again = PasswordField(
-        _("New password, once more"), [EqualTo("new", _("This is not the same as the new password above."))]
-    )
+    new = PasswordField(_("New password"), [InputRequired(_("Please enter a new password."))])
+    again = PasswordField(_("New password again"), [EqualTo("new", _("This does not match the new password above."))])

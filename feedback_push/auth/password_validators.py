@@ -11,9 +11,9 @@ from flask_babel import lazy_gettext as _l
 SHORTEST = 8
 LONGEST = 1000
 _TOO_SHORT = _l("A password needs at least %(count)s characters.", count=SHORTEST)
-_TOO_LONG = _l("A password has at most %(count)s characters.", count=LONGEST)
-_OWN_ADDRESS = _l("Whoever guesses passwords tries the e-mail address first. Please choose another password.")
-_COMMON = _l("This is one of the most common passwords and words, which are tried first. Please choose another one.")
+_TOO_LONG = _l("A password can have at most %(count)s characters.", count=LONGEST)
+_OWN_ADDRESS = _l("This password is part of your e-mail address, so attackers try it first. Please choose another one.")
+_COMMON = _l("This password is very common, so attackers try it first. Please choose another one.")
 
 
 def problem(password: str, email: str) -> str | None:

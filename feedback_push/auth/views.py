@@ -77,7 +77,7 @@ def login() -> ResponseReturnValue:
     if user is None:
         delays = bool(tries.next_wait())  # it may wait for Redis, and no transaction is open yet
         _note_failure(accounts.find(form.email.data), delays=delays)
-        form.form_errors.append(_("This e-mail address and password do not belong together."))
+        form.form_errors.append(_("The e-mail address or the password is wrong."))
         return _form(form, 422)
     audit.record(AuditEvent.SIGNED_IN, user)
     _begin_session(user, remembered=form.remember.data)
@@ -143,7 +143,7 @@ def _refused(error: csrf.Refused) -> ResponseReturnValue:
         return errors.csrf_refused(error)
     form = LoginForm(meta=error.form_meta)
     form.email.data = (form.email.data or "")[: email_address.LONGEST]
-    form.form_errors.append(error.message(_("Please give your password once more.")))
+    form.form_errors.append(error.message(_("Please enter your password again.")))
     return _form(form, 400)
 
 

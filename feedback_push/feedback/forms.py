@@ -37,7 +37,7 @@ class FeedbackForm(TypedForm):
     )
     submitter_name = StringField(
         _("Your name"),
-        [_Visible(_("Please give your name.")), Length(max=LONGEST_NAME, message=_TOO_LONG)],
+        [_Visible(_("Please enter your name.")), Length(max=LONGEST_NAME, message=_TOO_LONG)],
         filters=[typed_text.storable],
     )
     submitter_email = EmailField(

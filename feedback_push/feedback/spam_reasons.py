@@ -26,11 +26,13 @@ CONFIRMABLE = (SpamReason.AUTOFILL, SpamReason.TOO_FAST, SpamReason.NO_PROOF, Sp
 PROVEN = (None, SpamReason.AUTOFILL)  # the browser has sent a valid proof of work
 
 LABELS = {
-    SpamReason.HONEYPOT: lazy_gettext("It filled in a field that people do not see."),
+    SpamReason.HONEYPOT: lazy_gettext("A hidden field was filled in, as programs do."),
     SpamReason.AUTOFILL: lazy_gettext(
-        "It filled in a field that people do not see, as some password managers do, and nobody confirmed it."
+        "A hidden field was filled in, as some password managers do, and nobody confirmed the message."
     ),
     SpamReason.TOO_FAST: lazy_gettext("It was sent faster than a person can type, and nobody confirmed it."),
-    SpamReason.NO_PROOF: lazy_gettext("It came without JavaScript, as programs send it, and nobody confirmed it."),
-    SpamReason.REPLAYED_PROOF: lazy_gettext("It was a copy sent right after another message, and nobody confirmed it."),
+    SpamReason.NO_PROOF: lazy_gettext("It was sent without JavaScript, as programs do, and nobody confirmed it."),
+    SpamReason.REPLAYED_PROOF: lazy_gettext(
+        "It was a copy, sent right after another message, and nobody confirmed it."
+    ),
 }

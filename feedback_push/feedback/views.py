@@ -29,25 +29,25 @@ blueprint = Blueprint("feedback", __name__)
 blueprint.after_request(security.private)
 _LATER = {"Retry-After": "60"}
 _REFUSALS = {
-    Verdict.FULL: (429, _l("That was a lot in a short time. Nothing is lost: please try again in a few minutes.")),
+    Verdict.FULL: (429, _l("You sent a lot in a short time. Nothing is lost: please try again in a few minutes.")),
     Verdict.ONLY_SHORT: (
         429,
         _l(
-            "So much text has arrived in the last hour that only short messages are taken at the moment. Nothing is "
+            "We received a lot of text in the last hour, so we accept only short messages at the moment. Nothing is "
             "lost: please shorten yours to 2,000 characters, or try again later."
         ),
     ),
     Verdict.DISK_LOW: (
         503,
         _l(
-            "There is little room left to store messages, so only short ones are taken at the moment. Nothing is "
-            "lost: please shorten yours to 2,000 characters, or try again later."
+            "We have little storage space left, so we accept only short messages at the moment. Nothing is lost: "
+            "please shorten yours to 2,000 characters, or try again later."
         ),
     ),
 }
 _WITHOUT_SCRIPT = _l(
-    "Many messages have come from your network without the small script by which we tell people from robots. Nothing "
-    "is lost: please allow JavaScript on this page, or try again in a few minutes."
+    "Many messages have come from your network without the small script that helps us tell people from robots. "
+    "Nothing is lost: please allow JavaScript on this page, or try again in a few minutes."
 )
 
 
@@ -67,9 +67,7 @@ def form() -> ResponseReturnValue:
     try:
         spam_reason = spam.judge(request.form)
     except SendAgain:
-        return _rejected(
-            feedback, 422, _("This page had been open for a while. Nothing is lost: please send it once more.")
-        )
+        return _rejected(feedback, 422, _("This page was open for a long time. Nothing is lost: please send it again."))
     size = len((feedback.content.data or "").encode())
     verdict = quotas.verdict(size, proven=spam_reason in PROVEN)
     if verdict != Verdict.TAKEN:
@@ -96,7 +94,7 @@ def confirm() -> ResponseReturnValue:
     if asked not in waiting:  # already confirmed, or expired
         return redirect(url_for("feedback.complete"), 303)
     if confirmation.is_too_soon(asked):
-        return _confirmation_page(422, _("That was quick. Please press the button once more."))
+        return _confirmation_page(422, _("That was quick. Please press the button again."))
     is_new = confirmation.is_set_aside(asked)
     db.session.rollback()  # hold no transaction open while asking Redis
     # A repeated click must not use up the daily notification limit, which others on the network share.
@@ -119,10 +117,10 @@ def _refused(error: csrf.Refused) -> ResponseReturnValue:
     if request.endpoint == "feedback.confirm":
         if error.cause == csrf.Cause.OTHER_SITE:  # the browser sends its cookie when it opens the page itself
             return redirect(url_for("feedback.confirm"), 303)
-        return _confirmation_page(400, error.message(_("Please press the button once more.")))
+        return _confirmation_page(400, error.message(_("Please press the button again.")))
     feedback = FeedbackForm(meta=error.form_meta)
     feedback.shorten()
-    return _rejected(feedback, 400, error.message(_("Nothing is lost: please send it once more.")))
+    return _rejected(feedback, 400, error.message(_("Nothing is lost: please send it again.")))
 
 
 def _stored(feedback: FeedbackForm, spam_reason: SpamReason | None) -> ResponseReturnValue:

@@ -50,7 +50,7 @@ def key_of(data: object, live: Container[str]) -> str | None:
     """Return the VAPID key that a browser names as its own, or None; raise SubscriptionRefused if the key has ended."""
     key = data.get("applicationServerKey") if isinstance(data, dict) else None
     if key is not None and not (isinstance(key, str) and len(key) <= _LONGEST_KEY and key in live):
-        raise SubscriptionRefused(_("This browser subscribed with a key that has ended. Please load the page again."))
+        raise SubscriptionRefused(_("This browser uses a key that is no longer valid. Please load the page again."))
     return key
 
 

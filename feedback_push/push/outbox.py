@@ -51,7 +51,7 @@ def enqueue_test(device: Subscription) -> OutboxEntry:
     settings = current_app.extensions["settings"]
     test = Notification(
         title=gettext("It works"),
-        body=gettext("This is the test that you asked for."),
+        body=gettext("This is the test notification you asked for."),
         navigate=f"{settings.site_url}{settings.admin_url}devices",
         tag=f"test-{device.id}",
     )

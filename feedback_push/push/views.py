@@ -107,6 +107,6 @@ def _body() -> object:
 
 def _current_key() -> str:
     pair = keys.cached().current or abort(
-        make_response(jsonify(error=_("Push is off: this site has no VAPID keys.")), 404)
+        make_response(jsonify(error=_("Push notifications are off: this site has no VAPID keys.")), 404)
     )
     return pair.public_key

@@ -122,15 +122,15 @@ def test_it_stays_so_also_where_the_change_is_the_first_request_for_minutes(app:
 @pytest.mark.parametrize(
     ("current", "new", "again", "words"),
     [
-        ("", NEW, NEW, "Please give your password."),
+        ("", NEW, NEW, "Please enter your password."),
         ("x" * 1001, NEW, NEW, "Please use at most 1000 characters."),
         ("wrong password", NEW, NEW, "This is not your current password."),
-        (PASSWORD, "", "", "Please give a new password."),
-        (PASSWORD, NEW, "battery stable", "This is not the same as the new password above."),
+        (PASSWORD, "", "", "Please enter a new password."),
+        (PASSWORD, NEW, "battery stable", "This does not match the new password above."),
         (PASSWORD, "1234567", "1234567", "A password needs at least 8 characters."),
         (PASSWORD, "x" * 1001, "x" * 1001, "Please use at most 1000 characters."),
-        (PASSWORD, "staff@example.org", "staff@example.org", "e-mail address first"),
-        (PASSWORD, "sunshine", "sunshine", "most common"),
+        (PASSWORD, "staff@example.org", "staff@example.org", "part of your e-mail address"),
+        (PASSWORD, "sunshine", "sunshine", "very common"),
     ],
 )
 def test_a_password_that_cannot_be_changed_stays_and_the_page_says_why(
@@ -165,7 +165,7 @@ def test_sessions_are_listed_with_their_browsers_and_this_one_is_marked(app: Fla
     here = browser(app, staff)
     page = here.read("/admin/account")
     [own, other] = [item for item in page.all("li") if "last seen" in item.words]
-    assert own.words.startswith("Firefox on Linux This one")
+    assert own.words.startswith("Firefox on Linux This session")
     assert other.words.startswith("Safari on iPhone End")
     assert len(ends(page)) == 1
 
@@ -252,7 +252,7 @@ def test_the_account_shows_its_latest_entries_and_the_log_those_of_all(app: Flas
     assert [item.attributes["data-event"] for item in every] == [
         *("key-rotated", "sign-in-failed", "sign-in-failed", "account-created", "signed-in")
     ]
-    assert "the site · by command" in every[0].words
+    assert "the site · on the command line" in every[0].words
     assert "an unknown account" in every[1].words
     assert "ada@example.org" in every[2].words
     assert "127.0.0.1" not in here.get("/admin/audit").text.replace("http://127.0.0.1", "")

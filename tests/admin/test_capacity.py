@@ -29,8 +29,8 @@ def test_the_inbox_says_what_is_running_out_and_what_was_not_done(app: Flask, cl
     app.extensions["settings"] = replace(app.extensions["settings"], min_free_disk_mb=free * 3 // 4)
     low, unnotified, removed = told(client)
     assert "Disk space is low" in low
-    assert "1 message has come without a notification" in unnotified
+    assert "1 message caused no notification" in unnotified
     assert "NOTIFICATION_DAILY_LIMIT: 500" in unnotified
-    assert "oldest 300 messages" in removed
+    assert "300 oldest messages" in removed
     app.extensions["settings"] = replace(app.extensions["settings"], min_free_disk_mb=free * 2)
-    assert "only short messages are taken" in told(client)[0]
+    assert "Only short messages are accepted" in told(client)[0]

@@ -54,7 +54,7 @@ def test_a_paused_device_says_so_until_it_is_resumed(dashboard: Visitor, phone: 
     assert since
     press(dashboard, phone, "pause")
     assert phone.paused_at == since
-    assert "nothing but tests is sent there" in dashboard.read("/admin/devices").one(id="devices").words
+    assert "Only tests are sent to it" in dashboard.read("/admin/devices").one(id="devices").words
     press(dashboard, phone, "resume")
     assert phone.paused_at is None
     assert "Paused" not in dashboard.read("/admin/devices").one(id="devices").words
@@ -74,7 +74,7 @@ TOLD: list[tuple[dict[str, Any], str, bool]] = [
     ({"state": DeliveryState.WAITING}, "the push service has not answered yet", False),
     ({"state": DeliveryState.WAITING, "error": "unavailable"}, "The push service could not be reached.", False),
     ({"state": DeliveryState.FAILED, "error": "gone"}, "The browser has unsubscribed. Nothing more is sent", True),
-    ({"state": DeliveryState.ACCEPTED}, "Not arrived within 15 seconds: the device may be off", True),
+    ({"state": DeliveryState.ACCEPTED}, "Not shown within 15 seconds: the device may be off", True),
 ]
 
 
@@ -87,7 +87,7 @@ def test_what_does_not_arrive_is_explained(
     entry.created_at = utcnow() - timedelta(seconds=16)
     db.session.commit()
     address = f"/admin/devices/tests/{entry.id}.json"
-    assert "is one running?" in dashboard.get(address).get_json()["text"]
+    assert "No worker has picked it up" in dashboard.get(address).get_json()["text"]
     db.session.add(Delivery(outbox_id=entry.id, subscription_id=phone.id, **row))
     db.session.commit()
     told = dashboard.get(address).get_json()
@@ -143,7 +143,9 @@ def test_the_last_error_is_said_in_words(dashboard: Visitor, phone: Subscription
         Delivery(outbox_id=entry.id, subscription_id=phone.id, state=DeliveryState.FAILED, error="rejected", status=400)
     )
     db.session.commit()
-    assert "The push service refused the message. (400)" in dashboard.read("/admin/devices").one(id="devices").words
+    assert (
+        "The push service refused the notification. (400)" in dashboard.read("/admin/devices").one(id="devices").words
+    )
 
 
 def test_another_name_is_in_the_log_and_the_same_name_is_not(dashboard: Visitor, phone: Subscription) -> None:
@@ -177,7 +179,7 @@ def test_a_device_whose_session_was_ended_says_so_and_how_to_go_on(dashboard: Vi
     page = dashboard.read("/admin/devices")
     [row] = page.all("li", data_endpoint=GOOD["endpoint"])
     assert "Suspended since" in row.words
-    assert "its session was ended. Sign in on that browser, and notifications go on there." in row.words
+    assert "because its session ended. Sign in on that browser to get notifications there again." in row.words
     press(dashboard, subscriptions.of(staff)[0], "test")
     [entry] = db.session.scalars(select(OutboxEntry))
     fan_out(entry.id)

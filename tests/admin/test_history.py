@@ -50,14 +50,13 @@ def test_it_says_how_far_every_delivery_has_come(dashboard: Visitor, staff: User
         "B Shown Shown Jan 31, 2026, 12:00:00 PM.",
         (
             "C Sent Accepted by the push service Jan 31, 2026, 12:00:00 PM. "
-            "Whether it was shown is not known: the device may be off or out of reach, "
-            "or its browser may not report it."
+            "We do not know if it was shown: the device may be off or offline, or its browser may not report it."
         ),
         (
             "D Sent Accepted by the push service Jan 31, 2026, 12:00:00 PM. "
-            "Whether it was shown is not known: Safari shows notifications by itself and does not report it."
+            "We do not know if it was shown: Safari shows notifications by itself and does not report it."
         ),
-        "E Queued Waits for its turn.",
+        "E Queued Waiting to be sent.",
         "F On its way Being sent; the push service has not answered yet.",
     ]
 
@@ -77,18 +76,18 @@ def test_what_did_not_get_through_is_explained_with_what_happens_next(
         (
             "B Not yet sent The push service refuses this site's key, contact or clock. (403 BadJwtToken) "
             "Next try Jan 31, 2026, 12:00:00 PM. "
-            "It is sent as soon as that is mended; until then one push a minute tries."
+            "It is sent as soon as this is fixed. Until then, one notification is tried every minute."
         ),
         (
             "C Failed The browser has unsubscribed. (410) "
-            "Nothing more is sent there until that device turns notifications on again."
+            "Nothing more is sent to this device until you turn notifications on there again."
         ),
         (
             "D Failed The browser has subscribed with another key of this site. "
-            "Open the dashboard once on that device: that mends it."
+            "To fix this, open the dashboard once on that device."
         ),
-        "E Too late Its time ran out.",
-        "F Too late The push service could not be reached. Its time ran out: it is not tried again.",
+        "E Expired It expired.",
+        "F Expired The push service could not be reached. It expired and is not tried again.",
     ]
 
 
@@ -101,10 +100,10 @@ def test_what_was_held_and_what_a_summary_told_of_is_said(dashboard: Visitor, st
     delivery(summary, laptop, state=DeliveryState.ACCEPTED, accepted_at=NOON, shown_at=NOON)
     assert rows(dashboard, message) == [
         (
-            "Phone Held Held until Jan 31, 2026, 12:00:00 PM, by quiet hours or because many came at once. "
-            "Then one notification tells of all."
+            "Phone Held Held until Jan 31, 2026, 12:00:00 PM, because of quiet hours or many messages at once. "
+            "Then it is sent as part of one summary."
         ),
-        "Laptop Summarised Told of together with others, in one notification. Shown Jan 31, 2026, 12:00:00 PM.",
+        "Laptop Summarised Sent together with others as one summary. Shown Jan 31, 2026, 12:00:00 PM.",
     ]
 
 
@@ -114,7 +113,7 @@ def test_ones_own_devices_come_first_and_others_are_marked(dashboard: Visitor, s
         delivery(message, each, state=DeliveryState.FAILED, error="gone")
     page = history_of(dashboard, message)
     assert [name.words for name in page.all("bdi")] == ["Mine", "Theirs"]
-    assert ["of another administrator" in row.words for row in page.all("li")] == [False, True]
+    assert ["Another administrator" in row.words for row in page.all("li")] == [False, True]
     assert page.one("p", class_="counts").words == "Failed 2"
 
 
@@ -134,16 +133,16 @@ def test_more_devices_than_a_page_holds_are_counted(dashboard: Visitor, staff: U
         delivery(message, device(staff, name=f"Device {number}"), state=DeliveryState.EXPIRED)
     page = history_of(dashboard, message)
     assert len(page.all("li")) == 100
-    assert page.one("p", class_="counts").words == "Too late 101"
+    assert page.one("p", class_="counts").words == "Expired 101"
     assert "1 more device is not listed." in page.one(id="history").words
 
 
 def test_a_message_that_nobody_was_told_of_says_so(dashboard: Visitor, message: Message) -> None:
-    assert "No device was told about this message." in history_of(dashboard, message).one(id="history").words
+    assert "No device was notified of this message." in history_of(dashboard, message).one(id="history").words
     silent = new_message()
     db.session.add(silent)
     db.session.commit()
-    assert "No notification was made for this message." in history_of(dashboard, silent).one(id="history").words
+    assert "No notification was created for this message." in history_of(dashboard, silent).one(id="history").words
 
 
 def test_the_ledger_alone_is_what_the_page_shows_and_reading_it_does_not_open_the_message(

@@ -30,7 +30,7 @@ def test_every_refusal_has_words_of_its_own(error: type[responses.PushError]) ->
         (DeliveryState.ACCEPTED, None, None),
         (DeliveryState.ACCEPTED, "unavailable", None),
         (DeliveryState.FAILED, "gone", "The browser has unsubscribed."),
-        (DeliveryState.EXPIRED, None, "Its time ran out."),
+        (DeliveryState.EXPIRED, None, "It expired."),
         (DeliveryState.EXPIRED, "unavailable", "The push service could not be reached."),
         (DeliveryState.SUMMARISED, "unavailable", None),
     ],

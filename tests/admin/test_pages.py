@@ -226,12 +226,12 @@ def test_what_is_wrong_with_a_device_is_said(dashboard: Visitor, staff: User) ->
     page = dashboard.read("/admin/devices")
     words = page.one(id="devices").words
     assert "Last sent Jan 31, 2026, 12:00:00 PM" in words
-    assert "5 tries in a row did not get through." in words
-    assert "1 try did not get through." in words
-    assert [pill.words for pill in page.all("span", class_="pill stale")] == ["Needs a visit"]
+    assert "5 tries in a row failed." in words
+    assert "1 try failed." in words
+    assert [pill.words for pill in page.all("span", class_="pill stale")] == ["Needs reconnecting"]
     assert [pill.words for pill in page.all("span", class_="pill failed")] == ["Not reached"]
     assert [pill.words for pill in page.all("span", class_="pill live")] == ["On", "On", "On"]
-    assert "It belongs to an earlier key" in words
+    assert "This device uses an old VAPID key." in words
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -87,7 +87,7 @@ def test_who_has_not_chosen_sees_what_the_operator_has_set(reserved: Visitor) ->
     assert (fields["quiet_from"], fields["quiet_until"], "quiet" in fields) == ("21:30", "06:15", True)
     assert (fields["burst_count"], fields["burst_seconds"], "burst" in fields) == ("3", "45", True)
     assert (fields["kinds"], fields["shows"], fields["language"], fields["time_zone"]) == ("feedback", "name", "", "")
-    assert "As the site: Europe/Vilnius" in page.one("select", name="time_zone").words
+    assert "Same as the site: Europe/Vilnius" in page.one("select", name="time_zone").words
 
 
 def test_no_more_can_be_chosen_than_the_operator_shows(reserved: Visitor) -> None:
@@ -144,14 +144,14 @@ def test_a_kind_that_is_unchecked_is_muted_until_it_is_checked_again(dashboard: 
 @pytest.mark.parametrize(
     ("typed", "field", "words"),
     [
-        ({"quiet_from": ""}, "quiet_from", "Please give a time like 22:00."),
-        ({"quiet_from": "25:00"}, "quiet_from", "Please give a time like 22:00."),
-        ({"quiet_until": "soon"}, "quiet_until", "Please give a time like 07:00."),
-        ({"quiet_until": "22:00"}, "quiet_until", "Please give another time than the one they begin at."),
-        ({"burst_count": ""}, "burst_count", "Please give a number."),
-        ({"burst_count": "ten"}, "burst_count", "Please give a number."),
-        ({"burst_count": "0"}, "burst_count", "Please give a number from 1 to 1000."),
-        ({"burst_count": "1001"}, "burst_count", "Please give a number from 1 to 1000."),
+        ({"quiet_from": ""}, "quiet_from", "Please enter a time, such as 22:00."),
+        ({"quiet_from": "25:00"}, "quiet_from", "Please enter a time, such as 22:00."),
+        ({"quiet_until": "soon"}, "quiet_until", "Please enter a time, such as 07:00."),
+        ({"quiet_until": "22:00"}, "quiet_until", "Quiet hours must end at a different time than they begin."),
+        ({"burst_count": ""}, "burst_count", "Please enter a number."),
+        ({"burst_count": "ten"}, "burst_count", "Please enter a number."),
+        ({"burst_count": "0"}, "burst_count", "Please enter a number from 1 to 1000."),
+        ({"burst_count": "1001"}, "burst_count", "Please enter a number from 1 to 1000."),
         ({"burst_count": "9" * 400}, "burst_count", f"Please use at most 100 characters. {CUT}"),
         ({"burst_seconds": "61"}, "burst_seconds", "Please choose from the list."),
         ({"shows": "more"}, "shows", "Please choose from the list."),
@@ -214,7 +214,7 @@ def test_quiet_hours_that_last_are_told_in_the_administrators_zone(dashboard: Vi
     hours = quiet_now("Asia/Kolkata")
     wants(staff, quiet_hours=hours)
     words = dashboard.read(page).one(id="quiet-now").words
-    assert words.startswith("It is quiet now, until ")
+    assert words.startswith("Notifications are held until ")
     assert f"{int(f'{hours.end:%I}')}:{hours.end:%M}" in words
 
 

@@ -47,7 +47,7 @@ def test_a_command_has_no_address_and_no_browser(user: User) -> None:
     db.session.commit()
     entry = newest()
     assert (entry.user_id, entry.email, entry.address_hash, entry.browser) == (None, "", "", "")
-    assert audit.label(entry) == "A new key signs notifications"
+    assert audit.label(entry) == "Replaced the VAPID key"
 
 
 def test_an_entry_is_part_of_its_callers_transaction(user: User) -> None:

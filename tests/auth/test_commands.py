@@ -93,6 +93,9 @@ def test_the_log_is_shown_the_newest_first_and_no_more_than_wanted(any_app: Flas
         Visitor(any_app).sign_in(user.email, "wrong password")
     lines = succeeds(any_app, "audit", "list").splitlines()
     assert len(lines) == 2
-    assert "staff@example.org  A wrong e-mail address or password was given (2 times)  [Browser, address " in lines[0]
-    assert lines[1].endswith("staff@example.org  The account was made  [command]")
+    assert (
+        "staff@example.org  Failed to sign in: wrong e-mail address or password (2 times)  [Browser, address "
+        in lines[0]
+    )
+    assert lines[1].endswith("staff@example.org  Account created  [command]")
     assert succeeds(any_app, "audit", "list", "--most", "1").splitlines() == lines[:1]

@@ -24,7 +24,7 @@ from tests.push.statements import heard
 from tests.visits import Page, Visit, Visitor
 
 OTHER_HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=32, parallelism=1)
-WRONG = "This e-mail address and password do not belong together."
+WRONG = "The e-mail address or the password is wrong."
 
 
 def test_an_administrator_signs_in_and_reads_the_inbox(any_app: Flask) -> None:

@@ -16,7 +16,7 @@ def test_a_test_push_arrives_and_its_time_is_told(dashboard: Dashboard) -> None:
     browser = dashboard.browser
     dashboard.visit("devices")
     browser.find('form[action$="/test"] button').click()
-    assert browser.alert("It works").body == "This is the test that you asked for."
+    assert browser.alert("It works").body == "This is the test notification you asked for."
     told = browser.wait_for(lambda: "Arrived" in browser.find("[data-test]").text and browser.find("[data-test]").text)
     assert str(told).endswith(" s.")
     assert not browser.find("form[data-remove]").is_displayed

@@ -30,7 +30,7 @@ def test_the_button_pressed_before_anybody_can_have_read_it_asks_again(visitor: 
     send(visitor, form)
     page = Page(press(visitor))
     assert page.status == 422
-    assert "press the button once more" in page.alert
+    assert "press the button again" in page.alert
     assert stored(visitor) == [set_aside(SpamReason.NO_PROOF)]
     let_pass(1.1)
     assert visitor.post("/feedback/confirm/", data=page.fields).status_code == 303
@@ -76,7 +76,7 @@ def test_a_confirmation_can_be_given_for_a_day(visitor: Visitor, let_pass: Pass)
     send(visitor, forms[1])
     let_pass(61)
     page = visitor.read("/feedback/confirm/")
-    assert "wait for this step" not in page.one("main").words
+    assert "waiting for this step" not in page.one("main").words
     assert press(visitor).location == "/feedback/complete/"
     assert stored(visitor) == [set_aside(SpamReason.NO_PROOF), ARRIVED]
 

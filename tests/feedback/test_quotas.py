@@ -79,7 +79,7 @@ def test_rejected_posts_count_for_nothing_but_rejections(
 def test_beyond_a_few_an_hour_unproven_messages_wait_for_a_person(visitor: Visitor, let_pass: Pass, here: str) -> None:
     form = prepared(visitor, let_pass)
     assert [send(visitor, form) for _ in range(12)] == [ASKED] * 10 + [HELD] * 2
-    assert "a person has to look through them first" in visitor.get(HELD[1]).text
+    assert "A person has to check them first" in visitor.get(HELD[1]).text
     assert send(visitor, form, website="x", proof=solved(visitor)) == ASKED  # a password manager, with a proof
     neighbours = [of(visitor.application, f"{here}:{third}::1") for third in (2, 3, 4, 0x100, 0x200)]
     results = []
@@ -130,7 +130,7 @@ def test_a_nearly_full_disk_takes_short_messages_only(visit: Visit, let_pass: Pa
     form = prepared(visitor, let_pass)
     page = Page(visitor.post("/feedback/", data={**form, "content": "x" * (LARGE + 1), "proof": solved(visitor)}))
     assert (page.status, page.fields["content"]) == (503, "x" * (LARGE + 1))
-    assert "little room left" in page.alert
+    assert "little storage space left" in page.alert
     assert send(visitor, form, content="x" * LARGE, proof=solved(visitor)) == THANKED
     plenty = shutil.disk_usage("/").free // 1024**2 // 100
     roomy = visit(form_defence=True, min_free_disk_mb=plenty)

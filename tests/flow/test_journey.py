@@ -111,7 +111,7 @@ def test_a_device_of_an_earlier_key_says_what_to_do(site: Site, service: PushSer
     wait_until_final(site)
     row = staff.dashboard("devices").one("li", data_endpoint=device.endpoint)
     assert row.attributes["data-state"] == "stale"
-    assert "Open this dashboard once on that device." in row.words
+    assert "open the dashboard once on that device." in row.words
 
 
 def test_the_address_in_a_notification_opens_after_signing_in(site: Site, service: PushService) -> None:

@@ -61,7 +61,7 @@ def test_people_do_through_it_what_they_do_without(site: Site, staff: Staff) -> 
     assert {f"__Host-session_{port}", f"__Host-known_browser_{port}"} <= set(staff.cookies)
     too_large = staff.send("/feedback/", content="x" * 4 * MEGABYTE, submitter_name="Ada")
     assert too_large.status_code == 413
-    assert "Go back: what you typed is still there." in too_large.text
+    assert "Go back: your text is still there." in too_large.text
     assert staff.get("/feedback/").status_code == 200
 
 

@@ -57,7 +57,7 @@ def test_a_body_that_is_too_large_gets_the_page_that_says_so(
         time.sleep(0.001)
     answer = client.answer()
     assert (answer.status, answer.closes) == (413, closes)
-    assert "Go back: what you typed is still there." in answer.text
+    assert "Go back: your text is still there." in answer.text
     if closes:
         client.socket.shutdown(socket.SHUT_WR)
         assert client.is_closed()
