@@ -94,7 +94,7 @@ def test_the_log_is_shown_the_newest_first_and_no_more_than_wanted(any_app: Flas
     lines = succeeds(any_app, "audit", "list").splitlines()
     assert len(lines) == 2
     assert (
-        "staff@example.org  Failed to sign in: wrong e-mail address or password (2 times)  [Browser, address "
+        "staff@example.org  Failed to sign in: wrong e-mail address or password (2 times)  [Browser, network "
         in lines[0]
     )
     assert lines[1].endswith("staff@example.org  Account created  [command]")

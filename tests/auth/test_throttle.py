@@ -225,7 +225,7 @@ def test_a_cookie_of_another_site_or_of_last_year_is_worth_nothing(
     assert cookie
     thief.set_cookie("known_browser", cookie.value, domain="127.0.0.1")
     assert thief.sign_in(staff.email, PASSWORD).status_code == 429
-    monkeypatch.setattr(known_browser, "_LASTS", timedelta(seconds=-1))
+    monkeypatch.setattr(known_browser, "_LIFETIME", timedelta(seconds=-1))
     assert known.sign_in(staff.email, PASSWORD).status_code == 429
 
 
