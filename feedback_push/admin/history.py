@@ -66,4 +66,4 @@ def _row(delivery: Delivery, loaded: History) -> Row:
 def show_history(message_id: int) -> ResponseReturnValue:
     """Return the delivery history alone, for the script that keeps the page up to date."""
     message = inbox.find(message_id) or abort(404)
-    return render_template("admin/_history.html", message=message, loaded=of(message))
+    return render_template("admin/_history.html", message=message, history=of(message))

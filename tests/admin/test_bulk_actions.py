@@ -34,7 +34,7 @@ def undo(visitor: Visitor, page: Page) -> TestResponse:
 
 
 def notice(page: Page) -> str:
-    return " ".join(element.words for element in page.all("form", class_="notice moved"))
+    return " ".join(element.words for element in page.all("form", class_="notice undo"))
 
 
 def noted() -> list[tuple[str, int]]:

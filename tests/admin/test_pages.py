@@ -204,17 +204,17 @@ def test_a_device_is_removed_by_its_button_and_not_by_a_link(dashboard: Visitor,
 
 
 def test_after_a_rotation_the_devices_page_tells_how_many_have_moved(dashboard: Visitor, staff: User) -> None:
-    assert dashboard.read("/admin/devices").all(id="moved") == []
+    assert dashboard.read("/admin/devices").all(id="key-rotation") == []
     device(staff)
     new = keys.rotate()
     db.session.commit()
     device(staff, vapid_public_key=new)
-    told = dashboard.read("/admin/devices").one(id="moved").words
+    told = dashboard.read("/admin/devices").one(id="key-rotation").words
     assert told.startswith("1 of 2 devices moved to the new key.")
     assert "when their browser next opens the dashboard" in told
     db.session.query(Subscription).update({"vapid_public_key": new})
     db.session.commit()
-    assert "vapid retire" in dashboard.read("/admin/devices").one(id="moved").words
+    assert "vapid retire" in dashboard.read("/admin/devices").one(id="key-rotation").words
 
 
 def test_what_is_wrong_with_a_device_is_said(dashboard: Visitor, staff: User) -> None:
