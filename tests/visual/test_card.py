@@ -15,8 +15,9 @@ from tests.visual.walker import DESK, PHONE, Walker, sign_in
 
 # What a browser is made to say of itself: everything works, unless `facts` tell otherwise.
 _MAKE_UP = """
-(facts) => {
-  if (location.protocol === "about:") return;
+(() => {
+  const facts = location.protocol === "about:" ? null : JSON.parse(localStorage.getItem("facts"));
+  if (!facts) return;
   const say = (object, name, value) => Object.defineProperty(object, name, { get: () => value, configurable: true });
   const answer = (status, body) => Promise.resolve(new Response(JSON.stringify(body), { status }));
   const page = () => document.getElementById("push-script").dataset;
@@ -46,8 +47,12 @@ _MAKE_UP = """
     return response;
   };
   for (const [name, value] of Object.entries(facts.remembered)) localStorage.setItem(`feedback-push.${name}`, value);
-}
+})()
 """
+_PRETEND = """(facts) => {
+  for (const storage of [localStorage, sessionStorage]) storage.clear();
+  localStorage.setItem("facts", JSON.stringify(facts));
+}"""
 
 _REVEAL = """(state) => {
   document.getElementById("push").dataset.looks = state;
@@ -114,34 +119,41 @@ def signed_in(chromium: Browser, site: Site) -> Iterator[tuple[StorageState, str
     context.close()
 
 
+@pytest.fixture(scope="module")
+def walker(chromium: Browser, site: Site, signed_in: tuple[StorageState, str]) -> Iterator[Walker]:
+    """A signed-in administrator's tab, in a browser that says of itself what `pretend` was told."""
+    context = chromium.new_context(base_url=site.url, locale="en", reduced_motion="reduce", storage_state=signed_in[0])
+    context.add_init_script(_MAKE_UP)
+    yield Walker(context, "en", "card")
+    context.close()
+
+
+def pretend(walker: Walker, facts: dict[str, Any]) -> None:
+    """Forget what the browser remembers, and make up these facts from now on."""
+    walker.complaints.clear()
+    walker.start()
+    walker.page.goto("/admin/offline")
+    walker.page.evaluate(_PRETEND, {"subscribed": True, **facts})
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_every_state_of_the_card_is_as_it_should_be(
-    chromium: Browser, site: Site, signed_in: tuple[StorageState, str], name: str
+    walker: Walker, site: Site, signed_in: tuple[StorageState, str], name: str
 ) -> None:
-    (state, facts), (cookies, failing) = CASES[name], signed_in
-    memory = {**facts.get("remembered", {}), **({"endpoint": failing} if facts.get("failing") else {})}
-    context = chromium.new_context(base_url=site.url, locale="en", reduced_motion="reduce", storage_state=cookies)
-    context.add_init_script(f"({_MAKE_UP})({json.dumps({'subscribed': True, **facts, 'remembered': memory})})")
-    walker = Walker(context, "en", "card")
-    walker.start()
+    state, facts = CASES[name]
+    memory = {**facts.get("remembered", {}), **({"endpoint": signed_in[1]} if facts.get("failing") else {})}
+    pretend(walker, {**facts, "remembered": memory})
     walker.page.goto(urljoin(site.dashboard, "?q=zoe"))
     walker.wait_until_settled("as a guest")
     walker.page.goto(urljoin(site.dashboard, "devices"))
     walker.page.wait_for_selector(f"#push[data-state={state}]")
     walker.look(name, [PHONE, DESK], part="#push")
-    context.close()
     assert walker.complaints == []
 
 
 @pytest.mark.parametrize("address", ["devices", "?q=zoe"])
-def test_nothing_moves_where_the_browser_remembers_nothing(
-    chromium: Browser, site: Site, signed_in: tuple[StorageState, str], address: str
-) -> None:
-    nothing: StorageState = {**signed_in[0], "origins": []}
-    context = chromium.new_context(base_url=site.url, locale="en", reduced_motion="reduce", storage_state=nothing)
-    context.add_init_script(f"({_MAKE_UP})({json.dumps({'subscribed': True, 'remembered': {}})})")
-    walker = Walker(context, "en", "card")
-    walker.start()
+def test_nothing_moves_where_the_browser_remembers_nothing(walker: Walker, site: Site, address: str) -> None:
+    pretend(walker, {"remembered": {}})
     walker.page.goto(urljoin(site.dashboard, address))
     card = walker.page.locator("#push[data-state=on]")
     card.wait_for(state="attached")
@@ -149,7 +161,6 @@ def test_nothing_moves_where_the_browser_remembers_nothing(
     kept = card.evaluate("(card) => card.offsetHeight")
     walker.view("on-unremembered-after-resizing", [DESK], part="#push")
     given_back = card.evaluate("(card) => card.offsetHeight")
-    context.close()
     assert walker.complaints == []
     assert given_back < kept
 

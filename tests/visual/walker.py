@@ -1,5 +1,9 @@
-"""Visit pages, check each at every width and in both colour schemes, and collect the complaints."""
+"""Visit pages, check each at every width and in both colour schemes, and collect the complaints.
 
+With PICTURES=1 in the environment, each view is also saved to tests/visual/pictures for people to look at.
+"""
+
+import os
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,7 +14,7 @@ from tests.conftest import PASSWORD
 from tests.servers import CHECKOUT
 from tests.visual import fixtures
 
-PICTURES = CHECKOUT / "tests" / "visual" / "pictures"  # for people to look at; git ignores them
+PICTURES = CHECKOUT / "tests" / "visual" / "pictures"
 View = tuple[int, Literal["light", "dark"]]
 PHONE: View = (390, "light")
 DESK: View = (1280, "dark")
@@ -46,7 +50,6 @@ class Walker:
         self._folder = PICTURES / folder / language
         self._status = 0
         self._navigations: set[str] = set()
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._listen(self.page)
 
     def start(self) -> None:
@@ -77,15 +80,21 @@ class Walker:
             self.page.set_viewport_size({"width": width, "height": _HEIGHT})
             self.page.emulate_media(color_scheme=scheme)
             found += [f"{width} {scheme}: {words}" for words in self._flaws(width, scheme, part)]
-            picture = self._folder / f"{name}-{width}-{scheme}.png"
-            self.page.locator(part).screenshot(path=picture) if part else self.page.screenshot(
-                path=picture, full_page=True
-            )
+            if os.environ.get("PICTURES"):  # they take half of the time
+                self._save(f"{name}-{width}-{scheme}.png", part)
         self.complaints += [f"{name}: {words}" for words in found]
 
     def _flaws(self, width: int, scheme: str, part: str) -> list[str]:
         found = [f"overflows by {by} pixels" for by in [self.page.evaluate(_OVERFLOWS)] if by > 0]
         return found + (barriers(self.page, part) if self.language == "en" and (width, scheme) in CHECKED else [])
+
+    def _save(self, name: str, part: str) -> None:
+        picture = self._folder / name
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        if part:
+            self.page.locator(part).screenshot(path=picture)
+        else:
+            self.page.screenshot(path=picture, full_page=True)
 
     def _listen(self, page: Page) -> None:
         def on_response(response: Response) -> None:
