@@ -28,6 +28,7 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
         language,
         logs,
         security,
+        static_files,
     )
 
     if settings is None and cli.needs_no_settings():
@@ -39,6 +40,7 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
     app.extensions["settings"] = settings
     logs.init_app()
     security.init_app(app)
+    static_files.init_app(app)
     header_limits.init_app(app)
     concurrency_limit.init_app(app)
     database.init_app(app)

@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from feedback_push import accent, branding_validators, config, security
+from feedback_push import accent, branding_validators, config, security, static_files
 
 _OWN_ICON = config.ROOT / "static" / "icons" / "icon.svg"
 _OWN_ACCENT = "#0b6b57"
@@ -66,6 +66,21 @@ class Branding:
         return url_for("static", filename="icons/apple-touch-icon.png")
 
     @property
+    def notification_icon_url(self) -> str:
+        """The URL of the icon on notifications."""
+        return self.logo_url if self.has_own_logo else url_for("static", filename="icons/icon-192.png")
+
+    @property
+    def theme_color(self) -> str:
+        """The colour of the browser's own bars in the light colour scheme."""
+        return accent.light(self.accent).button
+
+    @property
+    def dark_theme_color(self) -> str:
+        """The colour of the browser's own bars in the dark colour scheme."""
+        return accent.dark(self.accent).tint
+
+    @property
     def theme_url(self) -> str:
         """The URL of the stylesheet, which changes with the colour."""
         return url_for("branding.theme", v=self.accent[1:])
@@ -111,7 +126,7 @@ def logo() -> ResponseReturnValue:
 def _cached(response: Response, current: str) -> Response:
     # Without the current version, the same URL may return something else tomorrow.
     is_current = request.args.get("v") == current
-    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if is_current else "no-cache"
+    response.headers["Cache-Control"] = static_files.cache_control(immutable=is_current)
     response.add_etag()
     response.make_conditional(request)
     return response

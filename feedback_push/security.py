@@ -34,7 +34,7 @@ _CONTENT_SECURITY_POLICY = {
     "default-src": "'none'",
     "script-src": "",
     "style-src": "'self'",
-    "img-src": "'self' data:",  # data: for the pictures in Pico's stylesheet
+    "img-src": "'self' data:",  # data: for the pictures in base.css
     "worker-src": "'self'",
     "connect-src": "'self'",
     "manifest-src": "'self'",

@@ -35,6 +35,7 @@ LAYERS = [
         "maintenance",
         "security",
         "security_txt",
+        "static_files",
         "concurrency_limit",
         "errors",
         "health",

@@ -1,23 +1,28 @@
 """Serve the scripts, manifest and offline page that make the dashboard an installable app."""
 
 import json
+from typing import Any
 
-from flask import jsonify, render_template, request, send_from_directory, url_for
+from flask import jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from feedback_push import branding, config, language
+from feedback_push import branding, config, language, static_files
 from feedback_push.admin.pages import blueprint
 
 _SCRIPTS = config.ROOT / "static" / "admin"
+_SUBSCRIBE = "admin/push-subscribe.js"
 
 
 @blueprint.get("/sw.js")
 def service_worker() -> ResponseReturnValue:
-    """Return the service worker with its texts in the reader's language. Its address makes the dashboard its scope."""
+    """Return the service worker with its texts in the reader's language and the notifications' icon.
+
+    Its address makes the dashboard its scope.
+    """
     _set_reader_locale()
     texts = {
         "lang": language.current(),
@@ -25,8 +30,10 @@ def service_worker() -> ResponseReturnValue:
         "body": _("Open the inbox to read it."),
         "actions": {"answer": _("Answer")},  # by the action's name in a notification
     }
+    icon = branding.current().notification_icon_url
     code = (_SCRIPTS / "sw.js").read_text()
-    response = Response(f"const TEXTS = {json.dumps(texts)};\n{code}", mimetype="text/javascript")
+    constants = f"const TEXTS = {json.dumps(texts)};\nconst ICON = {json.dumps(icon)};\n"
+    response = Response(constants + code, mimetype="text/javascript")
     response.headers["Cache-Control"] = "no-cache"
     response.vary.add("Accept-Language")
     response.add_etag()
@@ -36,7 +43,15 @@ def service_worker() -> ResponseReturnValue:
 @blueprint.get("/push-subscribe.js")
 def subscribe_script() -> ResponseReturnValue:
     """Return the script of the opt-in card."""
-    return _script("push-subscribe.js")
+    script = static_files.script(_SUBSCRIBE)
+    return script.respond(request.environ, immutable=request.args.get("v") == script.version)
+
+
+@blueprint.app_url_defaults
+def version_subscribe_script(endpoint: str, values: dict[str, Any]) -> None:
+    """Add the script's version to its address, so that browsers can keep it."""
+    if endpoint == "admin.subscribe_script":
+        values["v"] = static_files.script(_SUBSCRIBE).version
 
 
 @blueprint.get("/offline")
@@ -61,7 +76,7 @@ def manifest() -> ResponseReturnValue:
         scope="/",  # the app includes the sign-in page
         display="standalone",
         background_color="#f4f7f6",
-        theme_color="#f4f7f6",  # for the light scheme; pages set one for each scheme
+        theme_color=site.theme_color,  # for the light scheme; pages set one for each scheme
         icons=_icons(site),
         shortcuts=[
             {"name": _("Inbox"), "url": inbox, "icons": [_icon("icon-192.png", 192)]},
@@ -86,9 +101,3 @@ def _icons(site: branding.Branding) -> list[dict[str, str]]:
 def _icon(name: str, size: int, purpose: str = "any") -> dict[str, str]:
     address = url_for("static", filename=f"icons/{name}")
     return {"src": address, "sizes": f"{size}x{size}", "type": "image/png", "purpose": purpose}
-
-
-def _script(name: str) -> Response:
-    response = send_from_directory(_SCRIPTS, name, mimetype="text/javascript")
-    response.headers["Cache-Control"] = "no-cache"
-    return response

@@ -3,13 +3,13 @@
  * On a page with an opt-in card, it also shows the state of notifications and handles clicks.
  */
 
-import { agree, listed } from "/static/admin/subscription-sync.js";
-import * as card from "/static/admin/card.js";
-import * as install from "/static/admin/install.js";
-import { choice, lastEndpoint, lastState, lastTrouble, putAside } from "/static/admin/storage.js";
-import { decide, gather, guess, isOpen, speaksUp } from "/static/admin/opt-in.js";
-import { page } from "/static/admin/page.js";
-import { within } from "/static/admin/server.js";
+import { agree, listed } from "./subscription-sync.js";
+import * as card from "./card.js";
+import * as install from "./install.js";
+import { choice, lastEndpoint, lastState, lastTrouble, putAside } from "./storage.js";
+import { decide, gather, guess, isOpen, speaksUp } from "./opt-in.js";
+import { page } from "./page.js";
+import { within } from "./server.js";
 
 const SIGN_OUT_WITHIN = 2_000;
 const PATIENCE_TO_SIGN_OUT = 1_000;

@@ -1,10 +1,9 @@
 /**
  * The dashboard's service worker. It shows notifications, reports that they were shown, opens clicked ones, and renews
- * expired subscriptions. The server puts its texts in front, in the reader's language:
- * const TEXTS = {lang, title, body, actions}.
+ * expired subscriptions. The server puts two constants in front: its texts in the reader's language, and the
+ * notifications' icon: const TEXTS = {lang, title, body, actions}; const ICON = address.
  */
 
-const ICON = "/static/icons/icon-192.png";
 const ANSWER_WITHIN = 10_000;
 const PATIENCE = 5_000;
 const REPORT_WITHIN = 4_000; // iOS counts a push as shown only while it is handled in less than about 5 seconds
