@@ -1,17 +1,21 @@
-"""Answer errors with a page for people or JSON for scripts; neither reveals internal details."""
+"""Answer errors with a page for people or JSON for scripts; neither reveals internal details.
+
+The page leads visitors back to the form, and administrators back to the inbox or to the sign-in page.
+"""
 
 import logging
 
-from flask import Flask, jsonify, render_template
+from flask import Flask, current_app, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
+from flask_login import current_user
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, SecurityError, ServiceUnavailable
 
-from feedback_push import csrf
+from feedback_push import csrf, language
 from feedback_push.concurrency_limit import Busy
 from feedback_push.database import DATABASE_ERRORS, db
 from feedback_push.security import wants_json
@@ -57,8 +61,7 @@ def init_app(app: Flask) -> None:
 
 def csrf_refused(error: csrf.Refused) -> ResponseReturnValue:
     """Explain why a request was refused and what to do; for pages that cannot show the typed text again."""
-    text = error.message(gettext("Open the page again and try once more."))
-    return _answer(400, _NOT_UNDERSTOOD, text, [])
+    return _answer(400, _NOT_UNDERSTOOD, error.message(gettext("Open the page again and try once more.")), [])
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:
@@ -72,7 +75,30 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 def _answer(code: int, title: str, text: str, headers: list[tuple[str, str]]) -> ResponseReturnValue:
     if wants_json():
         return jsonify(error=str(text)), code, headers
-    return render_template("errors/error.html", code=code, title=title, text=text), code, headers
+    if not _is_for_administrators():
+        return render_template("errors/visitor.html", code=code, title=title, text=text), code, headers
+    # Ask first: it also chooses the language.
+    template = {True: "inbox", False: "sign_in", None: "unknown"}[_is_signed_in()]
+    return render_template(f"errors/{template}.html", code=code, title=title, text=text), code, headers
+
+
+def _is_for_administrators() -> bool:
+    # By its path, because an address without a page or with a wrong method has no blueprint.
+    return f"{request.path}/".startswith((current_app.extensions["settings"].admin_url, "/login/", "/logout/"))
+
+
+def _is_signed_in() -> bool | None:
+    """Return whether an administrator is signed in, and use their language; None if the database does not say."""
+    if "database_failed" in g:
+        return None
+    try:
+        if not current_user.is_authenticated:
+            return False
+        language.set_locale(current_user.language, current_user.time_zone)
+    except SQLAlchemyError:
+        db.session.rollback()
+        return None
+    return True
 
 
 def _wrong_host(_error: SecurityError) -> ResponseReturnValue:
@@ -83,6 +109,7 @@ def _wrong_host(_error: SecurityError) -> ResponseReturnValue:
 def _database_error(error: SQLAlchemyError) -> ResponseReturnValue:
     _log.exception("database error")
     db.session.rollback()
+    g.database_failed = True  # ask nothing more of it, which could take as long again
     # Both drivers raise OperationalError for a lost server, a locked file and a full disk.
     unreachable = isinstance(error, OperationalError | PoolTimeoutError)
     return _http_error(ServiceUnavailable() if unreachable else InternalServerError())

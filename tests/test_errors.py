@@ -10,7 +10,7 @@ from feedback_push.push.models import Subscription
 from tests import servers
 from tests.admin.rows import device
 from tests.conftest import PASSWORD, make_user
-from tests.visits import Visit, Visitor
+from tests.visits import Page, Visit, Visitor
 
 INSIDE = "the colour of the vault"
 
@@ -25,7 +25,7 @@ def broken(app: Flask) -> Visitor:
     def refusing(code: int) -> str:
         abort(code, INSIDE if code >= 500 else None)
 
-    for prefix in ("", "/push"):
+    for prefix in ("", "/push", "/admin"):
         app.add_url_rule(f"{prefix}/raising", f"raising{prefix}", raising, methods=["GET", "POST"])
         app.add_url_rule(f"{prefix}/refusing/<int:code>", f"refusing{prefix}", refusing)
     return Visitor(app)
@@ -47,9 +47,31 @@ def test_people_get_a_page_that_says_what_to_do(broken: Visitor, code: int, titl
     page = broken.read(f"/refusing/{code}")
     assert page.status == code
     assert page.one("h1").words == title
-    assert page.one("title").words == title
+    assert page.one("title").words == f"{title} · Feedback Push"
     assert [link for link in page.all("a") if link.attributes["href"] == "/feedback/"]
     assert INSIDE not in page.one("main").words
+
+
+def test_an_error_of_the_dashboard_leads_back_to_the_inbox_or_to_the_sign_in_page(broken: Visitor, staff: User) -> None:
+    codes = (400, 403, 404, 413, 422, 429, 500, 503)
+    addresses = [*(f"/admin/refusing/{code}" for code in codes), "/admin/raising", "/admin/nothing-here", "/logout"]
+    for address in addresses:
+        page = broken.read(address)
+        assert (page.all("header", class_="bar"), page.all("a", href="/feedback/")) == ([], []), address
+        assert page.one("a", href="/login").words == "Sign in to the inbox"
+    staff.language = "de"
+    db.session.commit()
+    broken.sign_in(staff.email, PASSWORD)
+    for address in addresses:
+        page = broken.read(address)
+        assert page.one("header", class_="bar")
+        assert [link for link in page.all("a", href="/admin/") if link.attributes.get("class") != "brand"], address
+        assert page.all("a", href="/feedback/") + page.all("script") == []
+        assert page.one("html").attributes["lang"] == "de"
+    large = broken.post("/admin/settings", data={"language": "x" * 70_000})
+    assert Page(large).one("header", class_="bar")
+    forged = broken.post("/admin/settings", headers={"Sec-Fetch-Site": "cross-site"})
+    assert (forged.status_code, Page(forged).one("header", class_="bar").tag) == (400, "header")
 
 
 @pytest.mark.parametrize("code", [400, 403, 404, 413, 429, 500, 502, 503])
@@ -94,7 +116,9 @@ def test_without_the_database_whoever_is_signed_in_is_asked_to_come_back(
     cookie = client.get_cookie("session", domain="127.0.0.1")
     assert cookie
     without_database.set_cookie("session", cookie.value, domain="127.0.0.1")
-    assert without_database.get("/admin/").status_code == 503
+    page = without_database.read("/admin/")
+    assert page.status == 503
+    assert page.one("a", href="/admin/").words == "Back to the inbox"
     answer = without_database.get("/push/key")
     assert answer.status_code == 503
     assert "database" in answer.get_json()["error"]

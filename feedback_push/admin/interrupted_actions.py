@@ -46,7 +46,7 @@ def _move(fields: Fields) -> str:
 
 # Every endpoint of the dashboard that takes a form. An undo belongs to the session that has ended.
 ACTIONS = {
-    "admin.move_messages": Action(_move),
+    "admin.apply_bulk_action": Action(_move),
     "admin.undo": Action(lambda _: gettext("Undo"), keeps_fields=False),
     "admin.settings": Action(lambda _: gettext("Save the settings"), page="admin.settings"),
     "admin.test_device": Action(lambda _: gettext("Send a test notification"), page="admin.devices"),
