@@ -2,6 +2,7 @@
 
 from feedback_push.admin import (
     account,
+    assignments,
     audit_log,
     bulk_actions,
     devices,
@@ -10,12 +11,15 @@ from feedback_push.admin import (
     messages,
     pwa,
     resume,
+    saved_searches,
     settings,
+    tags,
 )
 from feedback_push.admin.pages import blueprint
 
 __all__ = [
     "account",
+    "assignments",
     "audit_log",
     "blueprint",
     "bulk_actions",
@@ -25,5 +29,7 @@ __all__ = [
     "messages",
     "pwa",
     "resume",
+    "saved_searches",
     "settings",
+    "tags",
 ]

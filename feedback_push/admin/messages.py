@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import abort, jsonify, request
+from flask import abort, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext, pgettext
 from flask_login import current_user
@@ -12,9 +12,10 @@ from feedback_push import bidi
 from feedback_push.admin import capacity, history, message_query
 from feedback_push.admin.message_query import MessageQuery
 from feedback_push.admin.pages import ID, blueprint, page
+from feedback_push.auth import accounts
 from feedback_push.database import db
-from feedback_push.feedback import inbox, lists, spam_reasons
-from feedback_push.feedback.models import LISTS, MessageState
+from feedback_push.feedback import inbox, lists, same_sender, saved_searches, spam_reasons, tags
+from feedback_push.feedback.models import LISTS, Message, MessageState
 from feedback_push.push import preferences
 
 _EXCERPT = 280
@@ -34,6 +35,8 @@ def show_inbox() -> ResponseReturnValue:
         counted=_counted,
         unread_label=_unread_label(lists.unread()),
         excerpt=_excerpt,
+        searches=saved_searches.of(current_user),
+        tags_of=tags.of_row,
         spam_label=spam_reasons.label,
         all_selected=request.args.get("select") == "all",
         quiet_until=preferences.quiet_until(current_user),
@@ -56,6 +59,10 @@ def show_message(message_id: int) -> ResponseReturnValue:
         history=history.of(message),
         shown=asked,
         list_name=_list_names()[asked.filter.list],
+        list_names=_list_names(),
+        all_tags=tags.names(),
+        administrators=accounts.list_all(),
+        others=_others(message, asked),
         newer=_address(newer, asked),
         older=_address(older, asked),
     )
@@ -75,6 +82,16 @@ def news() -> ResponseReturnValue:
         said=ngettext("%(num)d new message", "%(num)d new messages", come) if come else "",
         messages=[_as_json(row, asked) for row in rows],
     )
+
+
+def _others(message: Message, asked: MessageQuery) -> dict[str, Any]:
+    """Return the other messages from the same e-mail address, each with its address, and a text for their number."""
+    found = same_sender.of(message)
+    return {
+        "messages": [(row, _address(row.id, asked)) for row in found.messages],
+        "number": _counted(found.total),
+        "address": url_for("admin.inbox", list="all", person=message.submitter_email),
+    }
 
 
 def _counted(count: int) -> str:

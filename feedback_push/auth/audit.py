@@ -44,6 +44,8 @@ _LABELS = {
     AuditEvent.MESSAGES_RESTORED: _l("Restored deleted messages: %(messages)s"),
     AuditEvent.MESSAGES_INTO_SPAM: _l("Moved messages to spam: %(messages)s"),
     AuditEvent.MESSAGES_OUT_OF_SPAM: _l("Moved messages out of spam: %(messages)s"),
+    AuditEvent.TAG_RENAMED: _l("Renamed the tag “%(before)s” to “%(tag)s”"),
+    AuditEvent.TAG_REMOVED: _l("Removed the tag “%(tag)s” from all messages"),
 }
 
 

@@ -88,6 +88,8 @@ class AuditEvent(StrEnum):
     MESSAGES_RESTORED = "messages-restored"
     MESSAGES_INTO_SPAM = "messages-into-spam"
     MESSAGES_OUT_OF_SPAM = "messages-out-of-spam"
+    TAG_RENAMED = "tag-renamed"
+    TAG_REMOVED = "tag-removed"
 
 
 class AuditEntry(Base):

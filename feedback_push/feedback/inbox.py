@@ -52,6 +52,12 @@ def find(message_id: int) -> Message | None:
     return db.session.scalar(select(Message).where(*there).options(joinedload(Message.user)))
 
 
+def lock(message_id: int) -> bool:
+    """Lock a message until the transaction ends; return False if it is missing or deleted."""
+    there = (Message.id == message_id, Message.deleted_at.is_(None))
+    return db.session.scalar(select(Message.id).where(*there).with_for_update()) is not None
+
+
 def mark_read(message: Message) -> None:
     """Mark a new message as read, and record when it was first opened."""
     if message.read_at and message.state != MessageState.NEW:

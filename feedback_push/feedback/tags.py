@@ -24,7 +24,11 @@ _INVISIBLE = regex.compile(r"(?V1)[\p{Cc}[\p{Cf}--[\u200c\u200d]]\p{Zl}\p{Zp}]+"
 
 
 class TooMany(Exception):
-    """The message, or the whole site, has as many tags as it may have."""
+    """The site has as many tags as it may have."""
+
+
+class TooManyOnMessage(Exception):
+    """The message has as many tags as it may have."""
 
 
 class Used(NamedTuple):
@@ -41,7 +45,8 @@ def read(typed: str) -> list[str]:
     """
     names: dict[str, str] = {}
     for part in _SEPARATORS.split(typed_text.storable(typed[:LONGEST_TYPED]) or ""):
-        name = " ".join(_INVISIBLE.sub("", unicodedata.normalize("NFC", part)).split()).lstrip("# ")
+        spaced = " ".join(unicodedata.normalize("NFC", part).split())
+        name = _INVISIBLE.sub("", spaced).lstrip("# ").rstrip()
         if typed_text.is_blank(name):
             continue
         if len(name) > LONGEST:
@@ -56,17 +61,18 @@ def key(name: str) -> str:
 
 
 def add(message_id: int, names: Sequence[str]) -> None:
-    """Put tags on a message; the first spelling of a tag stays. Raise TooMany. The caller commits.
+    """Put tags on a message; the first spelling of a tag stays. Raise TooMany or TooManyOnMessage.
 
-    The caller has locked the message, so that its tags are counted correctly.
+    The caller has locked the message, so that its tags are counted correctly. It commits, or rolls back after an error.
     """
-    of_message = select(func.count()).select_from(MessageTag).where(MessageTag.message_id == message_id)
-    tags = [_made(name) for name in sorted(names, key=key)]  # always in this order, because each is locked
-    rows = [{"message_id": message_id, "tag_id": tag_id} for tag_id in tags]
+    # Always in the same order, because each is locked.
+    rows = [{"message_id": message_id, "tag_id": _made(name)} for name in sorted(names, key=key)]
     if rows:
         db.session.execute(insert(MessageTag).values(rows).on_conflict_do_nothing())
-    everywhere = select(func.count()).select_from(Tag)
-    if (db.session.scalar(of_message) or 0) > MOST_PER_MESSAGE or (db.session.scalar(everywhere) or 0) > MOST:
+    on_message = select(func.count()).select_from(MessageTag).where(MessageTag.message_id == message_id)
+    if (db.session.scalar(on_message) or 0) > MOST_PER_MESSAGE:
+        raise TooManyOnMessage
+    if (db.session.scalar(select(func.count()).select_from(Tag)) or 0) > MOST:
         raise TooMany
 
 
@@ -116,7 +122,7 @@ def find(tag_id: int) -> Tag | None:
     return db.session.get(Tag, tag_id, with_for_update=True)
 
 
-def every() -> list[Used]:
+def list_all() -> list[Used]:
     """Return all tags with the number of messages that have them, in the order of their names."""
     counted = select(Tag, func.count(Message.id)).outerjoin(MessageTag, MessageTag.tag_id == Tag.id)
     shown = counted.outerjoin(Message, (Message.id == MessageTag.message_id) & Message.deleted_at.is_(None))

@@ -1,4 +1,4 @@
-/** Keeps the delivery history on a message's page up to date while a delivery is in progress. */
+/** Keeps the delivery history on a message's page up to date, open or closed, while a delivery is in progress. */
 
 import { showLocalTimes } from "./local-times.js";
 
@@ -32,8 +32,12 @@ function replaceWith(fresh) {
   asReceived = fresh;
   const shown = document.importNode(fresh, true);
   showLocalTimes(shown);
+  const details = shown.querySelector("details");
+  details.open = section.querySelector("details").open;
+  const isFocused = section.contains(document.activeElement);
   section.replaceWith(shown);
   section = shown;
+  if (isFocused) details.querySelector("summary").focus({ preventScroll: true });
 }
 
 function lookAgainIn(milliseconds) {
