@@ -5,6 +5,7 @@ text: `unicodedata.normalize` is quadratic in a run of combining marks, so long 
 """
 
 import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import regex
@@ -34,14 +35,17 @@ _PART = regex.compile(
     rf"(?V1)(?P<run>{_UNSPACED_LETTER}[{_UNSPACED_LETTER}\p{{M}}]*)|(?P<word>{_LETTER}[{_LETTER}\p{{M}}]*)"
 )
 
+_CLUSTER = regex.compile(r"\X")
+
 
 @dataclass(frozen=True)
 class Query:
-    """The terms to search for: prefixes of terms, whole terms, and phrases."""
+    """The terms to search for: prefixes of terms, whole terms, and phrases; and the runs that the last two are from."""
 
-    prefixes: tuple[str, ...]
-    terms: tuple[str, ...]
-    phrases: tuple[str, ...]
+    prefixes: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.prefixes or self.terms)
@@ -61,15 +65,16 @@ def of(*texts: str) -> str:
 
 def query(typed: str) -> Query:
     """Return the terms to search for, from the first ten words typed."""
-    prefixes, terms, phrases = [], [], []
+    prefixes, terms, phrases, runs = [], [], [], []
     for part, run in _parts(fold(typed[:_LONGEST_QUERY]))[:_MOST_WORDS]:
         if not run or len(part) == 1:
             prefixes.append(part[:_LONGEST_WORD])
             continue
+        runs.append(part)
         pairs = [part[at : at + 2] for at in range(len(part) - 1)]
         terms += pairs[:_MOST_PAIRS]
         phrases += [" ".join(pairs)] if len(pairs) > 1 else []
-    return Query(tuple(prefixes), tuple(terms), tuple(phrases))
+    return Query(tuple(prefixes), tuple(terms), tuple(phrases), tuple(runs))
 
 
 def fold(text: str) -> str:
@@ -79,6 +84,56 @@ def fold(text: str) -> str:
     few_marks = _TOO_MANY_MARKS.sub("", _IGNORED.sub("", text))
     plain = _ACCENT.sub("", unicodedata.normalize("NFKD", few_marks)[:_LONGEST_FOLDED])
     return unicodedata.normalize("NFC", plain.casefold().translate(_VARIANTS))[:_LONGEST_FOLDED]
+
+
+def spans(text: str, wanted: Query) -> list[tuple[int, int]]:
+    """Return the beginning and end of each word of a text that the query finds, in order and apart from each other.
+
+    In a script without spaces between words, they are those of the characters that were typed.
+    """
+    if not wanted:
+        return []
+    folded, places = _folded_in_place(text)
+    ranges = [span for part in _PART.finditer(folded) for span in _found_in(part, wanted)]
+    return _joined((places[start][0], places[end - 1][1]) for start, end in ranges)
+
+
+def _folded_in_place(text: str) -> tuple[str, Sequence[tuple[int, int]]]:
+    """Return the text folded, and for each of its characters the place in the text that it comes from.
+
+    The text is folded by grapheme clusters (UAX #29): within a cluster, folding may join and drop characters.
+    """
+    if text.isascii():
+        return text.lower(), [(at, at + 1) for at in range(len(text))]
+    folded, places = [], []
+    for cluster in _CLUSTER.finditer(text):
+        part = fold(cluster.group())
+        folded.append(part)
+        places += [cluster.span()] * len(part)
+    return "".join(folded), places
+
+
+def _found_in(part: regex.Match[str], wanted: Query) -> list[tuple[int, int]]:
+    found, start = part.group(), part.start()
+    if part.lastgroup == "word":
+        return [part.span()] if found[:_LONGEST_WORD].startswith(wanted.prefixes) else []
+    typed = [*wanted.runs, *(prefix for prefix in wanted.prefixes if len(prefix) == 1)]
+    return [
+        (start + at, start + at + len(each))
+        for each in typed
+        for at in range(len(found) - len(each) + 1)
+        if found.startswith(each, at)
+    ]
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
 
 
 def _parts(folded: str) -> list[tuple[str, bool]]:

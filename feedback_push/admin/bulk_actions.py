@@ -19,6 +19,7 @@ _MOST_MOVED = 1_000  # messages; a page has 50
 # The actions that lead to removing messages for good, in a day or a month, and the action that prevents it.
 _AUDITED = {
     BulkAction.DELETE: AuditEvent.MESSAGES_DELETED,
+    BulkAction.RESTORE: AuditEvent.MESSAGES_RESTORED,
     BulkAction.SPAM: AuditEvent.MESSAGES_INTO_SPAM,
     BulkAction.NOT_SPAM: AuditEvent.MESSAGES_OUT_OF_SPAM,
 }
@@ -27,11 +28,16 @@ _AUDITED = {
 @blueprint.post("/messages/move")
 @security.takes_up_to(fields=1000)  # one field per message; an open list can grow
 def apply_bulk_action() -> ResponseReturnValue:
-    """Apply the action `move` to the messages `id`, and redirect to `next` or back to the list."""
-    action = request.form.get("move", type=BulkAction) or abort(400)
+    """Apply the action `move` to the messages `id`, and redirect to `next` or back to the list.
+
+    `restore` names a single message to bring back instead: the Undo button beside it.
+    """
+    only = request.form.get("restore", type=message_query.message_id)
+    action = BulkAction.RESTORE if only is not None else request.form.get("move", type=BulkAction) or abort(400)
+    ids = [only] if only is not None else request.form.getlist("id", type=message_query.message_id)[:_MOST_MOVED]
     session_id = sessions.lock_current(current_user)
-    applied = bulk_actions.apply(action, request.form.getlist("id", type=message_query.message_id)[:_MOST_MOVED])
-    undoable = 0 < applied.count <= _MOST_UNDONE
+    applied = bulk_actions.apply(action, ids)
+    undoable = bool(applied.before) and applied.count <= _MOST_UNDONE
     undo_id = undo.keep(applied.before, session_id) if undoable and session_id is not None else None
     if action in _AUDITED:
         _note({_AUDITED[action]: applied.count})

@@ -8,9 +8,8 @@ from flask import request, url_for
 from flask_login import current_user
 
 from feedback_push import email_address, language, typed_text
-from feedback_push.feedback import tags
+from feedback_push.feedback import lists, tags
 from feedback_push.feedback.lists import Filter
-from feedback_push.feedback.models import LISTS
 
 LONGEST_SEARCH = 200
 _LONGEST_TYPED = 1_000  # including the spaces around it
@@ -47,7 +46,7 @@ def from_request() -> MessageQuery:
     words = _typed("q", LONGEST_SEARCH)
     first, last = (request.args.get(key, type=_day) for key in ("from", "until"))
     chosen = Filter(
-        list=name if name in LISTS else "inbox",
+        list=name if name in lists.NAMES else "inbox",
         words=words,
         since=_midnight(first) if first else None,
         until=_midnight(last + timedelta(days=1)) if last else None,

@@ -60,5 +60,6 @@ def _words(how: str, count: int) -> str:
             "%(num)d message marked as not spam.", "%(num)d messages marked as not spam.", count
         ),
         BulkAction.DELETE: ngettext("%(num)d message deleted.", "%(num)d messages deleted.", count),
+        BulkAction.RESTORE: ngettext("%(num)d message restored.", "%(num)d messages restored.", count),
     }
     return str(words[BulkAction(how)])

@@ -23,6 +23,7 @@ class BulkAction(StrEnum):
     SPAM = "spam"
     NOT_SPAM = "not-spam"
     DELETE = "delete"
+    RESTORE = "restore"  # after a deletion, to the list that each message was in
 
 
 _NEW, _READ, _ARCHIVED, _SPAM = MessageState
@@ -34,6 +35,7 @@ _FROM = {
     BulkAction.SPAM: {_NEW, _READ, _ARCHIVED},
     BulkAction.NOT_SPAM: {_SPAM},
     BulkAction.DELETE: set(MessageState),
+    BulkAction.RESTORE: set(MessageState),
 }
 _TO = {BulkAction.UNREAD: _NEW, BulkAction.ARCHIVE: _ARCHIVED, BulkAction.INBOX: _READ, BulkAction.SPAM: _SPAM}
 # The earlier states of messages, as (state, spam reason, message ids). Plain data, because it is stored as JSON.
@@ -63,13 +65,15 @@ class Undone(NamedTuple):
 def apply(how: BulkAction, message_ids: Iterable[int]) -> Applied:
     """Apply an action to the messages whose state allows it. The caller commits."""
     columns = select(Message.id, Message.state, Message.spam_reason)
-    movable = columns.where(id_in(Message.id, message_ids), Message.state.in_(_FROM[how]), Message.deleted_at.is_(None))
+    is_there = Message.deleted_at.is_not(None) if how == BulkAction.RESTORE else Message.deleted_at.is_(None)
+    movable = columns.where(id_in(Message.id, message_ids), Message.state.in_(_FROM[how]), is_there)
     rows = db.session.execute(movable.order_by(Message.id).with_for_update()).all()
     ids = [row.id for row in rows]
     if how == BulkAction.NOT_SPAM:
         return Applied(len(ids), _before(rows), inbox.release(ids))
     db.session.execute(update(Message).where(id_in(Message.id, ids)).values(_values(how)))
-    return Applied(len(ids), _before(rows))
+    # A restored message can be deleted again; an undo of that would need a state of its own.
+    return Applied(len(ids), [] if how == BulkAction.RESTORE else _before(rows))
 
 
 def undo(before: Before) -> Undone:
@@ -89,6 +93,8 @@ def undo(before: Before) -> Undone:
 def _values(how: BulkAction) -> dict[str, Any]:
     if how == BulkAction.DELETE:
         return {"deleted_at": utcnow()}
+    if how == BulkAction.RESTORE:
+        return {"deleted_at": None}
     if how == BulkAction.READ:
         return {"state": _READ, "read_at": func.coalesce(Message.read_at, utcnow())}
     return {"state": _TO[how]}

@@ -1,4 +1,4 @@
-"""Read the lists of messages (new, archived, spam and the inbox): filter them, page through them, count them."""
+"""Read the lists of messages: filter them, page through them, count them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,20 +12,29 @@ from feedback_push.feedback import assignments, search, tags
 from feedback_push.feedback.models import LISTS, Message, person_of
 from feedback_push.feedback.search import Columns, Order
 
+ALL = "all"
+DELETED = "deleted"
+# Every list that a page can show. `all` has the messages of all other lists but the deleted ones.
+_CONDITIONS = {**LISTS, DELETED: "deleted_at IS NOT NULL", ALL: "deleted_at IS NULL"}  # an index has each but the last
+NAMES = tuple(_CONDITIONS)
+COUNTED = (*LISTS, DELETED)
 PAGE_SIZE = 50
 MOST_COUNTED = 1000  # limits the cost of counting, even with a million unread messages
 PART_SIZE = 100  # messages of an export in memory at a time
 # Ids follow `created_at` only roughly: concurrent writers overtake each other, and clocks are adjusted.
 _OUT_OF_ORDER = 1000
-_IN_A_LIST = (
+_ROW = (
     Message.id,
     Message.submitter_name,
     Message.created_at,
     Message.state,
     Message.spam_reason,
+    Message.deleted_at,
     tags.column(),
-    func.substr(Message.content, 1, 300).label("beginning"),  # the whole text may be very long
 )
+# The whole text may be very long. A search reads more of it, to show the part around the first word found.
+_IN_A_LIST = (*_ROW, func.substr(Message.content, 1, 300).label("beginning"))
+_IN_A_SEARCH = (*_ROW, func.substr(Message.content, 1, 3000).label("beginning"))
 _WHOLE = (
     Message.id,
     Message.created_at,
@@ -59,7 +68,7 @@ class Filter:
 class Page:
     """A page of a list, newest first. `older` is the cursor of the next page, or None on the last page."""
 
-    messages: Sequence[Row[Any]] = field(default_factory=list)  # id, submitter_name, created_at, state, beginning
+    messages: Sequence[Row[Any]] = field(default_factory=list)  # the columns of _ROW, and `beginning`
     older: int | None = None
     is_first: bool = True
 
@@ -69,14 +78,14 @@ def page(shown: Filter, before: int | None = None) -> Page:
 
     Messages are found by key, so a late page costs no more than the first.
     """
-    rows = _find(_IN_A_LIST, shown, _below(before, PAGE_SIZE + 1))
+    rows = _find(_columns(shown), shown, _below(before, PAGE_SIZE + 1))
     messages = rows[:PAGE_SIZE]
     return Page(messages, messages[-1].id if len(rows) > PAGE_SIZE else None, before is None)
 
 
 def since(shown: Filter, message_id: int) -> Sequence[Row[Any]]:
     """Return the messages after the given one, with the columns of a page: newest first, at most one page."""
-    return _find(_IN_A_LIST, shown, Order(lowest=message_id + 1, limit=PAGE_SIZE))
+    return _find(_columns(shown), shown, Order(lowest=message_id + 1, limit=PAGE_SIZE))
 
 
 def neighbours(shown: Filter, message_id: int) -> tuple[int | None, int | None]:
@@ -101,7 +110,19 @@ def parts(shown: Filter) -> Iterator[Sequence[Row[Any]]]:
 
 def counts() -> dict[str, int]:
     """Return the number of messages in each list. MOST_COUNTED means that many or more."""
-    return dict(db.session.execute(select(*(_count(name).label(name) for name in LISTS))).mappings().one())
+    return dict(db.session.execute(select(*(_count(name).label(name) for name in COUNTED))).mappings().one())
+
+
+def count(shown: Filter) -> int:
+    """Return the number of messages that a filter selects. MOST_COUNTED means that many or more."""
+    within = _narrowed(Order(limit=MOST_COUNTED), shown)
+    if within is None:
+        return 0
+    conditions = _conditions(shown)
+    if shown.words:
+        return search.count(shown.words, conditions, within)
+    some = within.limited(select(Message.id).where(*conditions), Message.id).subquery()
+    return db.session.scalar(select(func.count()).select_from(some)) or 0
 
 
 def unread() -> int:
@@ -115,7 +136,7 @@ def newest_unread() -> int:
 
 
 def _count(name: str) -> Any:
-    some = select(Message.id).where(text(LISTS[name])).limit(MOST_COUNTED).subquery()
+    some = select(Message.id).where(text(_CONDITIONS[name])).limit(MOST_COUNTED).subquery()
     return select(func.count()).select_from(some).scalar_subquery()
 
 
@@ -123,11 +144,12 @@ def _below(before: int | None, limit: int) -> Order:
     return Order(limit=limit) if before is None else Order(highest=before - 1, limit=limit)
 
 
-def _find(columns: Columns, shown: Filter, order: Order) -> Sequence[Row[Any]]:
-    conditions: list[ColumnElement[bool]] = [text(LISTS[shown.list])]  # type: ignore[list-item]
-    within = _narrowed(order, shown)
-    if within is None:
-        return []
+def _columns(shown: Filter) -> Columns:
+    return _IN_A_SEARCH if shown.words else _IN_A_LIST
+
+
+def _conditions(shown: Filter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [text(_CONDITIONS[shown.list])]  # type: ignore[list-item]
     if shown.since:
         conditions.append(Message.created_at >= shown.since)
     if shown.until:
@@ -138,6 +160,14 @@ def _find(columns: Columns, shown: Filter, order: Order) -> Sequence[Row[Any]]:
         conditions.append(Message.person == person_of(shown.person))
     if shown.assignee is not None:
         conditions.append(assignments.to(shown.assignee))
+    return conditions
+
+
+def _find(columns: Columns, shown: Filter, order: Order) -> Sequence[Row[Any]]:
+    within = _narrowed(order, shown)
+    if within is None:
+        return []
+    conditions = _conditions(shown)
     if shown.words:
         return search.find(columns, shown.words, conditions, within)
     return db.session.execute(within.apply(select(*columns).where(*conditions), Message.id)).all()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, cast, column, literal_column, select, table, text
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, cast, column, func, literal_column, select, table, text
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -37,8 +37,11 @@ class Order:
 
     def apply(self, query: Select[Any], key: ColumnElement[int] | InstrumentedAttribute[int]) -> Select[Any]:
         """Return the query restricted to these rows. `key` is the column of the id."""
-        order = key.asc() if self.oldest_first else key.desc()
-        return query.where(key >= self.lowest, key <= self.highest).order_by(order).limit(self.limit)
+        return self.limited(query, key).order_by(key.asc() if self.oldest_first else key.desc())
+
+    def limited(self, query: Select[Any], key: ColumnElement[int] | InstrumentedAttribute[int]) -> Select[Any]:
+        """Return the query restricted to so many of these rows, in no order."""
+        return query.where(key >= self.lowest, key <= self.highest).limit(self.limit)
 
 
 def find(columns: Columns, typed: str, conditions: Conditions, order: Order) -> Sequence[Row[Any]]:
@@ -46,24 +49,45 @@ def find(columns: Columns, typed: str, conditions: Conditions, order: Order) -> 
     query = search_text.query(typed)
     if not query:
         return []
-    # The index knows the pairs of characters in a message, but only the text shows that one pair follows the other.
-    phrases = [Message.search_text.contains(phrase) for phrase in query.phrases]
+    phrases = _phrases(query)
     if db.session.get_bind().dialect.name == "sqlite":
-        return db.session.execute(_by_fts(columns, query, [*conditions, *phrases], order)).all()
-    fits = _VECTOR.op("@@")(cast(_tsquery(query), TSQUERY))
+        return db.session.execute(order.apply(_by_fts(columns, query, [*conditions, *phrases]), _FTS.c.rowid)).all()
+    fits = _fits(query)
     rows = db.session.execute(_among_the_first(columns, fits, conditions, phrases, order)).all()
     if len(rows) == order.limit:
         return rows
     return db.session.execute(_by_index(columns, fits, [*conditions, *phrases], order)).all()
 
 
-def _by_fts(columns: Columns, query: Query, conditions: Conditions, order: Order) -> Select[Any]:
+def count(typed: str, conditions: Conditions, within: Order) -> int:
+    """Return the number of messages that `find` would return for this range, at most the range's limit."""
+    query = search_text.query(typed)
+    if not query:
+        return 0
+    tests = [*conditions, *_phrases(query)]
+    if db.session.get_bind().dialect.name == "sqlite":
+        some = within.limited(_by_fts([Message.id], query, tests), _FTS.c.rowid)
+    else:
+        # In no order: PostgreSQL may stop at the limit, wherever it reads.
+        some = within.limited(select(Message.id).where(_fits(query), *tests), Message.id)
+    return db.session.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def _phrases(query: Query) -> list[ColumnElement[bool]]:
+    # The index knows the pairs of characters in a message, but only the text shows that one pair follows the other.
+    return [Message.search_text.contains(phrase) for phrase in query.phrases]
+
+
+def _by_fts(columns: Columns, query: Query, conditions: Conditions) -> Select[Any]:
     terms = [f'"{term}"' for term in query.terms] + [f'"{prefix}"*' for prefix in query.prefixes]
     match = text("feedback_search MATCH :match").bindparams(match=" ".join(terms))
     # The plus keeps SQLite from starting with the messages and testing each of them for a match.
     same = Message.id == literal_column("+feedback_search.rowid")
-    rows = select(*columns).select_from(_FTS).join(Message, same).where(match, *conditions)
-    return order.apply(rows, _FTS.c.rowid)
+    return select(*columns).select_from(_FTS).join(Message, same).where(match, *conditions)
+
+
+def _fits(query: Query) -> ColumnElement[bool]:
+    return _VECTOR.op("@@")(cast(_tsquery(query), TSQUERY))
 
 
 def _tsquery(query: Query) -> str:

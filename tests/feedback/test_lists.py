@@ -41,7 +41,9 @@ def test_each_list_shows_its_own_and_nothing_that_is_deleted(one_in_each: dict[s
         "archived": [one_in_each["archived"]],
         "spam": [one_in_each["spam"]],
     }
-    assert lists.counts() == {"inbox": 2, "new": 1, "archived": 1, "spam": 1}
+    assert ids(Filter(lists.ALL)) == [one_in_each[state] for state in ("spam", "archived", "read", "new")]
+    assert ids(Filter(lists.DELETED)) == [4, 3, 2, 1]
+    assert lists.counts() == {"inbox": 2, "new": 1, "archived": 1, "spam": 1, "deleted": 4}
     assert lists.unread() == 1
 
 
