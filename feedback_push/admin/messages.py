@@ -9,16 +9,15 @@ from flask_login import current_user
 from sqlalchemy import Row
 
 from feedback_push import bidi
-from feedback_push.admin import capacity, history, message_query
+from feedback_push.admin import capacity, excerpts, history, message_query
 from feedback_push.admin.message_query import MessageQuery
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import accounts
 from feedback_push.database import db
 from feedback_push.feedback import inbox, lists, same_sender, saved_searches, spam_reasons, tags
-from feedback_push.feedback.models import LISTS, Message, MessageState
+from feedback_push.feedback.models import Message, MessageState
 from feedback_push.push import preferences
 
-_EXCERPT = 280
 _OVERLAP = 20  # ids: of two messages that arrive together, the later one may become visible first
 
 
@@ -26,15 +25,19 @@ _OVERLAP = 20  # ids: of two messages that arrive together, the later one may be
 def show_inbox() -> ResponseReturnValue:
     """Show the newest messages of a list, or those before the cursor in `before`."""
     asked = message_query.from_request()
+    found = lists.page(asked.filter, asked.before)
     return page(
         "admin/inbox.html",
         shown=asked,
-        page=lists.page(asked.filter, asked.before),
+        page=found,
+        results=_results(asked, found) if asked.is_narrowed else None,
         list_names=_list_names(),
         counts=lists.counts(),
         counted=_counted,
         unread_label=_unread_label(lists.unread()),
-        excerpt=_excerpt,
+        excerpt=excerpts.excerpt,
+        pieces=excerpts.pieces,
+        marked=excerpts.marked,
         searches=saved_searches.of(current_user),
         tags_of=tags.of_row,
         spam_label=spam_reasons.label,
@@ -108,8 +111,8 @@ def _unread_label(count: int) -> str:
 def _as_json(row: Row[Any], asked: MessageQuery) -> dict[str, Any]:
     return {
         "id": row.id,
-        "name": bidi.isolated(row.submitter_name),
-        "excerpt": _excerpt(row.beginning),
+        "name": excerpts.pieces(bidi.isolated(row.submitter_name), asked.filter.words),
+        "excerpt": excerpts.excerpt(row.beginning, asked.filter.words),
         "at": row.created_at.isoformat(timespec="seconds"),
         "address": _address(row.id, asked),
         "isNew": row.state == MessageState.NEW,
@@ -120,8 +123,16 @@ def _address(message_id: int | None, asked: MessageQuery) -> str | None:
     return None if message_id is None else asked.at("admin.message", message_id=message_id)
 
 
-def _excerpt(beginning: str) -> str:
-    return beginning if len(beginning) <= _EXCERPT else f"{beginning[:_EXCERPT]}…"
+def _results(asked: MessageQuery, shown: lists.Page) -> str:
+    """Return the number of messages found, and the list that was searched, as a text."""
+    complete = shown.is_first and shown.older is None
+    count = len(shown.messages) if complete else lists.count(asked.filter)
+    found = _counted(count)
+    if asked.filter.list == lists.ALL:
+        return str(ngettext("%(found)s result everywhere", "%(found)s results everywhere", count, found=found))
+    name = _list_names()[asked.filter.list]
+    words = ngettext("%(found)s result in %(list)s", "%(found)s results in %(list)s", count, found=found, list=name)
+    return str(words)
 
 
 def _list_names() -> dict[str, str]:
@@ -130,5 +141,7 @@ def _list_names() -> dict[str, str]:
         "new": pgettext("list of messages", "New"),
         "archived": gettext("Archived"),
         "spam": gettext("Spam"),
+        lists.DELETED: gettext("Deleted"),
+        lists.ALL: gettext("All messages"),
     }
-    return {name: names[name] for name in LISTS}
+    return {name: names[name] for name in lists.NAMES}

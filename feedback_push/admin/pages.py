@@ -15,6 +15,7 @@ blueprint.after_request(security.no_store)
 blueprint.add_app_template_filter(browser_name.localized, "browser_name")
 blueprint.add_app_template_filter(bidi.isolated, "isolated")
 blueprint.add_app_template_filter(links.linked, "linked")
+blueprint.add_app_template_filter(language.ago, "ago")
 ID = "int(max=9223372036854775807)"  # the range of ids, for a route
 _PUBLIC = {"admin.service_worker", "admin.subscribe_script", "admin.manifest", "admin.offline"}
 

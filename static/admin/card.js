@@ -1,5 +1,6 @@
 /** Shows the parts of the opt-in card that belong to a state. The texts are in admin/_push.html. */
 
+import { moveOn } from "./focus.js";
 import { lastEndpoint } from "./storage.js";
 import { browserFamily } from "./opt-in.js";
 
@@ -37,7 +38,9 @@ export function show(state, facts, { visible, settled }) {
 }
 
 export function hide() {
+  const focused = card.contains(document.activeElement);
   card.hidden = true;
+  if (focused) moveOn();
 }
 
 export function isHidden() {

@@ -1,13 +1,14 @@
 /** Keyboard shortcuts: a key clicks or focuses the element that names it in data-key; j and k move through the rows. */
 
 const ROWS = "#messages > li";
+const IN_A_ROW = `${ROWS} :is(.row-link, .row-undo)`;
 const TYPED_IN = "input:not([type=checkbox]), textarea, select, [contenteditable]";
 const help = document.getElementById("keys");
 
 const ACTIONS = {
   j: () => moveTo(1),
   k: () => moveTo(-1),
-  o: () => current()?.querySelector(".row-link").click(),
+  o: () => current()?.querySelector(".row-link")?.click(),
   x: () => current()?.querySelector("[type=checkbox]").click(),
   "?": () => help.showModal(),
 };
@@ -42,17 +43,9 @@ function current() {
 }
 
 function moveTo(step) {
-  const links = [...document.querySelectorAll(`${ROWS} .row-link`)];
-  const at = links.indexOf(current()?.querySelector(".row-link"));
+  const links = [...document.querySelectorAll(IN_A_ROW)];
+  const at = links.findIndex((link) => current()?.contains(link));
   links[at < 0 ? 0 : Math.min(Math.max(at + step, 0), links.length - 1)]?.focus();
 }
 
-function toggleAll(event) {
-  event.preventDefault();
-  const boxes = [...document.querySelectorAll(`${ROWS} [type=checkbox]`)];
-  const every = boxes.every((box) => box.checked);
-  for (const box of boxes) box.checked = !every;
-}
-
 document.addEventListener("keydown", onKey);
-document.getElementById("select-all")?.addEventListener("click", toggleAll);

@@ -4,12 +4,16 @@ import { showLocalTimes } from "./local-times.js";
 
 const EVERY = 10_000;
 const ANSWER_WITHIN = 10_000;
+const AT_HAND = 5_000; // after the last movement of the pointer over the list
 
 const { news } = document.getElementById("live").dataset;
 const list = document.getElementById("messages");
+const arrivals = document.getElementById("arrivals");
 const title = document.title.replace(/^\(\d+\) /, "");
 let looking = Promise.resolve();
 let waiting = false;
+let held = null; // messages that came while somebody was at the list
+let pointed = -Infinity;
 
 /** Ask the server. Any number of calls in the meantime, as after a sleep, cause one more request after the answer. */
 function look() {
@@ -26,7 +30,7 @@ async function ask() {
   if (!response.ok) return;
   const updates = await response.json();
   count(updates);
-  if (list && updates.messages.length) show(updates);
+  if (list && updates.messages.length) receive(updates);
 }
 
 function address() {
@@ -52,13 +56,47 @@ function badge(unread) {
   shown?.catch(() => {}); // refused unless the dashboard is installed
 }
 
+/** Show new messages at once only if that pushes no row away from somebody; otherwise offer them with a button. */
+function receive(told) {
+  if (!told.messages.some(isMissing)) return;
+  if (!isInUse()) return show(told);
+  held = told;
+  say(told.said);
+  if (!told.said) return; // it was late: an older one that was there before
+  arrivals.textContent = told.said;
+  arrivals.hidden = false;
+}
+
+function isMissing({ id }) {
+  return !document.getElementById(`from-${id}`);
+}
+
+/** Return whether something is focused, selected, scrolled or pointed at. A container that was clicked has no focus. */
+function isInUse() {
+  if (!list.firstElementChild) return false;
+  const focused = document.activeElement?.tabIndex >= 0;
+  return focused || scrollY > 0 || performance.now() - pointed < AT_HAND || list.querySelector(":checked") !== null;
+}
+
+function bringIn() {
+  const [newest] = held.messages;
+  show(held);
+  document.getElementById(`from-${newest.id}`).focus();
+}
+
+function say(words) {
+  const place = document.getElementById("news");
+  if (words && place.textContent !== words) place.textContent = words;
+}
+
 function show({ messages, said }) {
-  const missing = messages.filter(({ id }) => !document.getElementById(`from-${id}`));
-  list.prepend(...missing.map(row));
+  list.prepend(...messages.filter(isMissing).map(row));
+  held = null;
+  arrivals.hidden = true;
   list.dataset.newest = Math.max(list.dataset.newest, ...messages.map(({ id }) => id));
   document.getElementById("selection").hidden = false;
   document.getElementById("empty")?.remove();
-  if (said) document.getElementById("news").textContent = said;
+  say(said);
 }
 
 function row({ id, name, excerpt, at, address, isNew }) {
@@ -66,16 +104,20 @@ function row({ id, name, excerpt, at, address, isNew }) {
   const [item, link, box, time] = ["li", ".row-link", "input", "time"].map((selector) => made.querySelector(selector));
   item.classList.toggle("unread", isNew);
   item.classList.add("arrived");
-  if (!isNew) item.querySelector(".pill").remove();
+  if (!isNew) item.querySelector(".row-head > span").remove();
   link.id = `from-${id}`;
   link.href = address;
-  link.firstElementChild.textContent = name;
+  link.firstElementChild.append(...name.map(piece));
   box.value = id;
   box.setAttribute("aria-labelledby", link.id);
   time.dateTime = at;
-  item.querySelector(".excerpt").textContent = excerpt;
+  item.querySelector(".excerpt").append(...excerpt.map(piece));
   showLocalTimes(made);
   return made;
+}
+
+function piece([text, isFound]) {
+  return isFound ? Object.assign(document.createElement("mark"), { textContent: text }) : text;
 }
 
 function lookIfSeen() {
@@ -83,6 +125,8 @@ function lookIfSeen() {
 }
 
 const timer = setInterval(lookIfSeen, EVERY);
+arrivals?.addEventListener("click", bringIn);
+list?.addEventListener("pointermove", () => (pointed = performance.now()), { passive: true });
 document.addEventListener("visibilitychange", lookIfSeen);
 navigator.serviceWorker?.addEventListener("message", ({ data }) => data?.type === "push" && look());
 badge(Number(document.getElementById("live").dataset.unread));

@@ -35,7 +35,7 @@ def test_each_list_has_its_address_and_its_count(visitor: Visitor) -> None:
     assert shown == {"inbox": ["read", "new"], "new": ["new"], "archived": ["archived"], "spam": ["spam"]}
     page = visitor.read("/admin/?list=spam")
     assert {element.attributes["data-count"]: element.words for element in page.all("span", class_="number")} == {
-        "inbox": "2", "new": "1", "archived": "1", "spam": "1",
+        "inbox": "2", "new": "1", "archived": "1", "spam": "1", "deleted": "0",
     }  # fmt: skip
     assert page.one("h1").words == "Spam"
     assert page.one("a", class_="row-link").attributes["href"].endswith("?list=spam")
@@ -96,12 +96,12 @@ def test_the_news_are_what_came_after_the_page(visitor: Visitor) -> None:
     come = receive(submitter_name="<b>Eve</b>", content="x" * 300)
     told = visitor.get(f"/admin/news?after={known}&q=eve").get_json()
     assert told["said"] == "1 new message"
-    assert told["counts"] == {"inbox": "2", "new": "2", "archived": "0", "spam": "1"}
+    assert told["counts"] == {"inbox": "2", "new": "2", "archived": "0", "spam": "1", "deleted": "0"}
     assert told["messages"] == [
         {
             "id": come.id,
-            "name": "<b>Eve</b>",
-            "excerpt": "x" * 280 + "…",
+            "name": [["<b>", False], ["Eve", True], ["</b>", False]],
+            "excerpt": [["x" * 280 + "…", False]],
             "at": come.created_at.isoformat(timespec="seconds"),
             "address": f"/admin/messages/{come.id}?q=eve",
             "isNew": True,
@@ -121,11 +121,14 @@ def test_a_page_can_make_rows_itself_from_where_it_stands(dashboard: Visitor) ->
 
 def test_times_are_in_the_language_and_zone_of_the_reader(dashboard: Visitor, staff: User) -> None:
     receive(created_at=datetime(2026, 3, 1, 12, 0, tzinfo=UTC))
-    assert dashboard.read("/admin/").one("time").words == "Mar 1, 2026, 12:00:00 PM"
+    time = dashboard.read("/admin/").one("time")
+    assert time.attributes["title"] == "March 1, 2026, 12:00:00\u202fPM UTC"
+    assert re.fullmatch(r"\d+ \w+ ago, March 1, 2026, 12:00:00 PM UTC", time.words)
     staff.language, staff.time_zone = "de", "Europe/Vilnius"
     db.session.commit()
     page = dashboard.read("/admin/")
-    assert page.one("time").words == "01.03.2026, 14:00:00"
+    assert page.one("time").attributes["title"] == "1. März 2026, 14:00:00 OEZ"
+    assert page.one("time").words.startswith("vor ")
     assert page.one("script", id="local-times").attributes["data-time-zone"] == "Europe/Vilnius"
 
 

@@ -1,5 +1,6 @@
 """The pages of admin/, as an administrator's browser sees it."""
 
+import re
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -72,7 +73,7 @@ def test_what_a_visitor_wrote_is_shown_as_text_on_every_page(dashboard: Visitor)
         content=markup.format("content"), submitter_name=markup.format("name"), submitter_email=markup.format("email")
     )
     for address in ("/admin/", "/admin/?q=img", f"/admin/messages/{sent.id}"):
-        html = dashboard.get(address).text
+        html = re.sub("</?mark>", "", dashboard.get(address).text)
         assert "&lt;img src=x onerror=alert(1)&gt;name" in html
         assert "&lt;img src=x onerror=alert(1)&gt;content" in html
         assert "<img src=x" not in html

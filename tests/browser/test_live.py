@@ -56,7 +56,8 @@ def test_the_inbox_is_used_with_keys_alone(dashboard: Dashboard) -> None:
     browser.wait_for(there_for_good)
     browser.find(".undo button").click()
     browser.wait_for(lambda: rows() == ["Third", "Second", "First"])
-    press("j", "x", "j", "x", "#")
+    assert browser.script("return document.activeElement.textContent") == "Second"
+    press("k", "x", "j", "x", "#")
     browser.wait_for(lambda: rows() == ["First"])
     press("?")
     assert browser.find("#keys").is_displayed

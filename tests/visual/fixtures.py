@@ -41,6 +41,7 @@ def fill(site: Site) -> None:
         for number in range(60):
             receive(submitter_name=f"Visitor {number}", content="Hello " * (number + 1))
         _sort_away(messages)
+        receive(submitter_name="Somebody deleted", content="Sent by mistake.", deleted_at=utcnow() - timedelta(hours=2))
         _sign_in_elsewhere(staff)
         _tell(messages[MOST_NOTIFIED - 1], staff)
 

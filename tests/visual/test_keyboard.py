@@ -73,7 +73,7 @@ def test_the_whole_dashboard_is_worked_by_keyboard_alone(page: Page, site: Site)
     press(page, "Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     press(page, "Enter")
-    assert page.evaluate("document.activeElement.id") == "main"
+    assert page.evaluate("document.activeElement.id") == "messages"
     press(page, "j", "j", "k", "x", "j", *["j"] * 12)  # the selection's buttons are at the lower edge now
     press(page, *["k"] * 13, "x")
     first = name_in_focus(page)
@@ -81,13 +81,16 @@ def test_the_whole_dashboard_is_worked_by_keyboard_alone(page: Page, site: Site)
     expect(page.locator("h1")).to_have_text(first)
     follow(page, "u")
 
-    press(page, "j")
+    press(page, "k")
     follow(page, "e")
     expect(page.get_by_role("status").filter(has_text="1 message archived.")).to_be_visible()
     assert page.get_by_role("link", name=first, exact=True).count() == 0
-    tab_to(page, "Undo")
+    for _ in range(_MOST_STOPS):
+        press(page, "Shift+Tab")
+        if page.evaluate("document.activeElement.innerText").strip() == "Undo":
+            break
     follow(page)
-    expect(page.get_by_role("link", name=first, exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name=first, exact=True)).to_be_focused()
 
     press(page, "j", "/")
     page.keyboard.type("zoë e?")
@@ -132,6 +135,8 @@ def test_a_message_that_comes_meanwhile_is_announced_and_takes_the_focus_from_no
     site.visitor().write("Hello", name="Somebody new")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # or in ten seconds
     expect(page.locator("[role=status]", has_text="1 new message")).to_be_attached()
-    expect(page.locator("#messages > li").first).to_contain_text("Somebody new")
     assert name_in_focus(page) == reading
+    assert page.evaluate(_FOCUS) == ""
+    page.get_by_role("button", name="1 new message").press("Enter")
+    assert name_in_focus(page) == "Somebody new"
     assert page.evaluate(_FOCUS) == ""
