@@ -126,7 +126,7 @@ def list_all() -> list[Used]:
     """Return all tags with the number of messages that have them, in the order of their names."""
     counted = select(Tag, func.count(Message.id)).outerjoin(MessageTag, MessageTag.tag_id == Tag.id)
     shown = counted.outerjoin(Message, (Message.id == MessageTag.message_id) & Message.deleted_at.is_(None))
-    return [Used(*row) for row in db.session.execute(shown.group_by(Tag.id).order_by(Tag.key)).tuples()]
+    return [Used(*row) for row in db.session.execute(shown.group_by(Tag.id).order_by(Tag.key))]
 
 
 def names() -> list[str]:

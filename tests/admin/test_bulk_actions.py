@@ -83,7 +83,7 @@ def test_after_archiving_the_next_message_opens_but_after_unread_the_list(visito
     page = visitor.read(f"/admin/messages/{ids[1]}?q=hello")
     links = {link.attributes["rel"]: link.attributes["href"] for link in page.all("a") if "rel" in link.attributes}
     assert links == {"prev": f"/admin/messages/{ids[2]}?q=hello", "next": f"/admin/messages/{ids[0]}?q=hello"}
-    [form] = page.all("form", class_="bulk-actions")
+    [form] = page.all("form", class_="bulk-actions reading")
     fields = {name: page.fields[name] for name in ("csrf_token", "id", "next", "back")}
     unread = visitor.post(form.attributes["action"], data={**fields, "move": "unread"})
     assert unread.location == "/admin/?q=hello"

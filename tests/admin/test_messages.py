@@ -136,7 +136,7 @@ def test_what_was_set_aside_says_why_in_the_list_and_on_its_page(visitor: Visito
     caught = receive(state=MessageState.SPAM, spam_reason=SpamReason.TOO_FAST)
     marked = receive(state=MessageState.SPAM)
     unknown = receive(state=MessageState.SPAM, spam_reason="no longer known")
-    why = "It was sent faster than a person can type."
+    why = "It was sent faster than a person can type, and nobody confirmed it."
     assert visitor.read("/admin/?list=spam").one("form", id="selection").words.count(why) == 1
     assert why in visitor.read(f"/admin/messages/{caught.id}").one(id="spam-reason").words
     for other in (marked, unknown):
