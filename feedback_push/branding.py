@@ -8,6 +8,7 @@ from flask import Blueprint, Flask, Response, current_app, render_template, requ
 from flask.typing import ResponseReturnValue
 
 from feedback_push import accent, branding_validators, config, security, static_files
+from feedback_push.config import current_settings
 
 _OWN_ICON = config.ROOT / "static" / "icons" / "icon.svg"
 _OWN_ACCENT = "#0b6b57"
@@ -88,7 +89,7 @@ class Branding:
 
 def init_app(app: Flask) -> None:
     """Read the logo once, and add `site` to every template."""
-    settings: config.Settings = app.extensions["settings"]
+    settings = current_settings(app)
     face = Branding(
         name=settings.site_name,
         accent=settings.site_accent,

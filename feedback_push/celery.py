@@ -7,7 +7,7 @@ from celery import Celery, Task, signals
 from flask import Flask
 from kombu.transport import TRANSPORT_ALIASES, redis
 
-from feedback_push.config import Settings
+from feedback_push.config import Settings, current_settings
 
 # A web process must give up quickly when it publishes a task; a worker can wait.
 _WEB_TIMEOUTS = {"socket_connect_timeout": 0.1, "socket_timeout": 0.2}
@@ -23,7 +23,7 @@ def init_app(app: Flask) -> "Celery[Any]":
                 return self.run(*args, **kwargs)
 
     celery: Celery[Any] = Celery("feedback_push", task_cls=FlaskTask)
-    celery.config_from_object(_configuration(app.extensions["settings"]))
+    celery.config_from_object(_configuration(current_settings(app)))
     celery.set_default()
     app.extensions["celery"] = celery
     return celery

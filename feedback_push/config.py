@@ -9,6 +9,7 @@ from typing import cast
 from urllib.parse import quote, urlsplit
 
 from environs import Env, EnvValidationError, validate
+from flask import Flask, current_app
 
 from feedback_push import (
     branding_validators,
@@ -21,7 +22,7 @@ from feedback_push import (
 )
 from feedback_push.notification_validators import USUAL_BURST, Burst, QuietHours
 
-__all__ = ["ROOT", "ConfigError", "Settings", "instance_dir", "listens_at", "load", "source"]
+__all__ = ["ROOT", "ConfigError", "Settings", "current_settings", "instance_dir", "listens_at", "load", "source"]
 
 _PACKAGE = Path(__file__).resolve().parent
 # In a checkout templates/ and static/ are beside the package; in an installed wheel they are inside it.
@@ -41,7 +42,7 @@ class ConfigError(SystemExit):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that an operator can set; docs/settings.md describes each setting."""
+    """Everything that an operator can set, with its default; docs/settings.md describes each setting."""
 
     site_url: str
     secret_key: str = field(repr=False)
@@ -130,6 +131,12 @@ class Settings:
         return self.redis_url or f"unix://{quote(str(self.socket_path))}?db=0"
 
 
+def current_settings(app: Flask | None = None) -> Settings:
+    """Return the settings of an application, by default of the current one."""
+    settings: Settings = (app or current_app).extensions["settings"]
+    return settings
+
+
 def source() -> Env:
     """Return every variable as it was set: from the environment, then `.env`, then the file that `make run` created."""
     env = Env(eager=False)
@@ -162,12 +169,12 @@ def source() -> Env:
 
 def instance_dir(env: Env) -> Path:
     """Return the folder for the database, the secrets and the embedded broker's socket."""
-    return Path(env.str("INSTANCE_DIR", "instance")).absolute()
+    return Path(env.str("INSTANCE_DIR", str(Settings.instance_dir))).absolute()
 
 
 def listens_at(env: Env) -> tuple[str, int | None]:
     """Return the host and port for `make run`; the port is None if it is invalid, which `load` then reports."""
-    return env.str("HOST", "127.0.0.1"), env.int("PORT", 8000, validate=validate.Range(1, 65535))
+    return env.str("HOST", Settings.host), env.int("PORT", Settings.port, validate=validate.Range(1, 65535))
 
 
 def load() -> Settings:
@@ -188,49 +195,60 @@ def _read(env: Env) -> Settings:
     instance = instance_dir(env)
     host, port = listens_at(env)
     own_host = "127.0.0.1" if host in _EVERYWHERE else host
-    own_url = f"http://{f'[{own_host}]' if ':' in own_host else own_host}:{port or 8000}"
+    own_url = f"http://{f'[{own_host}]' if ':' in own_host else own_host}:{port or Settings.port}"
     site_url = env.site_url("SITE_URL", own_url)
-    form_defence = env.bool("FORM_DEFENCE", True)
-    private_key = env.vapid_private_key("VAPID_PRIVATE_KEY", "", given_public=env.str("VAPID_PUBLIC_KEY", ""))
+    form_defence = env.bool("FORM_DEFENCE", Settings.form_defence)
+    given_public = env.str("VAPID_PUBLIC_KEY", Settings.vapid_public_key)
+    private_key = env.vapid_private_key("VAPID_PRIVATE_KEY", Settings.vapid_private_key, given_public=given_public)
     return Settings(
         site_url=site_url,
         secret_key=env.secret_key("SECRET_KEY", ""),
         database_url=env.database_url("DATABASE_URL", f"sqlite:///{quote(str(instance))}/feedback_push.sqlite"),
-        redis_url=env.redis_url("REDIS_URL", ""),
+        redis_url=env.redis_url("REDIS_URL", Settings.redis_url),
         vapid_private_key=private_key,
-        vapid_public_key=env.vapid_public_key("VAPID_PUBLIC_KEY", "", private_key=private_key),
+        vapid_public_key=env.vapid_public_key("VAPID_PUBLIC_KEY", Settings.vapid_public_key, private_key=private_key),
         vapid_subject=env.vapid_subject(
             "VAPID_SUBJECT", vapid_validators.default_subject(site_url), site=site_url, push_enabled=bool(private_key)
         ),
-        push_ttl=env.int("PUSH_TTL", 86400, validate=validate.Range(1, notification_validators.LONGEST_TTL)),
-        push_allowed_hosts=env.host_list("PUSH_ALLOWED_HOSTS", ""),
-        push_allow_private_addresses=env.bool("PUSH_ALLOW_PRIVATE_ADDRESSES", False),
-        push_concurrency=env.int("PUSH_CONCURRENCY", 256, validate=validate.Range(1, 5000)),
-        push_proxy=env.push_proxy("PUSH_PROXY", ""),
-        admin_url=env.admin_url("ADMIN_URL", "/admin/"),
-        trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0, 10)),
+        push_ttl=env.int(
+            "PUSH_TTL", Settings.push_ttl, validate=validate.Range(1, notification_validators.LONGEST_TTL)
+        ),
+        push_allowed_hosts=env.host_list("PUSH_ALLOWED_HOSTS", ",".join(Settings.push_allowed_hosts)),
+        push_allow_private_addresses=env.bool("PUSH_ALLOW_PRIVATE_ADDRESSES", Settings.push_allow_private_addresses),
+        push_concurrency=env.int("PUSH_CONCURRENCY", Settings.push_concurrency, validate=validate.Range(1, 5000)),
+        push_proxy=env.push_proxy("PUSH_PROXY", Settings.push_proxy),
+        admin_url=env.admin_url("ADMIN_URL", Settings.admin_url),
+        trusted_proxies=env.int("TRUSTED_PROXIES", Settings.trusted_proxies, validate=validate.Range(0, 10)),
         instance_dir=instance,
-        ratelimit_enabled=env.bool("RATELIMIT_ENABLED", True),
+        ratelimit_enabled=env.bool("RATELIMIT_ENABLED", Settings.ratelimit_enabled),
         form_defence=form_defence,
-        notification_shows=env.str("NOTIFICATION_SHOWS", "all", validate=validate.OneOf(notification_validators.SHOWS)),
+        notification_shows=env.str(
+            "NOTIFICATION_SHOWS", Settings.notification_shows, validate=validate.OneOf(notification_validators.SHOWS)
+        ),
         # A site without form defence is under test or under load, and has to send every notification.
-        notification_burst=env.burst("NOTIFICATION_BURST", "0" if form_defence is False else str(USUAL_BURST)),
-        notification_daily_limit=env.int("NOTIFICATION_DAILY_LIMIT", 500, validate=validate.Range(1, 1_000_000)),
-        quiet_hours=env.quiet_hours("QUIET_HOURS", ""),
-        retain_messages_days=env.int("RETAIN_MESSAGES_DAYS", 0, validate=_DAYS),
-        retain_spam_days=env.int("RETAIN_SPAM_DAYS", 30, validate=_DAYS),
-        retain_deliveries_days=env.int("RETAIN_DELIVERIES_DAYS", 90, validate=_DAYS),
-        retain_audit_days=env.int("RETAIN_AUDIT_DAYS", 365, validate=_DAYS),
-        min_free_disk_mb=env.int("MIN_FREE_DISK_MB", 256, validate=validate.Range(0, 1_000_000_000)),
-        time_zone=env.time_zone("TIME_ZONE", "UTC"),
-        site_name=env.site_name("SITE_NAME", "Feedback Push"),
-        site_logo=env.site_logo("SITE_LOGO", ""),
-        site_accent=env.site_accent("SITE_ACCENT", "#0b6b57"),
-        form_title=env.form_text("FORM_TITLE", ""),
-        form_intro=env.form_text("FORM_INTRO", ""),
-        form_thanks=env.form_text("FORM_THANKS", ""),
-        security_contact=env.security_contact("SECURITY_CONTACT", ""),
-        security_policy=env.security_policy("SECURITY_POLICY", ""),
+        notification_burst=env.burst(
+            "NOTIFICATION_BURST", "0" if form_defence is False else str(Settings.notification_burst)
+        ),
+        notification_daily_limit=env.int(
+            "NOTIFICATION_DAILY_LIMIT", Settings.notification_daily_limit, validate=validate.Range(1, 1_000_000)
+        ),
+        quiet_hours=env.quiet_hours("QUIET_HOURS", str(Settings.quiet_hours or "")),
+        retain_messages_days=env.int("RETAIN_MESSAGES_DAYS", Settings.retain_messages_days, validate=_DAYS),
+        retain_spam_days=env.int("RETAIN_SPAM_DAYS", Settings.retain_spam_days, validate=_DAYS),
+        retain_deliveries_days=env.int("RETAIN_DELIVERIES_DAYS", Settings.retain_deliveries_days, validate=_DAYS),
+        retain_audit_days=env.int("RETAIN_AUDIT_DAYS", Settings.retain_audit_days, validate=_DAYS),
+        min_free_disk_mb=env.int(
+            "MIN_FREE_DISK_MB", Settings.min_free_disk_mb, validate=validate.Range(0, 1_000_000_000)
+        ),
+        time_zone=env.time_zone("TIME_ZONE", Settings.time_zone),
+        site_name=env.site_name("SITE_NAME", Settings.site_name),
+        site_logo=env.site_logo("SITE_LOGO", Settings.site_logo),
+        site_accent=env.site_accent("SITE_ACCENT", Settings.site_accent),
+        form_title=env.form_text("FORM_TITLE", Settings.form_title),
+        form_intro=env.form_text("FORM_INTRO", Settings.form_intro),
+        form_thanks=env.form_text("FORM_THANKS", Settings.form_thanks),
+        security_contact=env.security_contact("SECURITY_CONTACT", ",".join(Settings.security_contact)),
+        security_policy=env.security_policy("SECURITY_POLICY", Settings.security_policy),
         host=host,
         port=port or 0,
     )

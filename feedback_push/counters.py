@@ -13,7 +13,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from feedback_push.config import Settings
+from feedback_push.config import Settings, current_settings
 
 _SECONDS_WITHOUT = 10.0  # after Redis fails, so that not every request waits for it
 _log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ Storage = RedisStorage | MemoryStorage
 
 def init_app(app: Flask) -> None:
     """Create the application's counters."""
-    app.extensions["counters"] = Counters(app.extensions["settings"])
+    app.extensions["counters"] = Counters(current_settings(app))
 
 
 def ask(question: Callable[[Storage], _T]) -> _T:

@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext as _
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from feedback_push.config import Settings
+from feedback_push.config import Settings, current_settings
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FIELD = "csrf_token"  # Flask-WTF's name for the form's field and for the session's key
@@ -116,7 +116,7 @@ def is_from_this_site() -> bool:
     if fetch_site:
         return fetch_site in ("same-origin", "none")
     origin = request.headers.get("Origin", "null")
-    return origin == "null" or origin in _own_origins(current_app.extensions["settings"])
+    return origin == "null" or origin in _own_origins(current_settings())
 
 
 def _own_origins(settings: Settings) -> set[str]:

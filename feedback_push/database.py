@@ -30,7 +30,7 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column, registry
 from sqlalchemy.types import TypeDecorator
 
 from feedback_push import sqlite
-from feedback_push.config import ConfigError
+from feedback_push.config import ConfigError, current_settings
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}  # RFC 9110, section 9.2.1: the client requests no change
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -89,7 +89,7 @@ DATABASE_ERRORS = (DBAPIError, PoolTimeoutError)  # any use of the database may 
 
 def init_app(app: Flask) -> None:
     """Connect the application to the database that DATABASE_URL names."""
-    url = app.extensions["settings"].database_url
+    url = current_settings(app).database_url
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(url)
     try:

@@ -4,10 +4,9 @@ import os
 from enum import IntEnum
 from pathlib import Path
 
-from flask import current_app
 from sqlalchemy import make_url
 
-from feedback_push.config import Settings
+from feedback_push.config import Settings, current_settings
 
 _MB = 1024 * 1024
 
@@ -22,7 +21,7 @@ class Space(IntEnum):
 
 def space() -> Space:
     """Compare the free space with MIN_FREE_DISK_MB; 0 turns the check off."""
-    settings: Settings = current_app.extensions["settings"]
+    settings = current_settings()
     free = free_mb()
     if free is None or free >= 2 * settings.min_free_disk_mb:
         return Space.PLENTY
@@ -32,7 +31,7 @@ def space() -> Space:
 def free_mb() -> int | None:
     """Return the free space in MB on the disk of the SQLite file, else of INSTANCE_DIR; None if it is unknown."""
     try:
-        found = os.statvfs(_folder(current_app.extensions["settings"]))
+        found = os.statvfs(_folder(current_settings()))
     except OSError:
         return None
     return found.f_bavail * found.f_frsize // _MB

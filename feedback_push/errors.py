@@ -5,7 +5,7 @@ The page leads visitors back to the form, and administrators back to the inbox o
 
 import logging
 
-from flask import Flask, current_app, g, jsonify, render_template, request
+from flask import Flask, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, Se
 
 from feedback_push import csrf, language
 from feedback_push.concurrency_limit import Busy
+from feedback_push.config import current_settings
 from feedback_push.database import DATABASE_ERRORS, db
 from feedback_push.security import wants_json
 
@@ -84,7 +85,7 @@ def _answer(code: int, title: str, text: str, headers: list[tuple[str, str]]) ->
 
 def _is_for_administrators() -> bool:
     # By its path, because an address without a page or with a wrong method has no blueprint.
-    return f"{request.path}/".startswith((current_app.extensions["settings"].admin_url, "/login/", "/logout/"))
+    return f"{request.path}/".startswith((current_settings().admin_url, "/login/", "/logout/"))
 
 
 def _is_signed_in() -> bool | None:

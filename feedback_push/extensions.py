@@ -6,6 +6,7 @@ from flask_login import LoginManager, current_user
 from limits.storage import RedisStorage
 
 from feedback_push import counters, network_address
+from feedback_push.config import current_settings
 from feedback_push.csrf import Protection
 
 csrf = Protection()
@@ -17,7 +18,7 @@ RedisStorage.DEPENDENCIES = {name: needed for name, needed in RedisStorage.DEPEN
 
 def init_app(app: Flask) -> None:
     """Bind the extensions; without Redis the limits fall back to this process's memory, so that no request fails."""
-    settings = app.extensions["settings"]
+    settings = current_settings(app)
     app.config.update(
         WTF_CSRF_TIME_LIMIT=None,  # filling in a form may take longer than any limit; the session limits the token
         WTF_CSRF_SSL_STRICT=False,  # it requires a Referer, which not every browser sends; Protection checks the origin

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from feedback_push import disk, security
+from feedback_push.config import current_settings
 from feedback_push.database import db
 from feedback_push.disk import Space
 from feedback_push.security import talisman
@@ -69,7 +70,7 @@ def _database() -> str | None:
 
 
 def _broker() -> str | None:
-    settings = current_app.extensions["settings"]
+    settings = current_settings()
     client = Redis.from_url(
         settings.redis_client_url,
         socket_connect_timeout=_TIMEOUT,

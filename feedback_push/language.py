@@ -3,9 +3,10 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo, available_timezones
 
-from flask import Flask, current_app, g, has_request_context, request
+from flask import Flask, g, has_request_context, request
 from flask_babel import Babel, format_timedelta, get_locale
 
+from feedback_push.config import current_settings
 from feedback_push.database import utcnow
 
 # Code and native name of each. `feedback_push/translations` has a catalogue for all but the first, the texts' language.
@@ -60,4 +61,4 @@ def _language() -> str | None:
 
 def _time_zone() -> str:
     chosen: str | None = g.get("time_zone")
-    return chosen or current_app.extensions["settings"].time_zone
+    return chosen or current_settings().time_zone

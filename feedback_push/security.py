@@ -16,7 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.utils import cached_property
 
 from feedback_push.concurrency_limit import Busy, ConcurrencyLimit
-from feedback_push.config import Settings
+from feedback_push.config import Settings, current_settings
 from feedback_push.setting_validators import is_loopback
 
 _LARGEST_BODY = 64 * 1024  # bytes; the default for a view
@@ -145,7 +145,7 @@ class _Request(Request):
 
 def init_app(app: Flask) -> None:
     """Apply the policy; call this before any other extension's init_app, so that its error pages also have a nonce."""
-    settings: Settings = app.extensions["settings"]
+    settings = current_settings(app)
     app.request_class = _Request
     app.config.update(
         SECRET_KEY=settings.secret_key,

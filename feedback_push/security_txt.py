@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from flask import Blueprint, Response, abort, current_app
+from flask import Blueprint, Response, abort
 from flask.typing import ResponseReturnValue
 
-from feedback_push.config import Settings
+from feedback_push.config import current_settings
 from feedback_push.database import utcnow
 from feedback_push.language import LANGUAGES
 
@@ -17,7 +17,7 @@ _USABLE_FOR = timedelta(days=180)  # the RFC recommends less than a year; every 
 @blueprint.get(_PATH)
 def show() -> ResponseReturnValue:
     """Answer with the contacts in SECURITY_CONTACT, or 404 if there are none."""
-    settings: Settings = current_app.extensions["settings"]
+    settings = current_settings()
     if not settings.security_contact:
         abort(404)
     expires = utcnow() + _USABLE_FOR

@@ -1,9 +1,9 @@
 """The dashboard's capacity warnings: low disk space, a full spam list, messages without a notification."""
 
-from flask import current_app
 from flask_babel import gettext, ngettext
 
 from feedback_push import disk
+from feedback_push.config import current_settings
 from feedback_push.disk import Space
 from feedback_push.feedback import daily_counts
 from feedback_push.feedback.daily_counts import Count
@@ -37,7 +37,7 @@ def _disk() -> str | None:
 def _not_notified(count: int) -> str | None:
     if not count:
         return None
-    limit = current_app.extensions["settings"].notification_daily_limit
+    limit = current_settings().notification_daily_limit
     text: str = ngettext(
         "Since yesterday, %(num)d message caused no notification, because its network had reached the daily limit "
         "(NOTIFICATION_DAILY_LIMIT: %(limit)d).",

@@ -29,7 +29,7 @@ class Action:
         return str(self.label(form.fields or {}))
 
 
-def _move(fields: Fields) -> str:
+def _bulk_action(fields: Fields) -> str:
     count = len(fields.get("id", []))
     words = {
         BulkAction.READ: ngettext("Mark %(num)d message as read", "Mark %(num)d messages as read", count),
@@ -46,7 +46,7 @@ def _move(fields: Fields) -> str:
 
 # Every endpoint of the dashboard that takes a form. An undo belongs to the session that has ended.
 ACTIONS = {
-    "admin.apply_bulk_action": Action(_move),
+    "admin.apply_bulk_action": Action(_bulk_action),
     "admin.undo": Action(lambda _: gettext("Undo"), keeps_fields=False),
     "admin.settings": Action(lambda _: gettext("Save the settings"), page="admin.settings"),
     "admin.test_device": Action(lambda _: gettext("Send a test notification"), page="admin.devices"),

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from flask import current_app
 from flask_babel import gettext
 
 from feedback_push.admin import labels
 from feedback_push.auth.models import User
+from feedback_push.config import current_settings
 from feedback_push.feedback import lists
 from feedback_push.push import circuit_breaker, history, keys, subscriptions
 from feedback_push.push.keys import Keyring
@@ -89,7 +89,7 @@ def _refused() -> str | None:
 
 
 def _proxy_failed() -> str | None:
-    failure = history.proxy_failure() if current_app.extensions["settings"].push_proxy else None
+    failure = history.proxy_failure() if current_settings().push_proxy else None
     if failure is None:
         return None
     text: str = gettext(

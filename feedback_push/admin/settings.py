@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import time
 from typing import Any
 
-from flask import current_app, flash, redirect, url_for
+from flask import flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
@@ -15,6 +15,7 @@ from wtforms.widgets import CheckboxInput
 
 from feedback_push import language
 from feedback_push.admin.pages import blueprint, page
+from feedback_push.config import current_settings
 from feedback_push.database import db, utcnow
 from feedback_push.notification_validators import LARGEST_BURST, NO_BURST, USUAL_BURST, Burst, QuietHours
 from feedback_push.push import digests, preferences, subscriptions
@@ -154,7 +155,7 @@ def _windows(present: int) -> list[tuple[str, str]]:
 
 
 def _site_zone() -> str:
-    return str(gettext("Same as the site: %(zone)s", zone=current_app.extensions["settings"].time_zone))
+    return str(gettext("Same as the site: %(zone)s", zone=current_settings().time_zone))
 
 
 def _zones(present: str) -> Iterable[str]:

@@ -13,6 +13,7 @@ from werkzeug import Response
 
 from feedback_push import security
 from feedback_push.auth.models import User
+from feedback_push.config import current_settings
 
 _LIFETIME = timedelta(days=365)
 
@@ -31,7 +32,7 @@ def of(email: str) -> str | None:
 
 def remember(response: Response, user: User) -> None:
     """Mark this browser as known for this account from now on."""
-    settings = current_app.extensions["settings"]
+    settings = current_settings()
     response.set_cookie(
         _name(),
         _signer().dumps([_account(user.email), secrets.token_urlsafe(16)]),
@@ -43,7 +44,7 @@ def remember(response: Response, user: User) -> None:
 
 
 def _name() -> str:
-    return security.cookie_name(current_app.extensions["settings"], "known_browser")
+    return security.cookie_name(current_settings(), "known_browser")
 
 
 def _account(email: str) -> str:

@@ -14,6 +14,7 @@ from feedback_push.auth import accounts, audit, interrupted, known_browser, sess
 from feedback_push.auth.forms import LinkForm, LoginForm
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.concurrency_limit import Busy
+from feedback_push.config import current_settings
 from feedback_push.database import db
 from feedback_push.extensions import login_manager
 
@@ -232,4 +233,4 @@ def _note_failure(user: User | None, *, delays: bool) -> None:
 
 
 def _destination() -> str:
-    return security.path_within_site(request.args.get("next")) or current_app.extensions["settings"].admin_url
+    return security.path_within_site(request.args.get("next")) or current_settings().admin_url

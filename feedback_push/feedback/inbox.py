@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from flask import current_app
 from sqlalchemy import case, func, or_, select, text, update
 from sqlalchemy.orm import joinedload
 
+from feedback_push.config import current_settings
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import daily_counts, lists
 from feedback_push.feedback.daily_counts import Count
@@ -81,7 +81,7 @@ def _count_silent(notify: bool) -> bool:
 
 
 def _notification(message: Message) -> Notification:
-    settings = current_app.extensions["settings"]
+    settings = current_settings()
     address = f"{settings.site_url}{settings.admin_url}messages/{message.id}"
     answer = Action("answer", "Answer", f"{address}#answer")  # the service worker translates the title
     return Notification(

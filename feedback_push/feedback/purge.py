@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from flask import current_app
 from sqlalchemy import Select, delete, func, select, text
 
 from feedback_push import maintenance
 from feedback_push.auth import audit
+from feedback_push.config import current_settings
 from feedback_push.database import db
 from feedback_push.feedback import daily_counts
 from feedback_push.feedback.daily_counts import Count
@@ -34,7 +34,7 @@ def remove_deleted(now: datetime) -> None:
 @maintenance.register
 def remove_old(now: datetime) -> None:
     """Remove data older than the retention settings allow, in batches, each in its own transaction."""
-    settings = current_app.extensions["settings"]
+    settings = current_settings()
     stop_at = time.monotonic() + _SECONDS
     retained: dict[Callable[[datetime], bool], int] = {
         _remove_messages: settings.retain_messages_days,

@@ -12,6 +12,7 @@ from flask import current_app
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerHour, RateLimitItemPerMinute
 
 from feedback_push import counters, disk, network_address
+from feedback_push.config import current_settings
 from feedback_push.disk import Space
 
 LARGE = 8 * 1024  # bytes; 2,000 characters take less in every script
@@ -97,7 +98,7 @@ _UNDEFENDED = (
 
 def verdict(size: int, *, proven: bool) -> Verdict:
     """Decide whether a message of `size` bytes may be stored, and count it if so."""
-    settings = current_app.extensions["settings"]
+    settings = current_settings()
     if size > LARGE and disk.space() == Space.TOO_LITTLE:
         return Verdict.DISK_LOW
     if not settings.form_defence and not all(quota.take() for quota in _UNDEFENDED):
@@ -107,7 +108,7 @@ def verdict(size: int, *, proven: bool) -> Verdict:
 
 def may_notify() -> bool:
     """Count a notification against the daily limit of this request's network; return whether it may be sent."""
-    settings = current_app.extensions["settings"]
+    settings = current_settings()
     return Quota("notifications", settings.notification_daily_limit, 0, RateLimitItemPerDay).take()
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from flask import current_app, request, session
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from feedback_push.config import current_settings
 from feedback_push.database import utcnow
 from feedback_push.feedback import proof_of_work
 from feedback_push.feedback.proof_of_work import Proof
@@ -42,7 +43,7 @@ class _Stamp(NamedTuple):
 
 def is_on() -> bool:
     """Return whether the form has traps."""
-    return bool(current_app.extensions["settings"].form_defence)
+    return current_settings().form_defence
 
 
 def opened() -> str:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flask_babel import lazy_gettext as _
 
 from feedback_push.config import Settings
-from feedback_push.webpush.endpoints import KNOWN_HOSTS, EndpointPolicy, EndpointRefused
+from feedback_push.webpush.endpoints import KNOWN_HOSTS, EndpointPolicy, EndpointRefused, UnknownService
 
 _LONGEST_KEY = 200  # characters; the longest has 88
 
@@ -36,6 +36,8 @@ class BrowserSubscription:
             raise SubscriptionRefused("The endpoint is missing.")
         try:
             policy.check(endpoint)
+        except UnknownService as error:
+            raise SubscriptionRefused(f"{error} The operator can allow it with PUSH_ALLOWED_HOSTS.") from None
         except EndpointRefused as error:
             raise SubscriptionRefused(str(error)) from None
         return cls(endpoint, _public_key(keys.get("p256dh")), _secret(keys.get("auth")))

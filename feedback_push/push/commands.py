@@ -1,9 +1,9 @@
 """Commands for operators: VAPID keys."""
 
 import click
-from flask import current_app
 from flask.cli import AppGroup
 
+from feedback_push.config import current_settings
 from feedback_push.database import db
 from feedback_push.push import keys
 from feedback_push.push.models import Subscription
@@ -33,7 +33,7 @@ def show() -> None:
 @vapid_keys.command("rotate")
 def rotate() -> None:
     """Make a new key current on every machine; devices move to it at their browser's next visit."""
-    if not current_app.extensions["settings"].vapid_subject:
+    if not current_settings().vapid_subject:
         raise click.ClickException("Set VAPID_SUBJECT first: the contact for push services.")
     public_key = keys.rotate()
     db.session.commit()

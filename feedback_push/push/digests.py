@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import ColumnElement, Row, delete, exists, literal_column, select, update
 
 from feedback_push.auth.models import User
+from feedback_push.config import current_settings
 from feedback_push.database import BigInt, db
 from feedback_push.ids import id_in
 from feedback_push.push import outbox, preferences, subscriptions
@@ -123,7 +123,7 @@ def _told_before(user_id: int, kind: Kind, since: datetime) -> int:
 
 
 def _notification(kind: Kind, count: int) -> Notification:
-    settings = current_app.extensions["settings"]
+    settings = current_settings()
     # Always the same tag, and so the same Topic: it replaces the last summary, whether shown or not delivered yet.
     return Notification(
         title=kind.several(count),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from flask import current_app
 
 from feedback_push import database
+from feedback_push.config import current_settings
 from feedback_push.database import DATABASE_ERRORS, db, utcnow
 from feedback_push.push import browser_subscription, claims, notification, receipts, results
 from feedback_push.push.claims import Claim
@@ -34,7 +35,7 @@ def gateway(keys: Iterable[VapidKeys] | None = None) -> Gateway:
     """
     found: Gateway | None = current_app.extensions.get("push.gateway")
     if found is None or not found.is_running:
-        settings = current_app.extensions["settings"]
+        settings = current_settings()
         policy = browser_subscription.endpoint_policy(settings)
         found = Gateway(Config(settings.vapid_subject, policy, settings.push_concurrency, settings.push_proxy))
         current_app.extensions["push.gateway"] = found

@@ -21,6 +21,7 @@ from sqlalchemy.orm import joinedload
 from feedback_push import vapid_validators
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
+from feedback_push.config import current_settings
 from feedback_push.database import db, utcnow
 from feedback_push.push.models import DeviceState, Subscription, VapidKey
 from feedback_push.webpush import vapid
@@ -127,7 +128,7 @@ def _read() -> Keyring:
 
 def _ours() -> VapidKeys | None:
     """Return the key pair in the settings, if there is one."""
-    settings = current_app.extensions["settings"]
+    settings = current_settings()
     return VapidKeys(settings.vapid_private_key, settings.vapid_public_key) if settings.push_enabled else None
 
 
@@ -148,7 +149,7 @@ def _decrypted(row: VapidKey) -> VapidKeys | None:
 
 
 def _cipher() -> Fernet:
-    secret: str = current_app.extensions["settings"].secret_key
+    secret = current_settings().secret_key
     derived = HKDF(SHA256(), 32, salt=None, info=_PURPOSE).derive(secret.encode())
     return Fernet(base64.urlsafe_b64encode(derived))
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from flask import current_app
 from flask_babel import gettext
 from sqlalchemy import delete, select
 
 from feedback_push import dispatch
 from feedback_push.auth.models import User
+from feedback_push.config import current_settings
 from feedback_push.database import db, delete_batch, utcnow
 from feedback_push.ids import id_in
 from feedback_push.push import subscriptions
@@ -40,7 +40,7 @@ def enqueue(
         user_id=user_id,
         subscription_id=subscription_id,
         created_at=now,
-        expires_at=now + timedelta(seconds=current_app.extensions["settings"].push_ttl),
+        expires_at=now + timedelta(seconds=current_settings().push_ttl),
     )
     db.session.add(entry)
     return entry
@@ -48,7 +48,7 @@ def enqueue(
 
 def enqueue_test(device: Subscription) -> OutboxEntry:
     """Add a test notification for one device; the caller commits and calls `wake`."""
-    settings = current_app.extensions["settings"]
+    settings = current_settings()
     test = Notification(
         title=gettext("It works"),
         body=gettext("This is the test notification you asked for."),

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask import current_app
 from sqlalchemy import delete, select
 
 from feedback_push.auth.models import User
+from feedback_push.config import current_settings
 from feedback_push.database import db, insert, utcnow
 from feedback_push.notification_validators import Burst, QuietHours
 from feedback_push.push.models import MutedKind, Preference, PreviewLevel
@@ -47,7 +47,7 @@ def muted_by(user: User) -> set[str]:
 
 def effective(preference: Preference | None, time_zone: str | None) -> EffectivePreferences:
     """Combine a stored preference and time zone, if there are any, with the site's settings."""
-    settings = current_app.extensions["settings"]
+    settings = current_settings()
     most, zone = PreviewLevel(settings.notification_shows), _zone(time_zone or settings.time_zone)
     if preference is None:
         return EffectivePreferences(most, settings.quiet_hours, settings.notification_burst, zone)
@@ -57,9 +57,7 @@ def effective(preference: Preference | None, time_zone: str | None) -> Effective
 
 def allowed() -> list[PreviewLevel]:
     """Return the preview levels that an administrator may choose from, the one that shows most first."""
-    return list(PreviewLevel)[
-        list(PreviewLevel).index(PreviewLevel(current_app.extensions["settings"].notification_shows)) :
-    ]
+    return list(PreviewLevel)[list(PreviewLevel).index(PreviewLevel(current_settings().notification_shows)) :]
 
 
 def save(

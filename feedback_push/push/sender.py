@@ -6,8 +6,7 @@ import time
 from collections import Counter
 from threading import Event, Lock
 
-from flask import current_app
-
+from feedback_push.config import current_settings
 from feedback_push.database import DATABASE_ERRORS, db, utcnow
 from feedback_push.push import circuit_breaker, claims, fanout, in_flight, keys, outbox, receipts, results
 from feedback_push.push.claims import Claim
@@ -45,7 +44,7 @@ def start_afresh() -> None:
 
 class _Run:
     def __init__(self) -> None:
-        settings = current_app.extensions["settings"]
+        settings = current_settings()
         self._keys = keys.cached()
         # Deep enough that the gateway does not run out of pushes while results are recorded.
         self._window: int = 6 * settings.push_concurrency

@@ -1,12 +1,13 @@
 """JSON endpoints for browsers: get the VAPID key, subscribe, unsubscribe, and report receipts."""
 
-from flask import Blueprint, abort, current_app, jsonify, make_response, request
+from flask import Blueprint, abort, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 
 from feedback_push import browser_name, language, security
+from feedback_push.config import current_settings
 from feedback_push.database import db, utcnow
 from feedback_push.extensions import csrf, limiter
 from feedback_push.push import browser_subscription, keys, receipts, subscriptions
@@ -46,7 +47,7 @@ def key() -> ResponseReturnValue:
 def subscribe() -> ResponseReturnValue:
     """Store this browser as a device of the caller; the body may name the key it subscribed with."""
     current = _current_key()
-    policy = browser_subscription.endpoint_policy(current_app.extensions["settings"])
+    policy = browser_subscription.endpoint_policy(current_settings())
     body = _body()
     try:
         subscription = BrowserSubscription.parse(body, policy)
@@ -86,7 +87,7 @@ def receipt() -> ResponseReturnValue:
     request.max_content_length = LARGEST_RECEIPT
     match _body():
         case {"token": str(token), "event": ("shown" | "clicked") as event}:
-            key = receipts.signing_key(current_app.extensions["settings"].secret_key)
+            key = receipts.signing_key(current_settings().secret_key)
             if (delivery_id := receipts.read(token, key)) is not None:
                 receipts.record(delivery_id, Event(event), utcnow())
                 db.session.commit()

@@ -10,6 +10,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
 from feedback_push import security
+from feedback_push.config import current_settings
 from feedback_push.web_server.channel import IDLE_SECONDS, LARGE_BODY, Channel
 from feedback_push.web_server.parser import Parser
 
@@ -147,7 +148,7 @@ def _adjustments(app: "Flask", connections: int) -> Adjustments:
         "ident": "",
         "asyncore_use_poll": True,  # select() ends at the 1,024th file
         # Werkzeug's ProxyFix reads them if there are proxies. Without proxies, nothing may read them.
-        "clear_untrusted_proxy_headers": not app.extensions["settings"].trusted_proxies,
+        "clear_untrusted_proxy_headers": not current_settings(app).trusted_proxies,
     }
     return Adjustments(**options)
 

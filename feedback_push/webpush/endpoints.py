@@ -30,6 +30,10 @@ class EndpointRefused(ValueError):
     """We do not send to this endpoint; the text says why without repeating it."""
 
 
+class UnknownService(EndpointRefused):
+    """The endpoint's host is not allowed."""
+
+
 @dataclass(frozen=True)
 class EndpointPolicy:
     """The allowed host names (`*.` for all names below one); `private_allowed` permits private addresses and http."""
@@ -38,11 +42,14 @@ class EndpointPolicy:
     private_allowed: bool = False
 
     def check(self, endpoint: str) -> None:
-        """Raise EndpointRefused unless this endpoint may be stored and sent to."""
+        """Raise EndpointRefused unless this endpoint may be stored and sent to; UnknownService for its host."""
         if not is_plain(endpoint):
             raise EndpointRefused("The endpoint is not a push address.")
-        if reason := _why_refused(self.hosts, _beginning(endpoint), private_allowed=self.private_allowed):
+        beginning = _beginning(endpoint)
+        if reason := _why_refused(beginning, private_allowed=self.private_allowed):
             raise EndpointRefused(reason)
+        if not _host_allowed(self.hosts, beginning):
+            raise UnknownService("The endpoint is not on a push service that this site knows.")
 
     def open_socket(self, family: int, kind: int, protocol: int, host: str) -> socket.socket:
         """Make the socket for one resolved address, where `host` is an IP address; OSError if it is not public.
@@ -97,8 +104,8 @@ def is_plain(endpoint: str) -> bool:
 
 
 @lru_cache
-def _why_refused(hosts: tuple[str, ...], beginning: str, *, private_allowed: bool) -> str:
-    """Return why we do not send to this scheme and authority; empty if we do."""
+def _why_refused(beginning: str, *, private_allowed: bool) -> str:
+    """Return the fault of this scheme and authority; empty if there is none."""
     try:
         parts = urlsplit(beginning)
         port = parts.port
@@ -114,12 +121,12 @@ def _why_refused(hosts: tuple[str, ...], beginning: str, *, private_allowed: boo
         return "The endpoint is on an unusual port."
     if (parts.hostname or "").endswith(".invalid"):  # RFC 6761; Chromium's mark for a subscription that is lost
         return "The browser has lost this subscription for good. It must subscribe again."
-    if not _host_allowed(parts.hostname or "", hosts):
-        return "The endpoint is not on a push service that this site knows (PUSH_ALLOWED_HOSTS)."
     return ""
 
 
-def _host_allowed(host: str, patterns: tuple[str, ...]) -> bool:
+@lru_cache
+def _host_allowed(patterns: tuple[str, ...], beginning: str) -> bool:
+    host = urlsplit(beginning).hostname or ""
     return any(
         host.endswith(pattern[1:]) and len(host) > len(pattern) - 1 if pattern.startswith("*.") else host == pattern
         for pattern in patterns

@@ -304,3 +304,9 @@ def _post(listener: socket.socket, policy: EndpointPolicy) -> str:
     [outcome] = outcomes
     assert isinstance(outcome, NoAnswer)
     return outcome.reason
+
+
+def test_an_unknown_push_service_is_refused_without_naming_a_setting() -> None:
+    with pytest.raises(endpoints.UnknownService) as refused:
+        endpoints.EndpointPolicy().check("https://push.example.org/x")
+    assert str(refused.value) == "The endpoint is not on a push service that this site knows."
