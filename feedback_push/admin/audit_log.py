@@ -3,6 +3,7 @@
 from flask import request
 from flask.typing import ResponseReturnValue
 
+from feedback_push import ids
 from feedback_push.admin.pages import blueprint, page
 from feedback_push.auth import audit
 
@@ -10,12 +11,5 @@ from feedback_push.auth import audit
 @blueprint.get("/audit", endpoint="audit")
 def show_audit() -> ResponseReturnValue:
     """Show the newest entries, or those before the cursor in `before`."""
-    before = request.args.get("before", type=_cursor)
+    before = request.args.get("before", type=ids.parse)
     return page("admin/audit.html", page=audit.page(before), is_first=before is None, label=audit.label)
-
-
-def _cursor(value: str) -> int:
-    number = int(value)
-    if not 0 <= number < 2**63:  # the range of ids; any other value counts as no cursor
-        raise ValueError
-    return number

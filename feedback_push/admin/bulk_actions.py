@@ -1,11 +1,12 @@
 """Apply the dashboard's bulk actions to messages, and undo them."""
 
-from flask import abort, redirect, request, url_for
+from flask import abort, flash, get_flashed_messages, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
 from flask_login import current_user
 
-from feedback_push import security
-from feedback_push.admin import message_query, notices
+from feedback_push import ids, security
 from feedback_push.admin.pages import blueprint
 from feedback_push.auth import audit, sessions
 from feedback_push.auth.models import AuditEvent
@@ -15,7 +16,7 @@ from feedback_push.feedback.bulk_actions import BulkAction
 from feedback_push.push import outbox
 
 _MOST_UNDONE = 200  # messages; four full pages of a list
-_MOST_MOVED = 1_000  # messages; a page has 50
+_MOST_CHANGED = 1_000  # messages; a page has 50
 # The actions that lead to removing messages for good, in a day or a month, and the action that prevents it.
 _AUDITED = {
     BulkAction.DELETE: AuditEvent.MESSAGES_DELETED,
@@ -32,11 +33,11 @@ def apply_bulk_action() -> ResponseReturnValue:
 
     `restore` names a single message to bring back instead: the Undo button beside it.
     """
-    only = request.form.get("restore", type=message_query.message_id)
+    only = request.form.get("restore", type=ids.parse)
     action = BulkAction.RESTORE if only is not None else request.form.get("move", type=BulkAction) or abort(400)
-    ids = [only] if only is not None else request.form.getlist("id", type=message_query.message_id)[:_MOST_MOVED]
+    message_ids = [only] if only is not None else request.form.getlist("id", type=ids.parse)[:_MOST_CHANGED]
     session_id = sessions.lock_current(current_user)
-    applied = bulk_actions.apply(action, ids)
+    applied = bulk_actions.apply(action, message_ids)
     undoable = bool(applied.before) and applied.count <= _MOST_UNDONE
     undo_id = undo.keep(applied.before, session_id) if undoable and session_id is not None else None
     if action in _AUDITED:
@@ -44,22 +45,22 @@ def apply_bulk_action() -> ResponseReturnValue:
     db.session.commit()
     for entry_id in applied.entry_ids:
         outbox.wake(entry_id)
-    notices.tell(action, applied.count, undo_id)
+    _flash(_outcome(action, applied.count), undo_id)
     # Opening the message again would mark it as read.
     return _redirect("back" if action == BulkAction.UNREAD else "next")
 
 
 @blueprint.post("/messages/undo", endpoint="undo")
 def undo_bulk_action() -> ResponseReturnValue:
-    """Undo a move that this session made, once and within an hour."""
-    undo_id = request.form.get("undo", type=message_query.message_id)
+    """Undo a bulk action that this session made, once and within an hour."""
+    undo_id = request.form.get("undo", type=ids.parse)
     session_id = sessions.lock_current(current_user)
     if undo_id is None or session_id is None:
         abort(400)
     before = undo.use(undo_id, session_id)
     if before is None:
         db.session.commit()
-        notices.tell_too_late()
+        _flash(_("Nothing was changed: the action was already undone, or it was too long ago."))
         return _redirect("back")
     undone = bulk_actions.undo(before)
     _note(
@@ -70,7 +71,7 @@ def undo_bulk_action() -> ResponseReturnValue:
         }
     )
     db.session.commit()
-    notices.tell_taken_back()
+    _flash(_("The action was undone."))
     return _redirect("back")
 
 
@@ -83,3 +84,29 @@ def _note(counts: dict[AuditEvent, int]) -> None:
 def _redirect(field: str) -> ResponseReturnValue:
     wanted = request.form.get(field) or request.form.get("back")
     return redirect(security.path_within_site(wanted) or url_for("admin.inbox"), 303)
+
+
+def _flash(text: str, undo_id: int | None = None) -> None:
+    """Show a text on the next page, with an Undo button if there is an id to undo."""
+    get_flashed_messages()  # drops earlier messages that no page has shown, so that the session's cookie stays small
+    flash({"text": text, "undo": undo_id}, "bulk-action")  # type: ignore[arg-type] # Flask stores any JSON
+
+
+def _outcome(action: BulkAction, count: int) -> str:
+    if not count:
+        return str(_("No message was selected."))
+    texts = {
+        BulkAction.READ: ngettext("%(num)d message marked as read.", "%(num)d messages marked as read.", count),
+        BulkAction.UNREAD: ngettext("%(num)d message marked as unread.", "%(num)d messages marked as unread.", count),
+        BulkAction.ARCHIVE: ngettext("%(num)d message archived.", "%(num)d messages archived.", count),
+        BulkAction.INBOX: ngettext(
+            "%(num)d message moved to the inbox.", "%(num)d messages moved to the inbox.", count
+        ),
+        BulkAction.SPAM: ngettext("%(num)d message moved to spam.", "%(num)d messages moved to spam.", count),
+        BulkAction.NOT_SPAM: ngettext(
+            "%(num)d message marked as not spam.", "%(num)d messages marked as not spam.", count
+        ),
+        BulkAction.DELETE: ngettext("%(num)d message deleted.", "%(num)d messages deleted.", count),
+        BulkAction.RESTORE: ngettext("%(num)d message restored.", "%(num)d messages restored.", count),
+    }
+    return str(texts[action])

@@ -6,7 +6,7 @@ from flask import abort, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from feedback_push import browser_name, typed_text
+from feedback_push import browser_name, ids, typed_text
 from feedback_push.admin import labels, push_status
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import audit
@@ -25,7 +25,7 @@ def show_devices() -> ResponseReturnValue:
     devices = subscriptions.of(current_user)
     errors = {device.id: last for device in devices if (last := history.last_failed(device))}
     reasons = {device_id: (labels.reason(last), last.entry.created_at) for device_id, last in errors.items()}
-    tested = outbox.find_test(request.args.get("tested", 0, type=_id), current_user)
+    tested = outbox.find_test(request.args.get("tested", 0, type=ids.parse), current_user)
     test_result = labels.test_result(*tested, utcnow())[0] if tested else None
     entry = tested[0] if tested else None
     return page(
@@ -103,10 +103,3 @@ def _own(device_id: int) -> Subscription:
 
 def _back(device_id: int, **query: Any) -> ResponseReturnValue:
     return redirect(url_for("admin.devices", **query, _anchor=f"device-{device_id}"), 303)
-
-
-def _id(value: str) -> int:
-    number = int(value)
-    if not 0 <= number < 2**63:
-        raise ValueError
-    return number

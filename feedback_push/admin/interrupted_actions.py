@@ -24,14 +24,14 @@ class Action:
     keeps_fields: bool = True
     page: str = "admin.inbox"  # the endpoint of the page with its form
 
-    def words(self, form: Interrupted) -> str:
+    def text(self, form: Interrupted) -> str:
         """Return the text for a form, in the reader's language."""
         return str(self.label(form.fields or {}))
 
 
 def _bulk_action(fields: Fields) -> str:
     count = len(fields.get("id", []))
-    words = {
+    texts = {
         BulkAction.READ: ngettext("Mark %(num)d message as read", "Mark %(num)d messages as read", count),
         BulkAction.UNREAD: ngettext("Mark %(num)d message as unread", "Mark %(num)d messages as unread", count),
         BulkAction.ARCHIVE: ngettext("Archive %(num)d message", "Archive %(num)d messages", count),
@@ -41,7 +41,7 @@ def _bulk_action(fields: Fields) -> str:
         BulkAction.DELETE: ngettext("Delete %(num)d message", "Delete %(num)d messages", count),
     }
     move = fields.get("move", [""])[0]
-    return str(words[BulkAction(move)]) if move in set(BulkAction) else str(gettext("Move messages"))
+    return str(texts[BulkAction(move)]) if move in set(BulkAction) else str(gettext("Move messages"))
 
 
 # Every endpoint of the dashboard that takes a form. An undo belongs to the session that has ended.

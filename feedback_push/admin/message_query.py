@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from flask import request, url_for
 from flask_login import current_user
 
-from feedback_push import email_address, language, typed_text
+from feedback_push import email_address, ids, language, typed_text
 from feedback_push.feedback import lists, tags
 from feedback_push.feedback.lists import Filter
 
@@ -64,15 +64,7 @@ def from_request() -> MessageQuery:
         "assigned": "" if chosen.assignee is None else "me",
     }
     kept = {key: value for key, value in query.items() if value}
-    return MessageQuery(chosen, kept, request.args.get("before", type=message_id))
-
-
-def message_id(value: str) -> int:
-    """Return the value as a message's id or a cursor; raise ValueError if it cannot be one."""
-    number = int(value)
-    if not 0 <= number < 2**63:
-        raise ValueError
-    return number
+    return MessageQuery(chosen, kept, request.args.get("before", type=ids.parse))
 
 
 def _typed(name: str, most: int) -> str:

@@ -8,7 +8,7 @@ from flask_babel import gettext, ngettext, pgettext
 from flask_login import current_user
 from sqlalchemy import Row
 
-from feedback_push import bidi
+from feedback_push import bidi, ids
 from feedback_push.admin import capacity, excerpts, history, message_query
 from feedback_push.admin.message_query import MessageQuery
 from feedback_push.admin.pages import ID, blueprint, page
@@ -74,7 +74,7 @@ def show_message(message_id: int) -> ResponseReturnValue:
 @blueprint.get("/news")
 def news() -> ResponseReturnValue:
     """Return the message counts, and the messages of a list that came after the message `after`, for an open page."""
-    asked, after = message_query.from_request(), request.args.get("after", type=message_query.message_id)
+    asked, after = message_query.from_request(), request.args.get("after", type=ids.parse)
     rows = [] if after is None else lists.since(asked.filter, after - _OVERLAP)
     come = sum(row.id > (after or 0) for row in rows)
     counts = lists.counts()

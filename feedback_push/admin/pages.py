@@ -6,8 +6,8 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from feedback_push import bidi, browser_name, language, links, security
-from feedback_push.admin import interrupted_actions, notices, push_status
+from feedback_push import bidi, browser_name, ids, language, links, security
+from feedback_push.admin import interrupted_actions, push_status
 from feedback_push.feedback import lists
 
 blueprint = Blueprint("admin", __name__)
@@ -16,7 +16,7 @@ blueprint.add_app_template_filter(browser_name.localized, "browser_name")
 blueprint.add_app_template_filter(bidi.isolated, "isolated")
 blueprint.add_app_template_filter(links.linked, "linked")
 blueprint.add_app_template_filter(language.ago, "ago")
-ID = "int(max=9223372036854775807)"  # the range of ids, for a route
+ID = f"int(max={ids.LARGEST})"  # for a route
 _PUBLIC = {"admin.service_worker", "admin.subscribe_script", "admin.manifest", "admin.offline"}
 
 
@@ -41,5 +41,5 @@ def sign_in() -> ResponseReturnValue:
 def page(template: str, **context: Any) -> str:
     """Render a page of the dashboard."""
     # Not a context processor, because that would query the database for error pages too.
-    common = {"push": push_status.current(current_user), "unread": lists.unread(), "notice": notices.take()}
+    common = {"push": push_status.current(current_user), "unread": lists.unread()}
     return render_template(template, **common, **context)

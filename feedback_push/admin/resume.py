@@ -17,10 +17,10 @@ def resume() -> ResponseReturnValue:
     form = interrupted.kept()
     action = interrupted_actions.action_of(form)
     if form is None or action is None or form.account_id != current_user.id:
-        return page("admin/resume.html", words=None, fields=None, back=url_for("admin.inbox"))
+        return page("admin/resume.html", label=None, fields=None, back=url_for("admin.inbox"))
     return page(
         "admin/resume.html",
-        words=action.words(form),
+        label=action.text(form),
         fields=form.fields,
         address=url_for(form.endpoint, **form.arguments),
         back=url_for(action.page),
@@ -28,13 +28,13 @@ def resume() -> ResponseReturnValue:
 
 
 @blueprint.app_template_global("interrupted_action")
-def words_at_sign_in() -> str | None:
+def label_at_sign_in() -> str | None:
     """Return the name of the action that goes on after this sign-in, or None."""
     form = interrupted.kept()
     action = interrupted_actions.action_of(form)
     if form is None or action is None or request.args.get("next") != url_for("admin.resume"):
         return None
-    return action.words(form)
+    return action.text(form)
 
 
 @blueprint.before_request

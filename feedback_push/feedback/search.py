@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, ColumnElement, Row, Select, cast, column, fun
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import InstrumentedAttribute
 
-from feedback_push import search_text
+from feedback_push import ids, search_text
 from feedback_push.database import db
 from feedback_push.feedback.models import Message
 from feedback_push.search_text import Query
@@ -31,7 +31,7 @@ class Order:
     """A range of ids (both ends included), the maximum number of rows, and the direction."""
 
     lowest: int = 0
-    highest: int = 2**63 - 1
+    highest: int = ids.LARGEST
     limit: int = 1
     oldest_first: bool = False
 

@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
-from feedback_push import csrf, security
+from feedback_push import csrf, ids, security
 from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import DATABASE_ERRORS, db
 from feedback_push.feedback import confirmation, inbox, proof_of_work, quotas, spam
@@ -90,7 +90,7 @@ def confirm() -> ResponseReturnValue:
         return redirect(url_for("feedback.complete"), 303)
     if request.method == "GET":
         return _confirmation_page(200)
-    asked = request.form.get("message", waiting[0], type=int)
+    asked = request.form.get("message", waiting[0], type=ids.parse)
     if asked not in waiting:  # already confirmed, or expired
         return redirect(url_for("feedback.complete"), 303)
     if confirmation.is_too_soon(asked):

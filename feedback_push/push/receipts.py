@@ -6,14 +6,14 @@ from enum import StrEnum
 
 from sqlalchemy import Update, func, literal, or_, select, update
 
+from feedback_push import ids
 from feedback_push.database import db
 from feedback_push.push.models import Delivery, Subscription
 
 EMPTY = {"receipt": ""}  # the place of the token in a payload
 _EMPTY_JSON = '"receipt":""'  # no string in JSON can contain this: quotes in it have a backslash
 _MAC_BYTES = 16
-_LARGEST_ID = 2**63 - 1
-LONGEST_TOKEN = len(f"{_LARGEST_ID}.") + 2 * _MAC_BYTES
+LONGEST_TOKEN = len(f"{ids.LARGEST}.") + 2 * _MAC_BYTES
 
 
 class Event(StrEnum):
@@ -41,11 +41,14 @@ def token(delivery_id: int, key: bytes) -> str:
 
 def read(given: str, key: bytes) -> int | None:
     """Return the id of the delivery that a token names; None if the token is not ours."""
-    number = given.partition(".")[0] if len(given) <= LONGEST_TOKEN else ""
-    if not (number.isascii() and number.isdigit()) or int(number) > _LARGEST_ID:
+    if len(given) > LONGEST_TOKEN:
         return None
-    ours = token(int(number), key).encode()
-    return int(number) if hmac.compare_digest(ours, given.encode(errors="replace")) else None
+    try:
+        delivery_id = ids.parse(given.partition(".")[0])
+    except ValueError:
+        return None
+    ours = token(delivery_id, key).encode()
+    return delivery_id if hmac.compare_digest(ours, given.encode(errors="replace")) else None
 
 
 def record(delivery_id: int, event: Event, now: datetime) -> None:

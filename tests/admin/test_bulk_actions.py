@@ -52,6 +52,17 @@ def states() -> list[str | None]:
     return [None if row.deleted_at else str(row.state) for row in rows]
 
 
+def test_only_the_latest_action_is_reported_and_can_be_undone(visitor: Visitor) -> None:
+    sent = receive().id
+    token = visitor.read("/admin/settings").fields["csrf_token"]
+    for action in ("archive", "inbox", "spam"):
+        visitor.post("/admin/messages/move", data={"csrf_token": token, "move": action, "id": sent})
+    page = visitor.read("/admin/")
+    assert notice(page) == "1 message moved to spam. Undo"
+    undo(visitor, page)
+    assert states() == ["read"]
+
+
 def test_several_are_deleted_at_once_and_undo_brings_them_back(visitor: Visitor) -> None:
     ids = [receive().id, receive(state=MessageState.READ).id, receive().id]
     answer = press(visitor, "delete", *ids[:2], back="/admin/?q=hello")
