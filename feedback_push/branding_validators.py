@@ -15,7 +15,7 @@ def site_name(value: str) -> str:
     """Return the name, which must be one line of 1 to 60 characters."""
     value = value.strip()
     if not value or len(value) > _LONGEST_NAME or not value.isprintable():
-        raise ValidationError(f"not a name of 1 to {_LONGEST_NAME} characters in one line.")
+        raise ValidationError(f"must be a name of 1 to {_LONGEST_NAME} characters on one line.")
     return value
 
 
@@ -30,14 +30,16 @@ def site_logo(value: str) -> str:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         raise ValidationError(f"the file cannot be read ({reason}).") from None
     if not picture_type(picture):
-        raise ValidationError(f"not the path of an SVG, PNG, JPEG or WebP file of at most {LARGEST_LOGO // 1000} kB.")
+        raise ValidationError(
+            f"must be the path of an SVG, PNG, JPEG or WebP file of at most {LARGEST_LOGO // 1000} kB."
+        )
     return str(path)
 
 
 def site_accent(value: str) -> str:
     """Return the colour as #rrggbb in lower case, the form that stylesheets and `accent` both read."""
     if not re.fullmatch("#[0-9a-fA-F]{6}", value):
-        raise ValidationError("not a colour like #0b6b57.")
+        raise ValidationError("must be a colour such as #0b6b57.")
     return value.lower()
 
 
@@ -45,7 +47,7 @@ def form_text(value: str) -> str:
     """Return a text for visitors, or an empty string for the built-in text, which is translated."""
     value = value.strip()
     if len(value) > _LONGEST_TEXT or not value.replace("\n", "").isprintable():
-        raise ValidationError(f"not a text of at most {_LONGEST_TEXT} characters.")
+        raise ValidationError(f"must be a text of at most {_LONGEST_TEXT} characters.")
     return value
 
 

@@ -75,5 +75,5 @@ class Counters:
                 return question(self._redis)
             except self._redis.base_exceptions as error:
                 self._asked_again_at = time.monotonic() + _SECONDS_WITHOUT
-                _log.warning("each process counts for itself: Redis fails (%s)", type(error).__name__)
+                _log.warning("Redis fails (%s); each process keeps its own counts", type(error).__name__)
         return question(self._memory)

@@ -95,7 +95,7 @@ def init_app(app: Flask) -> None:
     try:
         db.init_app(app)
     except (ArgumentError, ValueError):  # the error's text could repeat the URL
-        raise ConfigError("The settings cannot be used:\n  DATABASE_URL: its options cannot be used.") from None
+        raise ConfigError("The settings cannot be used:\n  DATABASE_URL: these options cannot be used.") from None
     if url.startswith("sqlite"):
         with app.app_context():
             sqlite.configure_engine(db.engine, reads_first=_only_asks)

@@ -24,7 +24,7 @@ def publish(task: str, *args: Any) -> None:
     try:
         publisher.waiting.put_nowait((task, args))
     except queue.Full:
-        _log.warning("too many tasks wait for the broker; the sweep will find the work of this one")
+        _log.warning("too many tasks are waiting for the broker; the next sweep will do the work of this one")
 
 
 class _Publisher:
@@ -41,4 +41,6 @@ class _Publisher:
             try:
                 self._celery.send_task(task, args, retry=False)
             except Exception as error:  # noqa: BLE001 - after any error, the next task must still be published
-                _log.warning("the broker did not take a task (%s); the sweep will find its work", type(error).__name__)
+                _log.warning(
+                    "the broker did not accept a task (%s); the next sweep will do its work", type(error).__name__
+                )

@@ -104,7 +104,7 @@ def _is_signed_in() -> bool | None:
 
 def _wrong_host(_error: SecurityError) -> ResponseReturnValue:
     # Without a known host no URLs can be built, and a page needs them.
-    return "This site does not answer under that name.\n", 400, {"Content-Type": "text/plain"}
+    return "This site does not use this host name.\n", 400, {"Content-Type": "text/plain"}
 
 
 def _database_error(error: SQLAlchemyError) -> ResponseReturnValue:

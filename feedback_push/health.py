@@ -49,7 +49,7 @@ def _problems() -> dict[str, str]:
     Otherwise strangers could make every thread wait for a service that does not respond.
     """
     if not _checking.acquire(blocking=False):
-        last: dict[str, str] = current_app.extensions.get("health", {"readiness": "is just being asked for"})
+        last: dict[str, str] = current_app.extensions.get("health", {"readiness": "a check is in progress"})
         return last
     try:
         found = {name: problem for name, check in _CHECKS.items() if (problem := check())}
@@ -81,7 +81,7 @@ def _broker() -> str | None:
         # A broker that is full, or cannot save, answers a ping but accepts no message.
         client.set(f"{settings.redis_prefix}readiness", 1, ex=10)
     except ResponseError:
-        return "takes no messages"
+        return "does not accept messages"
     except RedisError:
         return "does not answer"
     finally:
@@ -91,13 +91,13 @@ def _broker() -> str | None:
 
 def _worker() -> str | None:
     if _broker():
-        return "cannot be asked without the broker"
+        return "cannot be checked without the broker"
     try:
         answers = current_app.extensions["celery"].control.ping(timeout=_TIMEOUT, limit=1)
     except Exception as error:  # noqa: BLE001 - any error of the broker's client must give 503, not 500
-        _log.warning("no worker could be asked (%s)", type(error).__name__)
-        return "cannot be asked: the broker fails"
-    return None if answers else "no worker answers"
+        _log.warning("could not check the workers (%s)", type(error).__name__)
+        return "cannot be checked: the broker fails"
+    return None if answers else "no worker responds"
 
 
 _CHECKS: dict[str, Callable[[], str | None]] = {"database": _database, "broker": _broker, "worker": _worker}

@@ -28,4 +28,4 @@ def run_all() -> None:
             db.session.commit()
         except Exception:  # noqa: BLE001 - after any error, the others must still run
             db.session.rollback()
-            _log.exception("a clean-up failed; the next sweep tries it again")
+            _log.exception("a clean-up failed; the next sweep will try again")

@@ -45,7 +45,7 @@ def burst(value: str) -> Burst:
         return NO_BURST
     match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", value)
     if not match or not 1 <= int(match[1]) <= LARGEST_BURST or not 1 <= int(match[2]) <= LONGEST_BURST:
-        raise ValidationError(f"not 0, nor two numbers like 10/60 up to {LARGEST_BURST}/{LONGEST_BURST}.")
+        raise ValidationError(f"must be 0 or two numbers such as 10/60, up to {LARGEST_BURST}/{LONGEST_BURST}.")
     return Burst(int(match[1]), int(match[2]))
 
 
@@ -55,5 +55,5 @@ def quiet_hours(value: str) -> QuietHours | None:
         return None
     match = re.fullmatch(rf"({_TIME})-({_TIME})", value)
     if not match or match[1] == match[2]:
-        raise ValidationError("not two different times like 22:00-07:00.")
+        raise ValidationError("must be two different times such as 22:00-07:00.")
     return QuietHours(time.fromisoformat(match[1]), time.fromisoformat(match[2]))

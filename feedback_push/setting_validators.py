@@ -21,16 +21,16 @@ def secret_key(value: str) -> str:
     if not value:
         raise ValidationError("missing. Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'")
     if len(value) < 16:
-        raise ValidationError("shorter than 16 characters.")
+        raise ValidationError("must have at least 16 characters.")
     return value
 
 
 def admin_url(value: str) -> str:
     """Return a path that starts and ends with a slash and that no other page uses."""
     if not re.fullmatch(r"/([A-Za-z0-9_.~-]+/)+", value) or {".", ".."} & set(value.split("/")):
-        raise ValidationError("not a path like /admin/ that starts and ends with a slash.")
+        raise ValidationError("must be a path that starts and ends with a slash, such as /admin/.")
     if value.startswith(_RESERVED_URLS):
-        raise ValidationError("taken by another page of this site.")
+        raise ValidationError("is already the path of another page of this site.")
     return value
 
 
@@ -41,14 +41,14 @@ def host_list(value: str) -> tuple[str, ...]:
     """
     hosts = tuple(_listed(host.lower()) for host in re.split(r"[,\s]+", value) if host)
     if bad := [host for host in hosts if not (_HOST.fullmatch(host) or is_address(host))]:
-        raise ValidationError(f"{len(bad)} entries are no host names (no scheme, no port, no path).")
+        raise ValidationError(f"{len(bad)} entries are not host names (write no scheme, port or path).")
     return hosts
 
 
 def time_zone(value: str) -> str:
     """Return the IANA name of a time zone."""
     if value not in available_timezones():
-        raise ValidationError("not the name of a time zone, like Europe/Berlin or UTC.")
+        raise ValidationError("must be the name of a time zone, such as Europe/Berlin or UTC.")
     return value
 
 

@@ -28,15 +28,15 @@ _PROXY = (
 _PAGE = re.compile(r"https://[A-Za-z0-9\[][!-~]*")
 _CONTACT = re.compile(rf"{_PAGE.pattern}|mailto:[!-?A-~]+@[!-?A-~]+|tel:[0-9+().-]+")
 _ENCODE = (
-    "the user name or the password holds a character that has a meaning in addresses. Percent-encode it: @ is %40, "
-    ": is %3A, ; is %3B, / is %2F, ? is %3F, # is %23, % is %25, a blank is %20, and any letter outside ASCII too."
+    "the user name or the password contains a special character. Percent-encode it: @ is %40, : is %3A, ; is %3B, / "
+    "is %2F, ? is %3F, # is %23, % is %25, a space is %20. Percent-encode letters outside ASCII, too."
 )
 _DATABASE = (
-    "not an address like postgresql://user:password@host/name (percent-encode special characters in the password) or "
-    "sqlite:////path."
+    "must be an address such as postgresql://user:password@host/name (percent-encode special characters in the "
+    "password) or sqlite:////path."
 )
 _REDIS = (
-    "not an address like redis://:password@host:6379/0, rediss://:password@host:6379/0 (percent-encode special "
+    "must be an address such as redis://:password@host:6379/0, rediss://:password@host:6379/0 (percent-encode special "
     "characters in the password) or unix:///path/redis.sock."
 )
 
@@ -45,7 +45,7 @@ def site_url(value: str) -> str:
     """Return the site's http or https URL as browsers spell it: in lower case and ASCII, without a default port."""
     match = _SITE.fullmatch(value)
     if not match or not _is_port(match[3]):
-        raise ValidationError("not an address like https://feedback.example.org (no path, no query).")
+        raise ValidationError("must be an address such as https://feedback.example.org (no path, no query).")
     scheme, port = match[1].lower(), int(match[3]) if match[3] else None
     return f"{scheme}://{_site_host(match[2])}{'' if port in (None, _DEFAULT_PORTS[scheme]) else f':{port}'}"
 
@@ -60,7 +60,7 @@ def database_url(value: str) -> str:
         raise ValidationError(_DATABASE)
     names = [name.lower() for name, _ in parse_qsl(_place(rest, _DATABASE)["query"], keep_blank_values=True)]
     if any("password" in name or "secret" in name for name in names):
-        raise ValidationError("a password stands before the host, as in postgresql://user:password@host/name.")
+        raise ValidationError("write the password before the host: postgresql://user:password@host/name.")
     return f"postgresql+psycopg://{rest}"
 
 
@@ -70,14 +70,14 @@ def redis_url(value: str) -> str:
         return ""
     scheme, found, rest = value.partition("://")
     if "sentinel" in scheme.lower():
-        raise ValidationError("Redis Sentinel is not supported: name one server, like redis://host:6379/0.")
+        raise ValidationError("Redis Sentinel is not supported. Name one server: redis://host:6379/0.")
     if not found or scheme not in ("redis", "rediss", "unix"):
         raise ValidationError(_REDIS)
     if ";" in rest:  # kombu separates servers with it
         raise ValidationError(_ENCODE)
     place = _place(rest, _REDIS)
     if "@" in rest and ":" not in rest.rpartition("@")[0]:
-        raise ValidationError("a password without a user name follows a colon: redis://:password@host:6379/0.")
+        raise ValidationError("without a user name, write a colon before the password: redis://:password@host:6379/0.")
     options = dict(parse_qsl(place["query"], keep_blank_values=True))
     if scheme == "unix":
         _check_socket(place, options)
@@ -104,14 +104,14 @@ def security_contact(value: str) -> tuple[str, ...]:
     """
     contacts = tuple(re.split(r"[,\s]+", value.strip(", \t\n"))) if value.strip(", \t\n") else ()
     if not all(_CONTACT.fullmatch(contact) for contact in contacts):
-        raise ValidationError("not addresses like mailto:security@example.org or https://example.org/report.")
+        raise ValidationError("must be addresses such as mailto:security@example.org or https://example.org/report.")
     return contacts
 
 
 def security_policy(value: str) -> str:
     """Return the https URL of a page about reporting vulnerabilities, or an empty string."""
     if value and not _PAGE.fullmatch(value):
-        raise ValidationError("not an address like https://example.org/security.")
+        raise ValidationError("must be an address such as https://example.org/security.")
     return value
 
 
@@ -120,18 +120,18 @@ def _site_host(host: str) -> str:
         return f"[{ip_address(host[1:-1]).compressed}]" if host.startswith("[") else ascii_host(host)
     except ValueError:
         raise ValidationError(
-            "its host is not a name that browsers take (letters, digits and hyphens between dots) or an IP address."
+            "the host must be an IP address or a name of letters, digits and hyphens between dots."
         ) from None
 
 
 def _check_sqlite(rest: str) -> None:
     path, _, query = rest.partition("?")
     if path in ("", "/") or ":memory:" in path or "mode=memory" in query:
-        raise ValidationError("a database in memory is lost with its process. Name a file: sqlite:////path.")
+        raise ValidationError("a database in memory is lost when its process ends. Name a file: sqlite:////path.")
     if not path.startswith("//"):
-        raise ValidationError("not the whole path of a file, which begins with four slashes: sqlite:////path.")
+        raise ValidationError("must be the absolute path of a file, after four slashes: sqlite:////path.")
     if {name for name, _ in parse_qsl(query, keep_blank_values=True)} - {"timeout"}:
-        raise ValidationError("a SQLite address takes no options: sqlite:////path.")
+        raise ValidationError("a SQLite address can have no options: sqlite:////path.")
 
 
 def _place(rest: str, example: str) -> dict[str, str]:
@@ -147,20 +147,22 @@ def _place(rest: str, example: str) -> dict[str, str]:
 
 def _check_socket(place: dict[str, str], options: dict[str, str]) -> None:
     if place["host"] or place["port"] or len(place["path"]) < 2:
-        raise ValidationError("a socket is named by its whole path: unix:///path/redis.sock?db=0.")
+        raise ValidationError("write the absolute path of the socket: unix:///path/redis.sock?db=0.")
     if options.keys() - {"db"} or not _is_number(options.get("db", "0")):
-        raise ValidationError("after a socket's path only the number of a database may follow: ?db=0.")
+        raise ValidationError("only a database number may follow the path of a socket: ?db=0.")
 
 
 def _check_redis_server(path: str, options: dict[str, str], *, encrypted: bool) -> None:
     if path not in ("", "/") and not _is_number(path[1:]):
-        raise ValidationError("the database is not a number, as in redis://host:6379/0.")
+        raise ValidationError("the database must be a number: redis://host:6379/0.")
     if not encrypted and options:
-        raise ValidationError("a redis:// address takes no options.")
+        raise ValidationError("a redis:// address can have no options.")
     if options.pop("ssl_cert_reqs", "required").lower() not in ("required", "cert_required"):
         raise ValidationError("certificates are always verified. Name your own authority: ?ssl_ca_certs=/path/ca.pem.")
     if options.keys() - {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}:
-        raise ValidationError("a rediss:// address takes no options but ssl_ca_certs, ssl_certfile and ssl_keyfile.")
+        raise ValidationError(
+            "a rediss:// address can have only the options ssl_ca_certs, ssl_certfile and ssl_keyfile."
+        )
     _check_certificates(options)
 
 
@@ -174,8 +176,8 @@ def _check_certificates(files: dict[str, str]) -> None:
             context.load_cert_chain(files.get("ssl_certfile", ""), files.get("ssl_keyfile"), password="")
     except (OSError, ValueError):
         raise ValidationError(
-            "a file that it names cannot be read as certificates (ssl_ca_certs) or as a certificate with its key, "
-            "without a password (ssl_certfile, ssl_keyfile)."
+            "cannot read the certificates (ssl_ca_certs), or the certificate and its key without a password "
+            "(ssl_certfile, ssl_keyfile)."
         ) from None
 
 

@@ -67,7 +67,7 @@ def _from_text(content: bytes) -> bytes:
 
 def _from_file_of_der(content: bytes) -> bytes:
     if len(content) in (32, 65):
-        raise ValueError("a text, which is not to be taken for a key")
+        raise ValueError("a text is not a key")
     return content
 
 

@@ -19,7 +19,7 @@ def vapid_private_key(value: str, given_public: str) -> str:
     """Return the private key, in any supported format, as 32 bytes in base64url; an empty value turns push off."""
     if not value:
         if given_public:
-            raise ValidationError("missing while VAPID_PUBLIC_KEY is set.")
+            raise ValidationError("is required when VAPID_PUBLIC_KEY is set.")
         return ""
     return vapid_formats.private_key(value)
 
@@ -30,7 +30,7 @@ def vapid_public_key(value: str, private_key: str | None) -> str:
         return ""
     public_key = public_key_of(private_key)
     if value and vapid_formats.public_key(value) != public_key:
-        raise ValidationError("does not belong to VAPID_PRIVATE_KEY. `flask --app wsgi vapid generate` makes a pair.")
+        raise ValidationError("does not match VAPID_PRIVATE_KEY. `flask --app wsgi vapid generate` creates a pair.")
     return public_key
 
 
@@ -59,7 +59,7 @@ def public_key_of(private_key: str) -> str:
         # Zero is not a private key, nor is a number of another length.
         key = ec.derive_private_key(int.from_bytes(raw if len(raw) == 32 else b"", "big"), ec.SECP256R1())
     except ValueError:
-        raise ValidationError("not a P-256 private key of 32 bytes in base64url.") from None
+        raise ValidationError("must be a P-256 private key of 32 bytes in base64url.") from None
     point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     return base64.urlsafe_b64encode(point).rstrip(b"=").decode()
 
@@ -67,7 +67,7 @@ def public_key_of(private_key: str) -> str:
 def _contact_problem(subject: str, site: str | None) -> str | None:
     domain = _contact_domain(subject)
     if not domain:
-        return "not `mailto:` and an e-mail address, nor an https: address of a host (no port, no path)."
+        return "must be `mailto:` and an e-mail address, or `https://` and a host (no port, no path)."
     if site and not is_loopback(urlsplit(site).hostname or "") and not _looks_real(domain):
         return (
             "Apple refuses every push with this contact. Use mailto: and your own e-mail address, or your https: site."

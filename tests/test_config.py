@@ -190,7 +190,7 @@ def test_a_key_pair_is_checked_as_a_pair() -> None:
     assert "VAPID_PRIVATE_KEY" in refusal(SECRET_KEY=SECRET, VAPID_PUBLIC_KEY=KEYS.public_key)
     other = vapid.generate().public_key
     words = refusal(SECRET_KEY=SECRET, VAPID_PRIVATE_KEY=KEYS.private_key, VAPID_PUBLIC_KEY=other)
-    assert "VAPID_PUBLIC_KEY: does not belong to VAPID_PRIVATE_KEY" in words
+    assert "VAPID_PUBLIC_KEY: does not match VAPID_PRIVATE_KEY" in words
     assert KEYS.private_key not in words
     assert other not in words
 
@@ -384,7 +384,7 @@ def test_bad_settings_end_every_command_with_that_message_and_no_traceback(comma
     code, output = output_of(command, tmp_path, **bad)
     assert code not in (0, None)
     assert "PORT: Not a valid integer." in output
-    assert "SECRET_KEY: shorter than 16 characters." in output
+    assert "SECRET_KEY: must have at least 16 characters." in output
     assert output.count("Percent-encode it") == 2
     assert "Traceback" not in output
     for part in ("hunter2", "p@ss", "w0rd", "s3cr", "p#rt", "127.0.0.1"):

@@ -49,7 +49,7 @@ def test_a_process_that_serves_is_healthy_without_anything_else(visit: Visit) ->
 
 
 def test_without_a_broker_nobody_can_ask_for_a_worker(visit: Visit) -> None:
-    wrong = {"broker": "does not answer", "worker": "cannot be asked without the broker"}
+    wrong = {"broker": "does not answer", "worker": "cannot be checked without the broker"}
     assert ready(visit(redis_url=f"redis://{nobody()}/0")) == (503, {"status": "not ready", "problems": wrong})
 
 
@@ -106,7 +106,7 @@ def test_the_site_is_ready_as_soon_as_a_worker_answers(
     settings: Settings, visit: Visit, own_redis_url: str, tmp_path: Path
 ) -> None:
     visitor = visit(redis_url=own_redis_url)
-    assert ready(visitor) == (503, {"status": "not ready", "problems": {"worker": "no worker answers"}})
+    assert ready(visitor) == (503, {"status": "not ready", "problems": {"worker": "no worker responds"}})
     environment = environment_of(replace(settings, redis_url=own_redis_url))
     command = [str(servers.BIN / "celery"), "-A", "celery_worker", "worker", "--pool", "threads", "--concurrency", "1"]
     with servers.running(command, tmp_path / "worker.log", environment=environment, stop=signal.SIGQUIT):
@@ -120,12 +120,12 @@ def test_a_broker_that_fails_is_told_of_and_never_an_error_of_ours(visit: Visit,
         server.config_set("maxmemory", 1)
         assert ready(visitor)[1] == {
             "status": "not ready",
-            "problems": {"broker": "takes no messages", "worker": "cannot be asked without the broker"},
+            "problems": {"broker": "does not accept messages", "worker": "cannot be checked without the broker"},
         }
         server.config_set("maxmemory", 0)
         # It takes what the readiness probe writes, and nothing that a message needs.
         server.execute_command("ACL", "SETUSER", "default", "-publish", "-lpush", "-sadd")
-        told = {"worker": "cannot be asked: the broker fails"}
+        told = {"worker": "cannot be checked: the broker fails"}
         assert ready(visitor) == (503, {"status": "not ready", "problems": told})
 
 

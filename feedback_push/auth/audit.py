@@ -21,8 +21,8 @@ _LONGEST_DETAIL = 200
 _LABELS = {
     AuditEvent.SIGNED_IN: _l("Signed in"),
     AuditEvent.SIGNED_IN_BY_LINK: _l("Signed in with a sign-in link"),
-    AuditEvent.SIGN_IN_LINK_MADE: _l("Made a sign-in link"),
-    AuditEvent.SIGN_IN_LINK_REFUSED: _l("A sign-in link was refused"),
+    AuditEvent.SIGN_IN_LINK_MADE: _l("Created a sign-in link"),
+    AuditEvent.SIGN_IN_LINK_REFUSED: _l("Refused a sign-in link"),
     AuditEvent.SIGN_IN_FAILED: _l("Failed to sign in: wrong e-mail address or password"),
     AuditEvent.SIGN_IN_DELAYED: _l("Delayed sign-ins after failed attempts"),
     AuditEvent.SIGNED_OUT: _l("Signed out"),

@@ -10,8 +10,8 @@ from feedback_push.auth.accounts import AccountError
 from feedback_push.auth.models import AuditEntry, AuditEvent, User
 from feedback_push.database import db
 
-user = AppGroup("user", help="Administrators' accounts.")
-audit_log = AppGroup("audit", help="What has happened to accounts, devices, keys and messages.")
+user = AppGroup("user", help="Manage administrators' accounts.")
+audit_log = AppGroup("audit", help="Show events of accounts, devices, keys and messages.")
 _password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 
 
@@ -55,7 +55,7 @@ def change_password(email: str, password_stdin: bool) -> None:
 @user.command("sign-in-link")
 @click.argument("email")
 def make_sign_in_link(email: str) -> None:
-    """Print a link that signs the account in once, within ten minutes; it ends the link before it."""
+    """Print a link that signs the account in once, within ten minutes; it replaces any earlier link."""
     account = _find(email)
     address = sign_in_links.make(account)
     db.session.commit()
@@ -84,7 +84,9 @@ def delete_user(email: str) -> None:
 
 
 @audit_log.command("list")
-@click.option("--most", default=50, show_default=True, type=click.IntRange(1, 1_000_000), help="How many entries.")
+@click.option(
+    "--most", default=50, show_default=True, type=click.IntRange(1, 1_000_000), help="Maximum number of entries."
+)
 def list_audit(most: int) -> None:
     """Show the newest entries of the audit log, the newest first.
 

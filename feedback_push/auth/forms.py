@@ -30,7 +30,7 @@ class LinkForm(TypedForm):
 
     token = StringField(
         _("The code in the link, after the #"),
-        [InputRequired(_("Please give the code.")), Length(max=LONGEST_TOKEN, message=_TOO_LONG)],
+        [InputRequired(_("Please enter the code.")), Length(max=LONGEST_TOKEN, message=_TOO_LONG)],
         filters=[typed_text.storable, typed_text.trimmed],
     )
     remember = BooleanField(_("Keep me signed in on this device"), default=True)

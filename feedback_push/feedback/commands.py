@@ -12,7 +12,7 @@ from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db
 from feedback_push.feedback import personal_data
 
-person = AppGroup("person", help="What is stored about one person, by their e-mail address.")
+person = AppGroup("person", help="Export or erase the data of one person.")
 
 
 @person.command("export")
@@ -33,13 +33,13 @@ def export_person(email: str) -> None:
 
 @person.command("erase")
 @click.argument("email")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def erase_person(email: str, yes: bool) -> None:
-    """Erase a person's messages for good, including archived and deleted ones, and the notifications about them."""
+    """Permanently erase a person's messages, including archived and deleted ones, and their notifications."""
     if not yes:
         found = personal_data.count(email)
         db.session.rollback()  # hold no transaction open during the prompt
-        click.confirm(f"Erase {found} messages from {email} for good?", abort=True)
+        click.confirm(f"Permanently erase {found} messages from {email}?", abort=True)
     erased = 0
     database.secure_delete()
     while batch := personal_data.erase_some(email):
@@ -48,10 +48,10 @@ def erase_person(email: str, yes: bool) -> None:
         db.session.commit()
     db.session.rollback()
     database.secure_delete()
-    click.echo(f"{erased} messages are erased, with the notifications about them and their deliveries.")
-    click.echo("Backups made before still hold them.")
+    click.echo(f"{erased} messages erased, with their notifications and deliveries.")
+    click.echo("Earlier backups still contain them.")
     if personal_data.has_account(email):
-        click.echo(f"There is also an account for {email}, which stays.")
+        click.echo(f"The account for {email} was not erased.")
 
 
 def _json(value: Any, indent: str = "") -> str:

@@ -30,7 +30,7 @@ class BrowserSubscription:
     def parse(cls, data: object, policy: EndpointPolicy) -> "BrowserSubscription":
         """Check the JSON that a browser sent; raise SubscriptionRefused with the reason if it is not valid."""
         if not isinstance(data, dict) or not isinstance(keys := data.get("keys"), dict):
-            raise SubscriptionRefused("Expected an object with endpoint and keys.")
+            raise SubscriptionRefused("Send an object with endpoint and keys.")
         endpoint = data.get("endpoint")
         if not isinstance(endpoint, str) or not endpoint:
             raise SubscriptionRefused("The endpoint is missing.")

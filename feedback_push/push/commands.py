@@ -9,7 +9,7 @@ from feedback_push.push import keys
 from feedback_push.push.models import Subscription
 from feedback_push.webpush import vapid
 
-vapid_keys = AppGroup("vapid", help="The keys that sign notifications.")
+vapid_keys = AppGroup("vapid", help="Manage the keys that sign notifications.")
 
 
 @vapid_keys.command("generate")
@@ -32,40 +32,40 @@ def show() -> None:
 
 @vapid_keys.command("rotate")
 def rotate() -> None:
-    """Make a new key current on every machine; devices move to it at their browser's next visit."""
+    """Create a new key for every machine; a device moves to it when its browser next opens the dashboard."""
     if not current_settings().vapid_subject:
-        raise click.ClickException("Set VAPID_SUBJECT first: the contact for push services.")
+        raise click.ClickException("Set VAPID_SUBJECT first. It is the contact for push services.")
     public_key = keys.rotate()
     db.session.commit()
     click.echo(
         f"The new key is {public_key}.\n"
-        "Each device keeps its key until its browser opens the dashboard again. `vapid list` and the dashboard show "
-        "how many have moved. Then end the old key with `vapid retire`."
+        "Each device keeps the old key until its browser opens the dashboard again. `vapid list` and the dashboard "
+        "show how many devices use the new key. When all do, retire the old key with `vapid retire`."
     )
 
 
 @vapid_keys.command("retire")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def retire(yes: bool) -> None:
-    """End every key but the current one, after listing the devices that still use them."""
+    """Retire every key except the current one, after listing the devices that still use them."""
     old = keys.old()
     if not old:
         click.echo("There is no old key.")
         return
     lost = keys.lost(old)
     click.echo(
-        f"Until they open the dashboard again, {_number(len(lost))} would get no notifications:"
+        f"Until they open the dashboard again, {_number(len(lost))} will get no notifications:"
         if lost
-        else "Every device has moved: none would be lost."
+        else "Every device uses the current key."
     )
     for device in lost:
         click.echo(f"  {device.user.email}  {device.name}  {_seen(device)}")
     db.session.rollback()  # keep no transaction open while somebody thinks
     if not yes:
-        click.confirm(f"End {len(old)} old {'key' if len(old) == 1 else 'keys'} for good?", abort=True)
+        click.confirm(f"Permanently retire {_keys(len(old))}?", abort=True)
     keys.retire(old)
     db.session.commit()
-    click.echo("Done.")
+    click.echo(f"Retired {_keys(len(old))}.")
 
 
 def _state(public_key: str, keyring: keys.Keyring) -> str:
@@ -74,6 +74,10 @@ def _state(public_key: str, keyring: keys.Keyring) -> str:
     if public_key in keyring.live:
         return "still used"
     return "unreadable: SECRET_KEY has changed" if public_key in keyring.unreadable else "retired"
+
+
+def _keys(number: int) -> str:
+    return f"{number} old {'key' if number == 1 else 'keys'}"
 
 
 def _number(devices: int) -> str:

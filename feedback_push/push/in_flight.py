@@ -82,7 +82,7 @@ class InFlight:
             try:
                 pushes.append((claimed, _push(claimed, self._receipt_key, now, start_by)))
             except Exception as fault:  # noqa: BLE001 - another release may have written the entry; send the others
-                _log.error("delivery %s cannot be made into a push: %s", claimed.id, type(fault).__name__)
+                _log.error("no push can be created for delivery %s: %s", claimed.id, type(fault).__name__)
                 self._results.put(Result(claimed, None, Unavailable(detail=type(fault).__name__)))
         gateway(keys).send(pushes, self._results, self._watch.refusals)
 
@@ -121,7 +121,7 @@ class InFlight:
                 db.session.rollback()
                 if time.monotonic() > until:
                     raise
-                _log.warning("the database did not take %s results: %s", len(batch), type(error).__name__)
+                _log.warning("the database did not store %s results: %s", len(batch), type(error).__name__)
                 time.sleep(_BETWEEN_TRIES)
         for result in batch:
             self._sent.pop(result.key.id, None)

@@ -54,7 +54,7 @@ def load() -> Keyring:
     cached: tuple[float, Keyring] | None = current_app.extensions.get("push.keys")
     fresh = _read()
     for public_key in fresh.unreadable - (cached[1].unreadable if cached else set()):
-        _log.error("the VAPID key %s… was stored under another SECRET_KEY and cannot be used", public_key[:12])
+        _log.error("cannot use the VAPID key %s…: it was stored with another SECRET_KEY", public_key[:12])
     current_app.extensions["push.keys"] = (time.monotonic(), fresh)
     return fresh
 

@@ -91,7 +91,7 @@ class _Run:
             # The pushes in flight must be recorded; the sweep will find the rest.
             db.session.rollback()
             self._more = False
-            _log.warning("the database did not give what is due: %s", type(error).__name__)
+            _log.warning("cannot read the due deliveries from the database: %s", type(error).__name__)
             return False
 
     def _room(self) -> dict[int, int]:

@@ -65,7 +65,9 @@ class Sweeper(bootsteps.StartStopStep):
             tasks.sweep.apply_async(**options)
         except Exception as error:  # noqa: BLE001 - the sweeper must continue, whatever the broker's client raises
             self._connection = None
-            _log.warning("the broker did not take the sweep (%s); this worker does what is due", type(error).__name__)
+            _log.warning(
+                "the broker did not accept the sweep (%s); this worker does the due work itself", type(error).__name__
+            )
             return False
         return True
 
@@ -83,7 +85,7 @@ def _work() -> bool:
     try:
         return bool(tasks.work_alone())
     except Exception:  # noqa: BLE001 - the database may be down as well; the next sweep tries again
-        _log.exception("what is due could not be done without the broker")
+        _log.exception("the due work failed without the broker")
         return False
 
 

@@ -30,7 +30,7 @@ def fan_out(entry_id: int) -> None:
 def deliver() -> None:
     """Send the deliveries that are due."""
     if not keys.cached().live:
-        _log.info("push is off: the deliveries that are due wait for VAPID keys")
+        _log.info("push is off: due deliveries wait for VAPID keys")
         return
     if sender.run():
         dispatch.publish("push.deliver")
@@ -89,4 +89,4 @@ def _tell(user_id: int, now: datetime) -> None:
         db.session.commit()
     except Exception:  # noqa: BLE001 - one failure must not stop the other users' summaries and the retries
         db.session.rollback()
-        _log.exception("what is held for user %s could not be told, and is tried again with the next sweep", user_id)
+        _log.exception("the summary for user %s could not be created; the next sweep will try again", user_id)

@@ -46,7 +46,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
             if processes.wait_for(lambda: _answers(settings), 30, web):
                 terminal.say(_welcome(settings))
             elif not terminal.asked_to_stop():
-                raise StartError("The web server does not answer. Its messages above may say why.")
+                raise StartError("The web server does not respond. Its messages above may say why.")
             processes.watch([*brokers, web, worker])
 
 
@@ -61,9 +61,9 @@ def _listener(host: str, port: int | None) -> Iterator[socket.socket | None]:
     try:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
-        reason = "another program has taken it" if error.errno == errno.EADDRINUSE else error.strerror
+        reason = "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
         raise StartError(
-            f"Cannot serve at {host}, port {port}: {reason}. Another port can be chosen so: PORT={port + 1} make run"
+            f"Cannot listen on {host}, port {port}: {reason}. To use another port, run: PORT={port + 1} make run"
         ) from None
     with listener:
         yield listener

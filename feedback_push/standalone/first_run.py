@@ -27,7 +27,7 @@ def main() -> int:
     try:
         keep_secrets(env, path)
     except OSError as error:
-        say(f"Cannot keep the secrets in {path}: {error.strerror}.", error=True)
+        say(f"Cannot store the secrets in {path}: {error.strerror}.", error=True)
         return 1
     try:
         app = create_app(config.load())
@@ -41,7 +41,7 @@ def main() -> int:
         say(f"Cannot use the database: {error.orig} See DATABASE_URL.", error=True)
         return 1
     except accounts.AccountError as error:
-        say(f"Cannot make the first administrator: {error} See ADMIN_EMAIL and ADMIN_PASSWORD.", error=True)
+        say(f"Cannot create the first administrator: {error} See ADMIN_EMAIL and ADMIN_PASSWORD.", error=True)
         return 1
     return 0
 

@@ -130,7 +130,7 @@ def _plan_restart(child: Child) -> None:
         raise StartError(f"{child.name} ended {_MOST_DEATHS} times in a row. Its messages above may say why.")
     pause = child.pause * 2 ** (child.deaths - 1)
     child.restart_at = time.monotonic() + pause
-    say(f"{child.name} has ended by itself; starting it again in {pause:g} s.")
+    say(f"{child.name} stopped unexpectedly; restarting it in {pause:g} s.")
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -171,7 +171,7 @@ class Gateway:
         except PushError as error:
             return error
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not lose the message; the text could name it
-            _log.error("a push failed in an unexpected way: %s", type(fault).__name__)
+            _log.error("a push failed unexpectedly: %s", type(fault).__name__)
             return Unavailable(detail=type(fault).__name__)
 
     def _answered(self, queue: OriginQueue[_Job], job: _Job, answer: Response | NoAnswer | Cancelled) -> None:
@@ -196,7 +196,7 @@ class Gateway:
     def _authorization(self, job: _Job) -> str:
         signer = self._signers.get(job.push.vapid_public_key)
         if signer is None:
-            raise KeyMismatch(detail="made with a key that this site no longer has")
+            raise KeyMismatch(detail="the subscription uses a key that this site no longer has")
         return signer.authorization(job.origin)
 
     def _refusal(self, job: _Job, response: Response) -> PushError:
@@ -237,5 +237,5 @@ def _encrypted(push: Push) -> bytes:
         pusher = WebPusher({"endpoint": push.endpoint, "keys": {"p256dh": push.p256dh, "auth": push.auth}})
         body: bytes = pusher.encode(payload)["body"]
     except ValueError:
-        raise Rejected(detail="the device's keys are unusable") from None
+        raise Rejected(detail="the keys of the device are invalid") from None
     return body

@@ -71,7 +71,7 @@ def test_nobody_waits_for_whoever_thinks_about_retiring_a_key(any_app: Flask, mo
     nowhere(owner(), 1)
     succeeds(any_app, "vapid", "rotate")
     monkeypatch.setattr(click, "confirm", agrees)
-    assert succeeds(any_app, "vapid", "retire").endswith("Done.\n")
+    assert succeeds(any_app, "vapid", "retire").endswith("Retired 1 old key.\n")
 
 
 def test_a_rotation_needs_a_contact(app: Flask) -> None:
@@ -79,7 +79,7 @@ def test_a_rotation_needs_a_contact(app: Flask) -> None:
     ended = run(app, "vapid", "rotate")
     assert (ended.exit_code, ended.output) == (
         1,
-        "Error: Set VAPID_SUBJECT first: the contact for push services.\n",
+        "Error: Set VAPID_SUBJECT first. It is the contact for push services.\n",
     )
     assert keys.list_all() == []
 
@@ -89,7 +89,7 @@ def test_retiring_says_who_would_be_lost_and_asks(any_app: Flask) -> None:
     succeeds(any_app, "vapid", "rotate")
     ended = run(any_app, "vapid", "retire", typed="n\n")
     assert ended.exit_code == 1
-    assert "Until they open the dashboard again, 1 device would get no notifications:" in ended.output
+    assert "Until they open the dashboard again, 1 device will get no notifications:" in ended.output
     assert "  owner@example.org  Browser  last seen 20" in ended.output
     assert len(keys.cached().live) == 2
     db.session.rollback()
@@ -101,5 +101,5 @@ def test_when_every_device_has_moved_nobody_is_lost(any_app: Flask) -> None:
     assert succeeds(any_app, "vapid", "retire") == "There is no old key.\n"
     nowhere(owner(), 1, DeviceState.GONE)
     succeeds(any_app, "vapid", "rotate")
-    assert "none would be lost" in succeeds(any_app, "vapid", "retire", "--yes")
+    assert "Every device uses the current key." in succeeds(any_app, "vapid", "retire", "--yes")
     assert succeeds(any_app, "vapid", "retire") == "There is no old key.\n"

@@ -123,7 +123,7 @@ def test_with_another_secret_key_push_goes_on_with_what_can_be_read(
     ring = with_settings(any_app, secret_key="another secret key")
     assert ring.current == KEYS
     assert ring.unreadable == {new}
-    assert f"the VAPID key {new[:12]}… was stored under another SECRET_KEY" in capsys.readouterr().err
+    assert f"the VAPID key {new[:12]}…: it was stored with another SECRET_KEY" in capsys.readouterr().err
     off = {"vapid_private_key": "", "vapid_public_key": "", "secret_key": "another secret key"}
     assert with_settings(any_app, **off) == keys.Keyring(None, {}, frozenset({KEYS.public_key, new}))
 

@@ -162,7 +162,7 @@ def test_an_unusable_administrator_stops_the_start_in_one_message(
     refused = prepare(**setting)
     assert refused.returncode == 1
     assert re.fullmatch(
-        rf"Cannot make the first administrator: .*{reason}.* ADMIN_EMAIL and ADMIN_PASSWORD\.\n",
+        rf"Cannot create the first administrator: .*{reason}.* ADMIN_EMAIL and ADMIN_PASSWORD\.\n",
         refused.stderr,
     )
     assert accounts(tmp_path) == []
@@ -192,5 +192,5 @@ def test_a_disk_that_is_full_is_named_and_nothing_half_written_stays(
 
     monkeypatch.setattr(os, "fsync", full)
     assert first_run.main() == 1
-    assert capsys.readouterr().err == f"Cannot keep the secrets in {secrets_file}: No space left on device.\n"
+    assert capsys.readouterr().err == f"Cannot store the secrets in {secrets_file}: No space left on device.\n"
     assert list(secrets_file.parent.iterdir()) == []

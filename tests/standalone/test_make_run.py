@@ -91,9 +91,9 @@ def test_a_second_launcher_in_the_same_folder_is_refused(shared: Launchers) -> N
 def test_a_part_that_dies_comes_back(shared: Launchers, victim: str) -> None:
     run = shared.runs[0]
     dead = run.members(victim)[0]
-    told = run.printed.count("has ended by itself")
+    told = run.printed.count("stopped unexpectedly")
     os.kill(dead, signal.SIGKILL)
-    wait_until(lambda: run.printed.count("has ended by itself") > told)
+    wait_until(lambda: run.printed.count("stopped unexpectedly") > told)
     wait_until(lambda: is_ready(run), 30)
     assert dead not in run.members(victim)
 
@@ -147,7 +147,7 @@ def test_a_port_that_is_taken_is_said_once_and_nothing_stays(own: Launchers) -> 
     with socket.create_server(("127.0.0.1", own.port)):
         run = own.start()
     assert run.process.returncode == 1
-    assert run.printed.count(f"Cannot serve at 127.0.0.1, port {own.port}: another program has taken it.") == 1
+    assert run.printed.count(f"Cannot serve at 127.0.0.1, port {own.port}: another program uses it.") == 1
     assert not ACCOUNT.search(run.printed)
     assert "Traceback" not in run.printed
     assert list(own.instance.glob("*.sqlite")) == []

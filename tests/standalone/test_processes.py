@@ -66,7 +66,7 @@ def test_a_dead_child_is_started_again_after_a_pause(tmp_path: Path, capfd: pyte
     assert len(starts) == 5
     assert all(pause >= 0.1 * 2**number for number, pause in enumerate(pauses))
     assert capfd.readouterr().out.splitlines() == [
-        f"A child has ended by itself; starting it again in {pause} s." for pause in ("0.1", "0.2", "0.4", "0.8")
+        f"A child stopped unexpectedly; restarting it in {pause} s." for pause in ("0.1", "0.2", "0.4", "0.8")
     ]
 
 

@@ -368,7 +368,7 @@ def test_an_unforeseen_fault_is_a_result_too_and_is_logged_without_its_text(
     [result] = send(new_gateway(), push_to(service.new_device(KEYS.public_key), payload=""))
     assert result.error == responses.Unavailable(None, "NoData")
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert record.getMessage() == "a push failed in an unexpected way: NoData"
+    assert record.getMessage() == "a push failed unexpectedly: NoData"
 
 
 def test_after_a_refusal_of_our_key_the_others_are_not_even_sent(service: PushService) -> None:
