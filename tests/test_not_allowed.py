@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from feedback_push.auth import accounts, sessions, sign_in_links
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import undo
+from feedback_push.feedback import saved_searches, tags, undo
+from feedback_push.feedback.models import Tag
 from feedback_push.push import outbox, receipts
 from feedback_push.push.models import DeliveryState
 from tests.admin.rows import delivery, device
@@ -102,6 +104,14 @@ LINES = {
     "POST admin.undo": Line("/admin/messages/undo", For.DASHBOARD, form={"undo": "{undo}"}),
     "GET admin.message": Line("/admin/messages/{message}", For.DASHBOARD),
     "GET admin.message_history": Line("/admin/messages/{message}/history", For.DASHBOARD),
+    "POST admin.add_tags": Line("/admin/messages/{message}/tags", For.DASHBOARD, form={"tag": "another"}),
+    "POST admin.take_off_tag": Line("/admin/messages/{message}/tags/remove", For.DASHBOARD, form={"tag": MARK}),
+    "POST admin.assign_message": Line("/admin/messages/{message}/assign", For.DASHBOARD, form={"assignee": "{user}"}),
+    "GET admin.tags": Line("/admin/tags", For.DASHBOARD),
+    "POST admin.rename_tag": Line("/admin/tags/{tag}/rename", For.DASHBOARD, form={"name": "x"}),
+    "POST admin.remove_tag": Line("/admin/tags/{tag}/remove", For.DASHBOARD, form={}),
+    "POST admin.save_search": Line("/admin/searches?q=x", For.DASHBOARD, form={"name": "x"}),
+    "POST admin.remove_search": Line("/admin/searches/{search}/remove", For.DASHBOARD, form={}, own=True),
     "GET admin.devices": Line("/admin/devices", For.DASHBOARD, own=True),
     "GET admin.settings": Line("/admin/settings", For.DASHBOARD),
     "POST admin.settings": Line("/admin/settings", For.DASHBOARD, form={}),
@@ -180,6 +190,8 @@ def place_of(app: Flask, staff: User) -> Place:
     sessions.begin(staff, browser=MARK, remembered=False)
     db.session.commit()
     [session] = sessions.of(staff)
+    tags.add(message.id, [MARK])
+    saved_searches.save(staff, MARK, {"q": MARK})
     ids = {
         "message": message.id,
         "device": phone.id,
@@ -187,6 +199,9 @@ def place_of(app: Flask, staff: User) -> Place:
         "receipt": receipt,
         "session": session.id,
         "test": test.id,
+        "user": staff.id,
+        "tag": db.session.scalars(select(Tag.id)).one(),
+        "search": saved_searches.of(staff)[0].id,
         "undo": undo.keep([("read", None, [message.id])], session.id),
         "link": sign_in_links.make(staff).partition("#")[2],
     }

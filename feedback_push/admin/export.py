@@ -22,10 +22,10 @@ from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
 from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import lists
+from feedback_push.feedback import lists, tags
 from feedback_push.feedback.lists import Filter
 
-_COLUMNS = ("id", "created_at", "state", "submitter_name", "submitter_email", "content")
+_COLUMNS = ("id", "created_at", "state", "submitter_name", "submitter_email", "content", "tags", "assigned_to")
 _EXPORTS = {"admin.export_csv", "admin.export_xlsx", "admin.export_json"}
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # A spreadsheet may start a cell after each of these. It depends on the reader's country, not on this file's separator.
@@ -95,7 +95,7 @@ def _attached(response: Response, extension: str) -> Response:
 def _as_csv(chosen: Filter) -> Iterator[str]:
     yield _BYTE_ORDER_MARK + _lines([_COLUMNS])
     for part in lists.parts(chosen):
-        yield _lines(map(_harmless, map(_values, part)))
+        yield _lines(map(_harmless, map(_cells, part)))
 
 
 def _as_json(chosen: Filter) -> Iterator[str]:
@@ -108,11 +108,17 @@ def _as_json(chosen: Filter) -> Iterator[str]:
 
 
 def _values(row: Row[Any]) -> tuple[Any, ...]:
-    return (row.id, row.created_at.isoformat(), row.state, row.submitter_name, row.submitter_email, row.content)
+    written = (row.created_at.isoformat(), row.state, row.submitter_name, row.submitter_email, row.content)
+    return (row.id, *written, tags.of_row(row), row.assigned_to)
 
 
 def _harmless(values: Iterable[Any]) -> list[Any]:
     return [_FORMULA.sub("'", str(value)) for value in values]
+
+
+def _cells(row: Row[Any]) -> Iterator[Any]:
+    for value in _values(row):
+        yield ", ".join(value) if isinstance(value, list) else "" if value is None else value
 
 
 def _lines(rows: Iterable[Iterable[Any]]) -> str:

@@ -9,6 +9,8 @@ from sqlalchemy import Row
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
+from feedback_push.feedback import tags
+
 # Excel's limits. A longer text continues in the cells to its right; more rows continue in the next sheet.
 LONGEST_CELL = 32_767  # UTF-16 units
 ROWS_PER_SHEET = 1_048_576  # including the header
@@ -19,7 +21,7 @@ _OPTIONS = {
     "strings_to_numbers": False,
     "strings_to_urls": False,
 }
-_WIDTHS = (8, 20, 10, 24, 28, 80)  # characters
+_WIDTHS = (8, 20, 10, 24, 28, 20, 28, 80)  # characters
 
 
 def write(rows: Iterable[Row[Any]], zone: ZoneInfo) -> IO[bytes]:
@@ -68,7 +70,8 @@ class _Sheets:
         for column, width in enumerate(_WIDTHS):
             sheet.set_column(column, column, width)
         created = f"created_at ({self._zone.key})"
-        headings = ("id", created, "state", "submitter_name", "submitter_email", "content", "content_continued")
+        sender = ("submitter_name", "submitter_email")
+        headings = ("id", created, "state", *sender, "tags", "assigned_to", "content", "content_continued")
         for column, heading in enumerate(headings):
             sheet.write_string(0, column, heading, self._heading)
         return sheet
@@ -79,7 +82,8 @@ class _Sheets:
         else:
             self._write_text(sheet, line, 0, str(row.id))
         sheet.write_datetime(line, 1, row.created_at.astimezone(self._zone).replace(tzinfo=None), self._time)
-        texts = (row.state, row.submitter_name, row.submitter_email, *_cells(row.content))
+        filing = (", ".join(tags.of_row(row)), row.assigned_to)
+        texts = (row.state, row.submitter_name, row.submitter_email, *filing, *_cells(row.content))
         for column, text in enumerate(texts, start=2):
             if text:
                 self._write_text(sheet, line, column, text)

@@ -6,11 +6,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import ColumnElement, delete, func, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import joinedload, selectinload
 
 from feedback_push.auth.models import AuditEntry, Session, User
 from feedback_push.database import db
-from feedback_push.feedback.models import Message, person_of
+from feedback_push.feedback import tags
+from feedback_push.feedback.models import Message, SavedSearch, person_of
 from feedback_push.ids import id_in
 from feedback_push.push import outbox
 from feedback_push.push.models import Delivery, MutedKind, OutboxEntry, Preference, Subscription
@@ -56,6 +57,7 @@ def erase_some(email: str) -> int:
     if rows:
         db.session.execute(delete(Message).where(id_in(Message.id, (row.id for row in rows))))
         outbox.remove(entries)
+        tags.remove_unused()  # a tag may name the person
     return len(rows)
 
 
@@ -77,7 +79,8 @@ def _theirs(email: str) -> ColumnElement[bool]:
 
 def _part(email: str, after: int) -> Sequence[Message]:
     following = select(Message).where(_theirs(email), Message.id > after).order_by(Message.id).limit(BATCH)
-    return db.session.scalars(following.options(joinedload(Message.outbox_entry))).all()
+    more = (joinedload(Message.outbox_entry), selectinload(Message.tags), joinedload(Message.assignee))
+    return db.session.scalars(following.options(*more)).all()
 
 
 def _deliveries(told: Sequence[Message]) -> dict[int, list[dict[str, Any]]]:
@@ -95,7 +98,11 @@ def _message(message: Message, deliveries: dict[int, list[dict[str, Any]]]) -> d
     times = ("created_at", "read_at", "deleted_at")
     entry = message.outbox_entry
     notification = _notification(entry, deliveries.get(entry.id, [])) if entry else None
-    return {**_plain(message, columns, times), "notification": notification}
+    filing = {
+        "tags": [tag.name for tag in message.tags],
+        "assigned_to": message.assignee.email if message.assignee else None,
+    }
+    return {**_plain(message, columns, times), **filing, "notification": notification}
 
 
 def _notification(entry: OutboxEntry, deliveries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -118,11 +125,13 @@ def _account(user: User) -> dict[str, Any]:
     devices = db.session.scalars(select(Subscription).where(Subscription.user_id == user.id).order_by(Subscription.id))
     audit = db.session.scalars(select(AuditEntry).where(AuditEntry.user_id == user.id).order_by(AuditEntry.id))
     muted = db.session.scalars(select(MutedKind.kind).where(MutedKind.user_id == user.id).order_by(MutedKind.kind))
+    searches = db.session.scalars(select(SavedSearch).where(SavedSearch.user_id == user.id).order_by(SavedSearch.id))
     preference = db.session.get(Preference, user.id)
     return {
         **_plain(user, ("email", "language", "time_zone"), ("created_at",)),
         "notifications": _plain(preference, _CHOSEN, ()) if preference else None,
         "muted": list(muted),
+        "saved_searches": [_plain(each, ("name", "query"), ("created_at",)) for each in searches],
         "sessions": [
             _plain(each, ("browser", "remembered"), ("created_at", "last_seen_at", "expires_at")) for each in sessions
         ],

@@ -25,13 +25,13 @@ from feedback_push.admin import xlsx
 from feedback_push.auth import audit
 from feedback_push.auth.models import User
 from feedback_push.database import db
-from feedback_push.feedback import lists
+from feedback_push.feedback import assignments, lists, tags
 from feedback_push.feedback.models import MessageState
 from tests.conftest import PASSWORD, make_user
 from tests.feedback.messages import message, receive
 from tests.visits import Visitor
 
-COLUMNS = ["id", "created_at", "state", "submitter_name", "submitter_email", "content"]
+COLUMNS = ["id", "created_at", "state", "submitter_name", "submitter_email", "content", "tags", "assigned_to"]
 
 
 @pytest.fixture
@@ -50,14 +50,22 @@ def test_both_hold_what_the_filter_shows(visitor: Visitor, monkeypatch: pytest.M
     wanted = [receive(content=f'Grüße, "{number}"\nund mehr', submitter_email="a@example.org") for number in range(5)]
     receive(content="Something else")
     receive(content="Grüße", state=MessageState.SPAM)
-    values = [
-        [row.id, row.created_at.isoformat(), "new", "Ada", "a@example.org", row.content] for row in reversed(wanted)
+    values: list[list[Any]] = [
+        [row.id, row.created_at.isoformat(), "new", "Ada", "a@example.org", row.content, [], None]
+        for row in reversed(wanted)
     ]
+    tags.add(wanted[-1].id, ["zebra", "=1+1"])
+    staff = db.session.scalars(select(User)).one()
+    assert assignments.assign(wanted[-1].id, staff.id)
+    db.session.commit()
+    values[0][-2:] = [["=1+1", "zebra"], staff.email]
     answer = visitor.get("/admin/messages.csv?q=grüße")
     assert answer.content_type == "text/csv; charset=utf-8"
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="feedback-')
     assert answer.headers["Cache-Control"] == "no-store"
-    assert table(answer.text) == [COLUMNS, *([str(value) for value in row] for row in values)]
+    cells = [[str(value) for value in row[:-2]] + ["", ""] for row in values]
+    cells[0][-2:] = ["'=1+1, zebra", staff.email]
+    assert table(answer.text) == [COLUMNS, *cells]
     answer = visitor.get("/admin/messages.json?q=grüße")
     assert answer.content_type == "application/json"
     assert json.loads(answer.text) == [dict(zip(COLUMNS, row, strict=True)) for row in values]
@@ -120,6 +128,8 @@ def test_a_workbook_holds_texts_as_texts_and_times_as_times(visitor: Visitor, mo
     stored = [message(content=text, submitter_name=text, submitter_email=text, created_at=at) for text in texts]
     db.session.add_all(stored)
     db.session.commit()
+    tags.add(stored[0].id, ["=1+1"])
+    tagged = [(row, "=1+1" if row is stored[0] else "") for row in reversed(stored)]
     receive(content="found by no filter", state=MessageState.ARCHIVED)
     answer = visitor.get("/admin/messages.xlsx?until=2026-02-01")
     assert answer.content_type == "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -128,11 +138,11 @@ def test_a_workbook_holds_texts_as_texts_and_times_as_times(visitor: Visitor, mo
     assert answer.content_length == len(answer.data)
     [sheet] = sheets(answer.data)
     assert sheet[0] == [
-        *("id", "created_at (Asia/Tokyo)", "state", "submitter_name", "submitter_email", "content"),
-        "content_continued",
+        *("id", "created_at (Asia/Tokyo)", "state", "submitter_name", "submitter_email", "tags", "assigned_to"),
+        *("content", "content_continued"),
     ]
     tokyo = datetime(2026, 2, 1, 8, 30, 15)  # noqa: DTZ001 - a spreadsheet's times have no zone
-    assert sheet[1:] == [[row.id, tokyo, "new", *[row.content] * 3] for row in reversed(stored)]
+    assert sheet[1:] == [[row.id, tokyo, "new", *[row.content] * 2, tag, "", row.content] for row, tag in tagged]
     [nothing] = sheets(visitor.get("/admin/messages.xlsx?q=nowhere").data)
     assert nothing == sheet[:1]
 
@@ -145,8 +155,8 @@ def test_a_workbook_goes_on_in_the_next_cell_and_the_next_sheet(
     for content in ("x" * 32_768, longest, "last"):
         receive(content=content)
     first, second = sheets(dashboard.get("/admin/messages.xlsx").data)
-    assert [row[5:] for row in (first[1], second[1])] == [["last"], ["x" * 32_767, "x"]]
-    cells = first[2][5:]
+    assert [row[7:] for row in (first[1], second[1])] == [["last"], ["x" * 32_767, "x"]]
+    cells = first[2][7:]
     assert "".join(cells) == longest
     assert max(len(cell.encode("utf-16-le")) // 2 for cell in cells) <= 32_767
     assert second[0] == first[0]
