@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import regex
-from sqlalchemy import ColumnElement, Row, delete, exists, func, select
+from sqlalchemy import ColumnElement, Row, delete, exists, func, literal, select
 
 from feedback_push import maintenance, typed_text
 from feedback_push.database import db, insert
@@ -89,7 +89,7 @@ def rename(tag: Tag, name: str) -> None:
     if other is None:
         tag.name, tag.key = name, key(name)
         return
-    moved = select(MessageTag.message_id, Tag.id).where(MessageTag.tag_id == tag.id, Tag.id == other.id)
+    moved = select(MessageTag.message_id, literal(other.id)).where(MessageTag.tag_id == tag.id)
     columns = ["message_id", "tag_id"]
     db.session.execute(insert(MessageTag).from_select(columns, moved).on_conflict_do_nothing())
     remove(tag)
@@ -112,7 +112,7 @@ def remove_unused() -> None:
 
 
 @maintenance.register
-def remove_those_of_removed_messages(_now: datetime) -> None:
+def remove_tags_of_removed_messages(_now: datetime) -> None:
     """Remove the tags whose last message was removed for good."""
     remove_unused()
 

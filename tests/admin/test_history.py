@@ -114,7 +114,7 @@ def test_ones_own_devices_come_first_and_others_are_marked(dashboard: Visitor, s
     page = history_of(dashboard, message)
     assert [name.words for name in page.all("bdi")] == ["Mine", "Theirs"]
     assert ["Another administrator" in row.words for row in page.all("li")] == [False, True]
-    assert page.one("p", class_="counts").words == "Failed 2"
+    assert page.one("span", class_="counts").words == "Failed 2"
 
 
 def test_ones_own_devices_that_got_nothing_are_listed_with_the_reason(
@@ -133,7 +133,7 @@ def test_more_devices_than_a_page_holds_are_counted(dashboard: Visitor, staff: U
         delivery(message, device(staff, name=f"Device {number}"), state=DeliveryState.EXPIRED)
     page = history_of(dashboard, message)
     assert len(page.all("li")) == 100
-    assert page.one("p", class_="counts").words == "Expired 101"
+    assert page.one("span", class_="counts").words == "Expired 101"
     assert "1 more device is not listed." in page.one(id="history").words
 
 
