@@ -7,7 +7,7 @@ from sqlalchemy import update
 from feedback_push.auth import audit, sessions
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import inbox
+from feedback_push.feedback import assignments, inbox, saved_searches, tags
 from feedback_push.feedback.models import Message, MessageState
 from feedback_push.feedback.spam_reasons import SpamReason
 from feedback_push.push.models import DeliveryState, DeviceState
@@ -19,10 +19,11 @@ from tests.site import Site
 STAFF = "staff@example.org"
 MOST_NOTIFIED = 1  # the id of the message whose history has a delivery of every kind
 ARCHIVED = 5
+LONG = 6
 SPAM = 7
 _LONG = "Words upon words, and none of them is too many to be read by somebody with time. " * 12
 _WRITTEN = (
-    ("Ada Lovelace", "ada@example.org", "The export button does nothing in Firefox.\n\nIt works in Chrome."),
+    ("Ada Lovelace", "ada@example.org", "The export button does nothing in Firefox.\n\nSee https://example.org/a?b=c."),
     ("شيرين", "", "مرحبا، هذه رسالة طويلة من اليمين إلى اليسار."),
     ("A name of a considerable length that somebody might yet have, with a title", "", "Short."),
     ("Zoë 👩‍👩‍👧‍👦", "zoe@example.org", "I love it! 🎉🎉🎉"),
@@ -41,9 +42,18 @@ def fill(site: Site) -> None:
         for number in range(60):
             receive(submitter_name=f"Visitor {number}", content="Hello " * (number + 1))
         _sort_away(messages)
+        _file(messages[MOST_NOTIFIED - 1], staff)
         receive(submitter_name="Somebody deleted", content="Sent by mistake.", deleted_at=utcnow() - timedelta(hours=2))
         _sign_in_elsewhere(staff)
         _tell(messages[MOST_NOTIFIED - 1], staff)
+
+
+def _file(filed: Message, staff: User) -> None:
+    receive(submitter_name="Ada", submitter_email="ada@example.org", content="And the import as well.")
+    tags.add(filed.id, ["bug", "Firefox", "a tag as long as a tag may be, or nearly", "שאלה"])
+    assignments.assign(filed.id, staff.id)
+    saved_searches.save(staff, "Bugs of this month", {"list": "all", "tag": "bug", "from": "2026-11-01"})
+    db.session.commit()
 
 
 def _sign_in_elsewhere(staff: User) -> None:
