@@ -56,9 +56,9 @@ def version_subscribe_script(endpoint: str, values: dict[str, Any]) -> None:
 
 @blueprint.get("/offline")
 def offline() -> ResponseReturnValue:
-    """Return the page that the service worker shows without a network. It contains no personal data."""
+    """Return the page that the service worker shows without a network, with `unsent` for a form. It is not personal."""
     _set_reader_locale()
-    return render_template("admin/offline.html")
+    return render_template("admin/offline.html", is_unsent="unsent" in request.args)
 
 
 @blueprint.get("/manifest.webmanifest")

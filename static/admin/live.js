@@ -1,5 +1,6 @@
 /** Shows new messages without a reload: rows of the list, and counts on the page, in its title and on the app icon. */
 
+import { isAnswer, isSignedOut, reached, sessionEnded, unreachable } from "./connection.js";
 import { showLocalTimes } from "./local-times.js";
 
 const EVERY = 10_000;
@@ -25,8 +26,11 @@ function look() {
 async function ask() {
   waiting = false;
   // Do not follow a redirect to the sign-in page: its cookie would not match a sign-in form that is already open.
-  const response = await fetch(address(), { redirect: "manual", signal: AbortSignal.timeout(ANSWER_WITHIN) });
-  if (response.type === "opaqueredirect") return clearInterval(timer);
+  const how = { redirect: "manual", signal: AbortSignal.timeout(ANSWER_WITHIN) };
+  const response = await fetch(address(), how).catch(() => null);
+  if (!isAnswer(response)) return unreachable(lookIfSeen);
+  if (isSignedOut(response)) return sessionEnded();
+  reached();
   if (!response.ok) return;
   const updates = await response.json();
   count(updates);
@@ -124,9 +128,11 @@ function lookIfSeen() {
   if (document.visibilityState === "visible") look();
 }
 
-const timer = setInterval(lookIfSeen, EVERY);
+setInterval(lookIfSeen, EVERY); // also after the session has ended: another tab may sign in again
 arrivals?.addEventListener("click", bringIn);
 list?.addEventListener("pointermove", () => (pointed = performance.now()), { passive: true });
 document.addEventListener("visibilitychange", lookIfSeen);
+addEventListener("offline", lookIfSeen);
+addEventListener("online", lookIfSeen);
 navigator.serviceWorker?.addEventListener("message", ({ data }) => data?.type === "push" && look());
 badge(Number(document.getElementById("live").dataset.unread));

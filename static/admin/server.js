@@ -1,5 +1,6 @@
 /** Requests to the server's push API: fetch its key, and post this browser's changes. */
 
+import { sessionEnded } from "./connection.js";
 import { page } from "./page.js";
 
 const ANSWER_WITHIN = 10_000;
@@ -17,7 +18,10 @@ async function request(url, options) {
   const signal = AbortSignal.timeout(ANSWER_WITHIN);
   const response = await fetch(url, { credentials: "same-origin", signal, ...options }).catch(unreachable);
   const body = await response.json().catch(() => null);
-  if (response.status === 401) throw new RequestError("signed-out");
+  if (response.status === 401) {
+    sessionEnded();
+    throw new RequestError("signed-out");
+  }
   if (response.status >= 500) throw new RequestError("unreachable");
   if (!response.ok || !body) throw new RequestError("refused", body?.error ?? `HTTP ${response.status}`);
   return body;

@@ -155,28 +155,33 @@ async function request(url, options) {
   return response;
 }
 
-// --- Offline: cache one public page and its styles, and nothing else, because everything else is private ---
+// --- Offline: cache two public pages and their styles, and nothing else, because everything else is private ---
 
 const KEPT = "offline";
 
 self.addEventListener("install", (event) => event.waitUntil(keepOfflinePage().catch(() => {}))); // push works without
 self.addEventListener("fetch", (event) => {
-  const { mode, destination } = event.request;
-  if (mode === "navigate") event.respondWith(fetch(event.request).catch(() => kept(offlinePage())));
+  const { mode, destination, method } = event.request;
+  if (mode === "navigate") event.respondWith(fetch(event.request).catch(() => kept(offlinePage(method))));
   else if (destination === "style") event.respondWith(fetch(event.request).catch(() => kept(event.request)));
 });
 
-function offlinePage() {
-  return `${self.registration.scope}offline`;
+/** Return the address of the page for a request that failed; for a form it says that nothing was confirmed. */
+function offlinePage(method) {
+  return `${self.registration.scope}offline${method === "POST" ? "?unsent" : ""}`;
 }
 
 async function keepOfflinePage() {
-  const page = await request(offlinePage());
+  const [page, unsent] = await Promise.all([request(offlinePage("GET")), request(offlinePage("POST"))]);
   const html = await page.clone().text();
   const styles = [...html.matchAll(/<link rel="stylesheet" href="([^"]+)"/g)].map(([, address]) => address);
   await caches.delete(KEPT);
   const cache = await caches.open(KEPT);
-  await Promise.all([cache.put(offlinePage(), page), cache.addAll(styles)]);
+  await Promise.all([
+    cache.put(offlinePage("GET"), page),
+    cache.put(offlinePage("POST"), unsent),
+    cache.addAll(styles),
+  ]);
 }
 
 async function kept(wanted) {
