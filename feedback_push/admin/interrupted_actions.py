@@ -30,7 +30,8 @@ class Action:
 
 
 def _bulk_action(fields: Fields) -> str:
-    count = len(fields.get("id", []))
+    only = fields.get("restore")
+    count = len(only or fields.get("id", []))
     texts = {
         BulkAction.READ: ngettext("Mark %(num)d message as read", "Mark %(num)d messages as read", count),
         BulkAction.UNREAD: ngettext("Mark %(num)d message as unread", "Mark %(num)d messages as unread", count),
@@ -39,14 +40,22 @@ def _bulk_action(fields: Fields) -> str:
         BulkAction.SPAM: ngettext("Move %(num)d message to spam", "Move %(num)d messages to spam", count),
         BulkAction.NOT_SPAM: ngettext("Move %(num)d message out of spam", "Move %(num)d messages out of spam", count),
         BulkAction.DELETE: ngettext("Delete %(num)d message", "Delete %(num)d messages", count),
+        BulkAction.RESTORE: ngettext("Restore %(num)d message", "Restore %(num)d messages", count),
     }
-    move = fields.get("move", [""])[0]
+    move = BulkAction.RESTORE if only else fields.get("move", [""])[0]
     return str(texts[BulkAction(move)]) if move in set(BulkAction) else str(gettext("Move messages"))
 
 
 # Every endpoint of the dashboard that takes a form. An undo belongs to the session that has ended.
 ACTIONS = {
     "admin.apply_bulk_action": Action(_bulk_action),
+    "admin.add_tags": Action(lambda _: gettext("Add tags")),
+    "admin.take_off_tag": Action(lambda _: gettext("Take a tag off")),
+    "admin.rename_tag": Action(lambda _: gettext("Rename the tag"), page="admin.tags"),
+    "admin.remove_tag": Action(lambda _: gettext("Remove the tag"), page="admin.tags"),
+    "admin.assign_message": Action(lambda _: gettext("Assign the message")),
+    "admin.save_search": Action(lambda _: gettext("Save the search")),
+    "admin.remove_search": Action(lambda _: gettext("Remove the saved search")),
     "admin.undo": Action(lambda _: gettext("Undo"), keeps_fields=False),
     "admin.settings": Action(lambda _: gettext("Save the settings"), page="admin.settings"),
     "admin.test_device": Action(lambda _: gettext("Send a test notification"), page="admin.devices"),
