@@ -43,8 +43,14 @@ class Branding:
     title: str
     intro: str
     thanks: str
+    home: str
     logo: Logo
     has_own_logo: bool
+
+    @property
+    def home_url(self) -> str:
+        """The URL of the website that the form belongs to; the form's own if the operator has set none."""
+        return self.home or url_for("feedback.home")
 
     @property
     def logo_url(self) -> str:
@@ -96,6 +102,7 @@ def init_app(app: Flask) -> None:
         title=settings.form_title,
         intro=settings.form_intro,
         thanks=settings.form_thanks,
+        home=settings.site_home,
         logo=_logo(settings),
         has_own_logo=bool(settings.site_logo),
     )

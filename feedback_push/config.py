@@ -74,9 +74,11 @@ class Settings:
     site_name: str = "Feedback Push"
     site_logo: str = ""  # empty: the built-in logo
     site_accent: str = "#0b6b57"
+    site_home: str = ""  # empty: the form
     form_title: str = ""  # empty, as for the next two: the built-in text, which is translated
     form_intro: str = ""
     form_thanks: str = ""
+    form_name_optional: bool = False
     security_contact: tuple[str, ...] = ()  # empty: there is no security.txt
     security_policy: str = ""
     host: str = "127.0.0.1"
@@ -147,6 +149,7 @@ def source() -> Env:
         url_validators.database_url,
         url_validators.redis_url,
         url_validators.push_proxy,
+        url_validators.site_home,
         url_validators.security_contact,
         url_validators.security_policy,
         setting_validators.host_list,
@@ -244,9 +247,11 @@ def _read(env: Env) -> Settings:
         site_name=env.site_name("SITE_NAME", Settings.site_name),
         site_logo=env.site_logo("SITE_LOGO", Settings.site_logo),
         site_accent=env.site_accent("SITE_ACCENT", Settings.site_accent),
+        site_home=env.site_home("SITE_HOME", Settings.site_home),
         form_title=env.form_text("FORM_TITLE", Settings.form_title),
         form_intro=env.form_text("FORM_INTRO", Settings.form_intro),
         form_thanks=env.form_text("FORM_THANKS", Settings.form_thanks),
+        form_name_optional=env.bool("FORM_NAME_OPTIONAL", Settings.form_name_optional),
         security_contact=env.security_contact("SECURITY_CONTACT", ",".join(Settings.security_contact)),
         security_policy=env.security_policy("SECURITY_POLICY", Settings.security_policy),
         host=host,

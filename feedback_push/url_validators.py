@@ -26,6 +26,8 @@ _PROXY = (
 )
 # RFC 9116 requires URIs, which are all ASCII.
 _PAGE = re.compile(r"https://[A-Za-z0-9\[][!-~]*")
+_LONGEST_HOME = 500
+_HOME = re.compile(r"https?://[A-Za-z0-9\[][!-~]*")
 _CONTACT = re.compile(rf"{_PAGE.pattern}|mailto:[!-?A-~]+@[!-?A-~]+|tel:[0-9+().-]+")
 _ENCODE = (
     "the user name or the password contains a special character. Percent-encode it: @ is %40, : is %3A, ; is %3B, / "
@@ -106,6 +108,13 @@ def security_contact(value: str) -> tuple[str, ...]:
     if not all(_CONTACT.fullmatch(contact) for contact in contacts):
         raise ValidationError("must be addresses such as mailto:security@example.org or https://example.org/report.")
     return contacts
+
+
+def site_home(value: str) -> str:
+    """Return the http or https URL of the website that the form belongs to, or an empty string."""
+    if value and (len(value) > _LONGEST_HOME or not _HOME.fullmatch(value)):
+        raise ValidationError(f"not an address like https://example.org/ of at most {_LONGEST_HOME} characters.")
+    return value
 
 
 def security_policy(value: str) -> str:

@@ -33,6 +33,18 @@ def test_the_name_is_on_every_page_and_in_the_manifest(visit: Visit, staff: User
     assert visitor.get("/admin/manifest.webmanifest").get_json()["name"] == NAME
 
 
+def test_a_visitor_reads_whose_form_it_is_and_finds_the_way_back(visit: Visit, tmp_path: Path) -> None:
+    for changes in ({}, {"site_logo": logo_file(tmp_path, PNG)}):
+        visitor = visit(site_name=NAME, site_home="https://www.example.org/?a&b", form_defence=True, **changes)
+        visitor.send("/feedback/", content="Hello", submitter_name="Ada")
+        for address in ("/feedback/", "/feedback/confirm/", "/feedback/complete/"):
+            page = visitor.read(address)
+            assert page.one("a", href="https://www.example.org/?a&b").words == NAME, address
+            assert page.one("img").attributes["alt"] == ""  # the name stands beside it
+    page = visit(site_name=NAME).read("/feedback/")
+    assert [link.words for link in page.all("a", href="/")] == [NAME]
+
+
 def test_the_words_of_the_form_can_be_the_sites_own(visit: Visit) -> None:
     visitor = visit(form_title="Tell <us>", form_intro="Line one\nline two", form_thanks="Bye & thanks")
     form, thanks = visitor.read("/feedback/"), visitor.read("/feedback/complete/")

@@ -225,6 +225,14 @@ def test_a_proxy_for_pushes_speaks_http_at_a_port_that_is_named() -> None:
         assert "http://proxy.example.org:3128" in is_refused(rules.push_proxy, value)
 
 
+def test_the_home_of_a_site_is_a_web_address() -> None:
+    for value in ("", "https://example.org/", "http://intranet:8080/a?b=c", "https://[2001:db8::1]/"):
+        assert rules.site_home(value) == value
+    for value in ("example.org", "javascript:alert(1)", "https://", "https:///x", "http://a b", "https://é.example",
+                  "https://example.org/" + "x" * 500):  # fmt: skip
+        assert "https://example.org/" in is_refused(rules.site_home, value)
+
+
 def test_a_contact_for_reports_is_an_address_that_a_program_can_open() -> None:
     usable = ("mailto:security@example.org", "https://example.org/report?to=us", "tel:+49-30-1234")
     assert rules.security_contact(" , ".join(usable)) == usable

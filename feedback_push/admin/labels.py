@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from flask_babel import format_decimal, gettext, lazy_gettext
 
+from feedback_push import bidi
 from feedback_push.push.claims import SessionEnded
 from feedback_push.push.history import LeftOut, Stage
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry
@@ -68,6 +69,11 @@ _NOT_SEEN_BY_SAFARI = lazy_gettext(
     "Sent. We do not know if it was shown: Safari shows notifications by itself and does not report it."
 )
 _APPLE = ".push.apple.com/"
+
+
+def sender(name: str) -> str:
+    """Return a visitor's name as a page can show it, or a text for a visitor who has left it out."""
+    return bidi.isolated(name) or str(gettext("Anonymous"))
 
 
 def reason(delivery: Delivery) -> str | None:

@@ -8,8 +8,8 @@ from flask_babel import gettext, ngettext, pgettext
 from flask_login import current_user
 from sqlalchemy import Row
 
-from feedback_push import bidi, ids
-from feedback_push.admin import capacity, excerpts, history, message_query
+from feedback_push import ids
+from feedback_push.admin import capacity, excerpts, history, labels, message_query
 from feedback_push.admin.message_query import MessageQuery
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import accounts
@@ -111,7 +111,7 @@ def _unread_label(count: int) -> str:
 def _as_json(row: Row[Any], asked: MessageQuery) -> dict[str, Any]:
     return {
         "id": row.id,
-        "name": excerpts.pieces(bidi.isolated(row.submitter_name), asked.filter.words),
+        "name": excerpts.pieces(labels.sender(row.submitter_name), asked.filter.words),
         "excerpt": excerpts.excerpt(row.beginning, asked.filter.words),
         "at": row.created_at.isoformat(timespec="seconds"),
         "address": _address(row.id, asked),

@@ -7,13 +7,14 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from feedback_push import bidi, browser_name, ids, language, links, security
-from feedback_push.admin import interrupted_actions, push_status
+from feedback_push.admin import interrupted_actions, labels, push_status
 from feedback_push.feedback import lists
 
 blueprint = Blueprint("admin", __name__)
 blueprint.after_request(security.no_store)
 blueprint.add_app_template_filter(browser_name.localized, "browser_name")
 blueprint.add_app_template_filter(bidi.isolated, "isolated")
+blueprint.add_app_template_filter(labels.sender, "sender")
 blueprint.add_app_template_filter(links.linked, "linked")
 blueprint.add_app_template_filter(language.ago, "ago")
 ID = f"int(max={ids.LARGEST})"  # for a route

@@ -1,5 +1,8 @@
 """The feedback form."""
 
+from typing import Any
+
+from flask import current_app
 from flask_babel import lazy_gettext as _
 from wtforms import EmailField, Field, Form, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, Optional, StopValidation, ValidationError
@@ -25,6 +28,10 @@ def _email(_form: Form, field: Field) -> None:
     # Longer addresses get an error from Length.
     if field.data and len(field.data) <= email_address.LONGEST and not email_address.is_plausible(field.data):
         raise ValidationError(_("This does not look like an e-mail address."))
+
+
+def _without_blanks(value: str | None) -> str | None:
+    return "" if typed_text.is_blank(value) else value
 
 
 class FeedbackForm(TypedForm):
@@ -54,3 +61,19 @@ class FeedbackForm(TypedForm):
             (self.submitter_email, email_address.LONGEST),
         ):
             field.data = (field.data or "")[:longest]
+
+
+class _FormWithOptionalName(FeedbackForm):
+    """The same form, for a site that lets visitors leave out their name."""
+
+    submitter_name = StringField(
+        _("Your name"),
+        [Optional(), Length(max=LONGEST_NAME, message=_TOO_LONG)],
+        filters=[typed_text.storable, _without_blanks],
+    )
+
+
+def feedback_form(**options: Any) -> FeedbackForm:
+    """Return the form of this site, filled in from the request; `options` are FlaskForm's."""
+    is_optional = current_app.extensions["settings"].form_name_optional
+    return _FormWithOptionalName(**options) if is_optional else FeedbackForm(**options)

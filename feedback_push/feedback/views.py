@@ -12,7 +12,7 @@ from feedback_push import csrf, ids, security
 from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import DATABASE_ERRORS, db
 from feedback_push.feedback import confirmation, inbox, proof_of_work, quotas, spam
-from feedback_push.feedback.forms import LONGEST_CONTENT, FeedbackForm
+from feedback_push.feedback.forms import LONGEST_CONTENT, FeedbackForm, feedback_form
 from feedback_push.feedback.models import Message
 from feedback_push.feedback.quotas import Verdict
 from feedback_push.feedback.spam import SendAgain
@@ -61,7 +61,7 @@ def home() -> ResponseReturnValue:
 @security.takes_up_to(_LARGEST_FORM, characters=LONGEST_CONTENT + _OTHER_FIELDS)
 def form() -> ResponseReturnValue:
     """Show the form, or store a message. The thank-you page follows if and only if the message is stored."""
-    feedback = FeedbackForm()
+    feedback = feedback_form()
     if not feedback.validate_on_submit():
         return _rejected(feedback, 422) if feedback.is_submitted() else _page(feedback, 200)
     try:
@@ -118,7 +118,7 @@ def _refused(error: csrf.Refused) -> ResponseReturnValue:
         if error.cause == csrf.Cause.OTHER_SITE:  # the browser sends its cookie when it opens the page itself
             return redirect(url_for("feedback.confirm"), 303)
         return _confirmation_page(400, error.message(_("Please press the button again.")))
-    feedback = FeedbackForm(meta=error.form_meta)
+    feedback = feedback_form(meta=error.form_meta)
     feedback.shorten()
     return _rejected(feedback, 400, error.message(_("Nothing is lost: please send it again.")))
 
@@ -171,7 +171,7 @@ def _confirmation_page(status: int, notice: str | None = None) -> tuple[str, int
 def _message(feedback: FeedbackForm) -> Message:
     return Message(
         content=feedback.content.data,
-        submitter_name=feedback.submitter_name.data,
+        submitter_name=feedback.submitter_name.data or "",
         submitter_email=feedback.submitter_email.data or "",
         user_id=current_user.id if current_user.is_authenticated else None,
     )

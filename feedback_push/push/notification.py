@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 import regex
-from flask_babel import force_locale, format_decimal, lazy_gettext, ngettext
+from flask_babel import force_locale, format_decimal, gettext, lazy_gettext, ngettext
 
 from feedback_push import bidi
 from feedback_push.language import LANGUAGES
@@ -21,6 +21,7 @@ LARGEST_PAYLOAD = 3000  # bytes; RFC 8291 allows 3993, but some bridges re-encod
 _LARGEST_UNSTAMPED = LARGEST_PAYLOAD - receipts.LONGEST_TOKEN
 BODY_LENGTH = 120
 _LAST = 20  # characters in which the end of a word is looked for
+_NAMELESS = '"title":":"'
 _CLUSTER = regex.compile(r"\X")
 _LINE_ENDS = regex.compile("[\n\t\u2028\u2029]+")
 
@@ -101,9 +102,11 @@ class Notification:
 
 def payload_for(entry: Entry, shows: PreviewLevel, language: str) -> str:
     """Return the payload for a device with this preview level and language."""
-    if shows == PreviewLevel.ALL and not summarised(entry.kind):
-        return entry.payload
-    return _made(entry, shows, language if language in LANGUAGES else "en")
+    language = language if language in LANGUAGES else "en"
+    if shows != PreviewLevel.ALL or summarised(entry.kind):
+        return _made(entry, shows, language)
+    # Its quotation marks are escaped in every text, so only a title without a name contains it.
+    return _named(entry.payload, language) if _NAMELESS in entry.payload else entry.payload
 
 
 def without_body(payload: str) -> str:
@@ -138,6 +141,19 @@ def printable(text: str) -> str:
 
 
 @lru_cache(maxsize=1000)
+def _named(payload: str, language: str) -> str:
+    """Return the payload of a message without a name, with a title in the device's language."""
+    message = json.loads(payload)
+    message["notification"]["title"] = _anonymous(language)
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
+def _anonymous(language: str) -> str:
+    with force_locale(language):
+        return f"{gettext('Anonymous')}:"
+
+
+@lru_cache(maxsize=1000)
 def _made(entry: Entry, shows: PreviewLevel, language: str) -> str:
     message = json.loads(entry.payload)
     message["notification"].pop("body", None)
@@ -147,15 +163,17 @@ def _made(entry: Entry, shows: PreviewLevel, language: str) -> str:
 
 
 def _own_title(entry: Entry, shows: PreviewLevel, language: str) -> str | None:
-    """Return our own title, if the sender's name must not be shown."""
+    """Return our own title, if the sender's name must not be shown or is not known."""
     with force_locale(language):
         if kind := summarised(entry.kind):
             return kind.several(entry.counts)
-        return str(CHOOSABLE[entry.kind].one) if shows == PreviewLevel.NOTHING else None
+        if shows == PreviewLevel.NOTHING:
+            return str(CHOOSABLE[entry.kind].one)
+    return _anonymous(language) if _NAMELESS in entry.payload else None
 
 
 def name(text: str) -> str:
-    """Return a stranger's name as a title can show it: on one line, and reordering nothing beside it."""
+    """Return a stranger's name as a title can show it: on one line, and reordering nothing beside it; "" if empty."""
     return bidi.isolated(_LINE_ENDS.sub(" ", printable(text)))
 
 

@@ -17,10 +17,12 @@ from werkzeug.test import TestResponse
 
 from feedback_push import network_address
 from feedback_push.auth.models import User
-from feedback_push.database import db
+from feedback_push.database import db, utcnow
 from feedback_push.feedback import personal_data
 from feedback_push.feedback.models import Message
-from feedback_push.push.models import OutboxEntry
+from feedback_push.push import notification
+from feedback_push.push.claims import Entry
+from feedback_push.push.models import OutboxEntry, PreviewLevel
 from tests import servers
 from tests.conftest import PASSWORD, make_user
 from tests.visits import Page, Visit, Visitor
@@ -346,3 +348,37 @@ def test_an_address_that_a_stranger_claims_evades_nothing(limited: Visit, proxie
 def test_reading_is_not_limited(limited: Visit) -> None:
     visitor = limited()
     assert {visitor.get("/feedback/").status_code for _ in range(30)} == {200}
+
+
+def test_a_name_may_be_left_out_where_the_operator_allows_it(visit: Visit, staff: User) -> None:
+    assert visit().send("/feedback/", content="Hello", submitter_name=" ").status_code == 422
+    visitor = visit(form_name_optional=True)
+    page = visitor.read("/feedback/")
+    assert page.one("label", for_="submitter_name").words == "Your name (optional)"
+    assert "required" not in page.one("input", name="submitter_name").attributes
+    for name in ("", " \N{ZERO WIDTH SPACE} ", "Ada"):
+        assert visitor.send("/feedback/", content="Hello", submitter_name=name).status_code == 303
+    assert Page(visitor.send("/feedback/", content="Hello", submitter_name="x" * 201)).status == 422
+    stored = db.session.scalars(select(Message.submitter_name).order_by(Message.id))
+    assert list(stored) == ["", "", "Ada"]
+    visitor.sign_in(staff.email, PASSWORD)
+    names = [link.words for link in visitor.read("/admin/").all("a", class_="row-link")]
+    assert names == ["Ada", "Anonymous", "Anonymous"]
+    assert visitor.read("/admin/messages/1").one("h1").words == "Anonymous"
+    told = visitor.get("/admin/news?after=0").get_json()["messages"]
+    assert [message["name"] for message in told] == [[["Ada", False]], [["Anonymous", False]], [["Anonymous", False]]]
+    titles = []
+    for payload in db.session.scalars(select(OutboxEntry.payload).order_by(OutboxEntry.id)):
+        entry = Entry(payload, "topic", "high", utcnow(), "feedback", 1)
+        for shows in PreviewLevel:
+            made = json.loads(notification.payload_for(entry, shows, "en"))["notification"]
+            titles.append((made["title"], made.get("body")))
+    nameless = [("Anonymous:", "Hello"), ("Anonymous:", None), ("New message", None)]
+    assert titles == [*nameless, *nameless, ("Ada:", "Hello"), ("Ada:", None), ("New message", None)]
+
+
+def test_a_message_cannot_pretend_to_have_no_name(client: Visitor) -> None:
+    client.send("/feedback/", content='"title":":"', submitter_name='"title":":"')
+    [payload] = db.session.scalars(select(OutboxEntry.payload))
+    entry = Entry(payload, "topic", "high", utcnow(), "feedback", 1)
+    assert notification.payload_for(entry, PreviewLevel.ALL, "en") == payload
