@@ -9,7 +9,8 @@ from sqlalchemy import update
 
 from feedback_push import sqlite
 from feedback_push.auth.models import User
-from feedback_push.database import db
+from feedback_push.database import db, utcnow
+from feedback_push.feedback import lists
 from feedback_push.feedback.models import Message, MessageState
 from feedback_push.feedback.spam_reasons import SpamReason
 from tests.conftest import PASSWORD, make_user
@@ -152,3 +153,82 @@ def test_who_opens_what_is_read_waits_for_no_writer(dashboard: Visitor, monkeypa
         writer.execute(update(Message).values(submitter_name="Ada"))
         assert dashboard.get(address).status_code == 200
         writer.rollback()
+
+
+def test_the_unread_are_counted_only_beside_the_lists_that_have_them(dashboard: Visitor) -> None:
+    receive()
+    shown = {name: len(dashboard.read(f"/admin/?list={name}").all(id="unread")) for name in lists.NAMES}
+    assert shown == {"inbox": 1, "new": 1, "archived": 0, "spam": 0, "deleted": 0, "all": 0}
+
+
+def test_a_search_says_what_it_covers_and_how_many_it_has_found(visitor: Visitor) -> None:
+    for state in MessageState:
+        receive(state=state, submitter_name=state.value, content="Žąsis & <b>geese</b>")
+    receive(content="Something else")
+    receive(content="geese", deleted_at=utcnow())
+
+    def links(page: Page) -> dict[str, str]:
+        return {link.words: link.attributes["href"] for link in page.all("a")}
+
+    page = visitor.read("/admin/?q=zasis")
+    assert page.one(id="results").words == "2 results in Inbox"
+    assert page.one("input", name="q").attributes["placeholder"] == "Search in Inbox"
+    everywhere = links(page)["Search everywhere"]
+    assert everywhere == "/admin/?q=zasis&list=all"
+    page = visitor.read(everywhere)
+    assert page.one(id="results").words == "4 results everywhere"
+    assert names(page) == ["spam", "archived", "read", "new"]
+    assert [pill.words for pill in page.all("span", class_="pill")] == ["Spam", "Archived"]
+    assert page.one("input", name="list").attributes["value"] == "all"
+    assert page.one("a", class_="row-link", id="from-1").attributes["href"] == "/admin/messages/1?list=all&q=zasis"
+    assert links(page)["Search in the inbox only"] == "/admin/?q=zasis"
+    assert visitor.read("/admin/?list=archived&q=zasis").one(id="results").words == "1 result in Archived"
+    assert visitor.read("/admin/?q=nobody").one(id="results").words == "0 results in Inbox"
+    assert visitor.read("/admin/?until=2020-01-01").one(id="results").words == "0 results in Inbox"
+    assert visitor.read("/admin/").all(id="results") == []
+
+
+def test_the_words_found_are_marked_and_nothing_else_becomes_markup(visitor: Visitor) -> None:
+    receive(submitter_name="Ona Žąsis", content="<b>Two ŽĄSYS and a žąsis.</b>")
+    html = visitor.get("/admin/?q=zas").text
+    assert "Ona <mark>Žąsis</mark></bdi>" in html
+    assert "&lt;b&gt;Two <mark>ŽĄSYS</mark> and a <mark>žąsis</mark>.&lt;/b&gt;</p>" in html
+    assert visitor.read("/admin/").all("mark") == []
+
+
+def test_pages_of_a_search_keep_its_scope_and_its_count(dashboard: Visitor) -> None:
+    db.session.add_all(message(state=MessageState.ARCHIVED if number % 2 else MessageState.NEW) for number in range(60))
+    db.session.commit()
+    page = dashboard.read("/admin/?list=all&q=hello")
+    assert page.one(id="results").words == "60 results everywhere"
+    older = page.one("a", rel="next").attributes["href"]
+    assert older.startswith("/admin/?list=all&q=hello&before=")
+    page = dashboard.read(older)
+    assert (page.one(id="results").words, len(names(page))) == ("60 results everywhere", 10)
+
+
+def test_what_was_deleted_is_listed_and_brought_back_to_where_it_was(visitor: Visitor) -> None:
+    ids = [receive(state=state, submitter_name=state.value).id for state in MessageState]
+    token = visitor.read("/admin/settings").fields["csrf_token"]
+
+    def send(**fields: object) -> None:
+        data = {"csrf_token": token, "back": "/admin/?list=deleted", **fields}
+        assert visitor.post("/admin/messages/move", data=data).status_code == 303
+
+    send(move="delete", id=ids)
+    page = visitor.read("/admin/?list=deleted")
+    assert page.one("span", data_count="deleted").words == "4"
+    assert [row.words for row in page.all("bdi", class_="row-name")] == ["spam", "archived", "read", "new"]
+    assert names(page) == []
+    assert [button.attributes["value"] for button in page.all("button", name="restore")] == [
+        str(id_) for id_ in ids[::-1]
+    ]
+    assert {button.attributes["value"] for button in page.all("button", name="move")} == {"restore"}
+    send(restore=ids[0], id=ids)  # the button beside one message, whatever is selected
+    page = visitor.read("/admin/?list=new")
+    assert page.one("form", class_="notice undo").words == "1 message restored."
+    assert names(page) == ["new"]
+    send(move="restore", id=ids[1:])
+    shown = {name: names(visitor.read(f"/admin/?list={name}")) for name in ("inbox", "archived", "spam")}
+    assert shown == {"inbox": ["read", "new"], "archived": ["archived"], "spam": ["spam"]}
+    assert "Nothing here" in visitor.read("/admin/?list=deleted").one(id="empty").words
