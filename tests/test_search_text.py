@@ -57,3 +57,32 @@ def test_what_is_indexed_of_a_long_message_has_an_end() -> None:
     for text in LONG:
         assert len(search_text.of("Ada", "", text)) <= 180_000
     assert search_text.of("x" * 200, "a" * 40_000, "b " * 10_000 + "end").endswith(" b")
+
+
+MARKED = [
+    ("Ona Žąsis, ŽĄSYS", "zas", ["Žąsis", "ŽĄSYS"]),
+    ("The works of workers", "work", ["works", "workers"]),
+    ("No homework", "work", []),
+    ("Die Stra\u00dfe STRASSE", "strasse", ["Stra\u00dfe", "STRASSE"]),
+    ("Cafe\u0301 Donau\u00addampf", "CAF\u00c9 donaudampf", ["Cafe\u0301", "Donau\u00addampf"]),
+    ("私は日本人です", "日本人 は", ["は日本人"]),
+    ("日本と日本人", "日本人", ["日本人"]),
+    ("\uff76\uff9e\uff77\uff9e", "ガギ", ["\uff76\uff9e\uff77\uff9e"]),
+    ("<b>bold</b> & more", "b", ["b", "bold", "b"]),
+    ("a" * 2000, "a" * 150, ["a" * 2000]),
+    ("anything", "", []),
+    ("anything", "!!!", []),
+]
+
+
+def test_the_words_that_a_search_finds_are_found_in_the_text_as_it_was_written() -> None:
+    for text, typed, found in MARKED:
+        spans = search_text.spans(text, search_text.query(typed))
+        assert [text[start:end] for start, end in spans] == found, text
+
+
+@given(TYPED, TYPED)
+def test_the_places_of_words_are_within_the_text_and_apart_from_each_other(text: str, typed: str) -> None:
+    ends = [at for span in search_text.spans(text, search_text.query(typed)) for at in span]
+    assert ends == sorted(set(ends))
+    assert all(0 <= at <= len(text) for at in ends)

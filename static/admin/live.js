@@ -51,7 +51,7 @@ function count({ unread, unreadLabel, counts }) {
     pill.textContent = unreadLabel;
     pill.hidden = !unread;
   }
-  for (const number of document.querySelectorAll("[data-count]")) number.textContent = counts[number.dataset.count];
+  for (const number of document.querySelectorAll(".lists [data-count]")) number.textContent = counts[number.dataset.count];
   badge(unread);
 }
 

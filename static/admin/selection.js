@@ -11,7 +11,7 @@ function boxes(which = "") {
 function count() {
   const selected = boxes(":checked").length;
   shown.textContent = shown.dataset.words.replace("{}", selected);
-  shown.parentElement.dataset.count = selected; // all that a phone has room for
+  shown.parentElement.dataset.selected = selected; // all that a phone has room for
 }
 
 function announce() {
@@ -41,3 +41,5 @@ document.getElementById("select-all")?.addEventListener("click", selectAll);
 document.getElementById("clear").addEventListener("click", clear);
 addEventListener("pageshow", count); // a page may come back with its boxes checked
 count();
+// On a phone the lists are a line that scrolls.
+document.querySelector(".lists [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });

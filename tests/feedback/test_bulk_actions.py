@@ -75,3 +75,13 @@ def test_no_spam_names_the_notifications_to_wake(ids: list[int]) -> None:
     db.session.commit()
     assert bulk_actions.apply(BulkAction.NOT_SPAM, ids).entry_ids == [spam.outbox_id]
     assert spam.outbox_id
+
+
+def test_a_restored_message_is_where_it_was_before_its_deletion(ids: list[int]) -> None:
+    deleted = bulk_actions.apply(BulkAction.DELETE, ids[:4])
+    db.session.commit()
+    restored = bulk_actions.apply(BulkAction.RESTORE, ids)
+    db.session.commit()
+    assert (deleted.count, restored.count, restored.before) == (4, 5, [])
+    assert states() == [*ALL, "new"]
+    assert bulk_actions.apply(BulkAction.RESTORE, ids).count == 0

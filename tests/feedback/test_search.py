@@ -1,5 +1,7 @@
 """feedback/search.py: whatever is typed finds the messages that hold it, on both databases."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, text
 
 from feedback_push import database
-from feedback_push.database import db
+from feedback_push.database import db, utcnow
 from feedback_push.feedback import lists, search
 from feedback_push.feedback.lists import Filter
 from feedback_push.feedback.models import Message, MessageState
@@ -202,3 +204,19 @@ def test_the_newest_come_first_page_by_page_however_many_match(monkeypatch: pyte
 def test_only_the_first_words_count() -> None:
     stored = receive(content=" ".join(f"word{number}" for number in range(10)))
     assert found(f"{stored.content} another") == [stored.id]
+
+
+@pytest.mark.usefixtures("any_app")
+def test_as_many_are_counted_as_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    db.session.add_all(message(content="common 日本人" if number % 2 else "rare 本日") for number in range(130))
+    db.session.commit()
+    receive(content="common", state=MessageState.ARCHIVED)
+    receive(content="common", deleted_at=utcnow())
+    for words, number in {"common": 65, "日本人": 65, "日": 130, "nothing": 0, "!!!": 0, "": 130}.items():
+        assert lists.count(Filter(words=words)) == number, words
+    assert lists.count(Filter("all", words="common")) == 66
+    assert lists.count(Filter("deleted", words="common")) == 1
+    assert lists.count(Filter(words="common", since=utcnow() + timedelta(days=1))) == 0
+    assert lists.count(Filter(words="common", until=utcnow() + timedelta(days=1))) == 65
+    monkeypatch.setattr(lists, "MOST_COUNTED", 20)
+    assert (lists.count(Filter(words="common")), lists.count(Filter())) == (20, 20)

@@ -164,6 +164,9 @@ def test_a_form_with_an_error_has_the_focus_on_its_first_bad_field(chromium: Bro
 
 def test_a_selection_is_counted_and_cleared_in_one_line_on_a_phone(opened: Callable[..., Page]) -> None:
     page = opened(PHONE)
+    with page.expect_response("**/news*") as answered:  # counts come while messages are selected, too
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    answered.value.finished()
     page.check("#messages > li >> nth=0 >> [name=id]")
     page.check("#messages > li >> nth=1 >> [name=id]")
     assert page.text_content("#selected") == "2 selected"
