@@ -89,4 +89,5 @@ def _page(form: PasswordForm) -> str:
         latest_end=sessions.latest_end,
         entries=latest,
         label=audit.label,
+        origin=audit.origin,
     )

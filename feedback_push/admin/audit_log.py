@@ -12,4 +12,5 @@ from feedback_push.auth import audit
 def show_audit() -> ResponseReturnValue:
     """Show the newest entries, or those before the cursor in `before`."""
     before = request.args.get("before", type=ids.parse)
-    return page("admin/audit.html", page=audit.page(before), is_first=before is None, label=audit.label)
+    entries = audit.page(before)
+    return page("admin/audit.html", page=entries, is_first=before is None, label=audit.label, origin=audit.origin)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import has_request_context, request
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
@@ -102,6 +103,18 @@ def label(entry: AuditEntry) -> str:
     if text is None:
         return entry.event
     return str(text) % _Detail({name: browser_name.localized(str(value)) for name, value in entry.detail.items()})
+
+
+def origin(entry: AuditEntry) -> str:
+    """Return where an event came from, for a reader who compares it with their own network."""
+    if not entry.browser:
+        return str(gettext("on the command line"))
+    text = _l("%(browser)s, in this network") if _is_from_here(entry) else _l("%(browser)s, in another network")
+    return str(text) % {"browser": browser_name.localized(entry.browser)}
+
+
+def _is_from_here(entry: AuditEntry) -> bool:
+    return entry.address_hash == network_address.of_request()
 
 
 class _Detail(dict[str, Any]):

@@ -199,7 +199,7 @@ def test_browsers_are_named_in_the_readers_language(app: Flask, staff: User) -> 
     assert [name.words for name in page.all("bdi")][1:3] == ["Firefox auf Linux", "Safari auf iPhone"]
     labels = [button.attributes.get("aria-label") for button in page.all("button")]
     assert "Sitzung von Safari auf iPhone beenden" in labels
-    assert any("Firefox auf Linux · " in detail.words for detail in page.all("p", class_="detail"))
+    assert any("Firefox auf Linux" in detail.words for detail in page.all("p", class_="detail"))
     page = press(here, action)
     assert page.one(role="status").words == "Die Sitzung von Safari auf iPhone ist beendet."
     assert "Sitzung von Safari auf iPhone beendet" in [entry.words for entry in page.all("bdi")]
@@ -256,6 +256,20 @@ def test_the_account_shows_its_latest_entries_and_the_log_those_of_all(app: Flas
     assert "an unknown account" in every[1].words
     assert "ada@example.org" in every[2].words
     assert "127.0.0.1" not in here.get("/admin/audit").text.replace("http://127.0.0.1", "")
+
+
+def test_an_entry_says_whether_it_came_from_the_readers_network_and_shows_no_hash(app: Flask, staff: User) -> None:
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    with app.test_request_context(environ_overrides=elsewhere):
+        audit.record(AuditEvent.DEVICE_ADDED, staff, device="Phone")
+        db.session.commit()
+    here = browser(app, staff)
+    for address in ("/admin/account", "/admin/audit"):
+        page = here.read(address)
+        assert "in another network" in page.one("li", data_event="device-added").words
+        assert "in this network" in page.one("li", data_event="signed-in").words
+        for entry in audit.page().entries:
+            assert not entry.address_hash or entry.address_hash[:8] not in page.one("main").words
 
 
 def test_what_was_counted_says_how_often(app: Flask, staff: User) -> None:
