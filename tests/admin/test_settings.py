@@ -21,7 +21,7 @@ from tests.admin.rows import device
 from tests.conftest import PASSWORD, make_user
 from tests.push.notes import announce
 from tests.push.wants import quiet_now, wants
-from tests.visits import Page, Visitor
+from tests.visits import Page, Visit, Visitor
 
 CUT = "Only the beginning is shown here; go back to see the whole text."
 PAGE = "/admin/settings"
@@ -245,3 +245,16 @@ def test_what_is_not_sent_yet_shows_what_is_chosen_now(dashboard: Visitor, staff
     assert dashboard.send(PAGE, shows="nothing").status_code == 303
     db.session.rollback()
     assert db.session.query(Delivery).one().shows == PreviewLevel.NOTHING
+
+
+def test_no_group_has_one_choice_alone(dashboard: Visitor, visit: Visit, staff: User) -> None:
+    page = dashboard.read(PAGE)
+    assert [group.words for group in page.all("legend")] == ["A notification shows"]
+    [label] = [label for label in page.all("label") if "New feedback" in label.words]
+    assert label.words == "Notify me of: New feedback"
+    strict = visit(notification_shows="nothing")
+    strict.sign_in(staff.email, PASSWORD)
+    page = strict.read(PAGE)
+    assert page.all("legend") == []
+    assert "A notification shows: Only that there is a new message" in page.one("main").words
+    assert strict.post(PAGE, data=page.fields).status_code == 303
