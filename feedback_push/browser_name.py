@@ -26,6 +26,7 @@ _SYSTEMS = (
     ("CrOS", "ChromeOS"),
     ("Linux", "Linux"),
 )
+_MOBILE = {"iPhone", "iPad", "Android"}
 _BROWSER_NAMES = {_UNKNOWN, *dict(_BROWSERS).values()}
 _SYSTEM_NAMES = set(dict(_SYSTEMS).values())
 
@@ -45,6 +46,11 @@ def localized(name: str) -> str:
     if browser == _UNKNOWN:
         browser = gettext("Browser")
     return gettext("%(browser)s on %(system)s", browser=browser, system=system) if on else browser
+
+
+def is_mobile(name: str) -> bool:
+    """Return whether a guess is of a phone or a tablet; False for a chosen name."""
+    return name.rpartition(" on ")[2] in _MOBILE
 
 
 def _first(names: tuple[tuple[str, str], ...], user_agent: str) -> str | None:

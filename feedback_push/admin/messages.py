@@ -9,7 +9,7 @@ from flask_login import current_user
 from sqlalchemy import Row
 
 from feedback_push import ids
-from feedback_push.admin import capacity, excerpts, history, labels, message_query
+from feedback_push.admin import capacity, checklist, excerpts, history, labels, message_query
 from feedback_push.admin.message_query import MessageQuery
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import accounts
@@ -44,6 +44,7 @@ def show_inbox() -> ResponseReturnValue:
         all_selected=request.args.get("select") == "all",
         quiet_until=preferences.quiet_until(current_user),
         capacity=capacity.lines(),
+        steps=checklist.steps,  # called by the template where the inbox is empty
     )
 
 

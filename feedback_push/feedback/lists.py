@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, func, select, text
 
 from feedback_push.database import db
 from feedback_push.feedback import assignments, search, tags
-from feedback_push.feedback.models import LISTS, Message, person_of
+from feedback_push.feedback.models import LISTS, Message, MessageState, person_of
 from feedback_push.feedback.search import Columns, Order
 
 ALL = "all"
@@ -133,6 +133,14 @@ def unread() -> int:
 def newest_unread() -> int:
     """Return the id of the newest unread message, or 0."""
     return db.session.scalar(select(func.max(Message.id)).where(text(LISTS["new"]))) or 0
+
+
+def has_any(*, from_visitors: bool = False) -> bool:
+    """Return whether a message was ever received, other than spam; optionally from somebody who was not signed in."""
+    wanted = select(Message.id).where(Message.state != MessageState.SPAM)
+    return bool(
+        db.session.scalar(select((wanted.where(Message.user_id.is_(None)) if from_visitors else wanted).exists()))
+    )
 
 
 def _count(name: str) -> Any:
