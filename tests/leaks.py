@@ -11,6 +11,7 @@ _SHAPES = [
     # 32 bytes in base64url: a VAPID private key, or the token of a session.
     re.compile(r"(?<![\w-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*[0-9])[\w-]{43}(?![\w-])"),
     re.compile(r"\b[0-9]+\.[0-9a-f]{32}\b"),  # a receipt's token
+    re.compile(r"link#[\w-]{20,}"),  # a sign-in link
     re.compile(r"/(wpush|send)/[\w:/-]{8,}"),  # the path of an endpoint
     re.compile(r"://[^/\s:@]*:(?!\*+@)[^/\s@]+@"),  # the password of a database or a broker
 ]

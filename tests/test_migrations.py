@@ -7,7 +7,8 @@ from flask import Flask
 from sqlalchemy import create_engine, inspect, text
 
 from feedback_push import database
-from feedback_push.auth import accounts, sessions
+from feedback_push.auth import accounts, sessions, sign_in_links
+from feedback_push.auth.models import User
 from feedback_push.database import Base, db
 from feedback_push.feedback.models import MessageState
 from feedback_push.push.models import Subscription
@@ -132,3 +133,19 @@ def test_devices_from_before_sessions_had_any_keep_working_with_all_they_have(an
     accounts.set_password(devices[0].user, "battery staple")
     db.session.commit()
     assert all(device.suspended_at for device in devices)
+
+
+def test_accounts_and_sessions_of_before_stay_and_each_account_can_get_a_sign_in_link(any_app: Flask) -> None:
+    user = owner()
+    sessions.begin(user, browser="Browser", remembered=True)
+    db.session.commit()
+    rows = text("SELECT auth_user.id, email, password_hash, token_hash FROM auth_user JOIN auth_session ON true")
+    before = db.session.execute(rows).all()
+    assert migrate(any_app, "downgrade", "0011")
+    assert "auth_sign_in_link" not in tables()
+    database.upgrade(any_app)
+    assert db.session.execute(rows).all() == before
+    user = db.session.query(User).one()
+    code = sign_in_links.make(user).partition("#")[2]
+    assert sign_in_links.use(code) == user
+    assert migrate(any_app, "check")

@@ -2,7 +2,7 @@
 
 from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, EmailField, PasswordField, StringField
-from wtforms.validators import EqualTo, InputRequired, Length
+from wtforms.validators import DataRequired, EqualTo, InputRequired, Length
 
 from feedback_push import email_address, typed_text
 from feedback_push.auth.password_validators import LONGEST
@@ -30,7 +30,7 @@ class LinkForm(TypedForm):
 
     token = StringField(
         _("The code in the link, after the #"),
-        [InputRequired(_("Please enter the code.")), Length(max=LONGEST_TOKEN, message=_TOO_LONG)],
+        [DataRequired(_("Please enter the code.")), Length(max=LONGEST_TOKEN, message=_TOO_LONG)],
         filters=[typed_text.storable, typed_text.trimmed],
     )
     remember = BooleanField(_("Keep me signed in on this device"), default=True)

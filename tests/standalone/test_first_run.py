@@ -1,6 +1,7 @@
 """feedback_push/standalone/first_run.py; the whole of it runs as the process that the launcher starts."""
 
 import errno
+import hashlib
 import os
 import re
 import sqlite3
@@ -17,6 +18,8 @@ from tests.servers import CHECKOUT
 
 OURS = {"SECRET_KEY", "VAPID_PRIVATE_KEY", "VAPID_PUBLIC_KEY"}
 MADE = re.compile(r"  E-mail    (\S+)\n  Password  (\S+)   \(shown only this once\)\n")
+
+LINK = re.compile(r"  Sign in   (\S+)#(\S+)   \(works once, within 10 minutes\)\n")
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +129,18 @@ def test_the_first_administrator_can_sign_in_with_the_printed_password(tmp_path:
     assert (made[1], email) == ("admin@localhost", "admin@localhost")
     assert PasswordHasher().verify(password_hash, made[2])
     assert len(made[2]) >= 16
+
+
+def test_a_sign_in_link_is_printed_beside_the_password_and_only_its_hash_is_stored(tmp_path: Path) -> None:
+    printed = LINK.search(prepare(SITE_URL="https://feedback.example.org", ADMIN_PASSWORD="a long one").stdout)
+    assert printed
+    address, code = printed.groups()
+    assert address == "https://feedback.example.org/login/link"
+    [path] = tmp_path.glob("*.sqlite")
+    assert code.encode() not in path.read_bytes()
+    assert hashlib.sha256(code.encode()).hexdigest().encode() in b"".join(
+        part.read_bytes() for part in tmp_path.glob("*.sqlite*")
+    )
 
 
 def test_a_later_start_makes_and_prints_no_administrator(tmp_path: Path) -> None:
