@@ -82,6 +82,7 @@ LINES = {
     "GET push.key": Line("/push/key", For.SCRIPT),
     "POST push.subscribe": Line("/push/subscribe", For.SCRIPT, json=GOOD),
     "POST push.unsubscribe": Line("/push/unsubscribe", For.SCRIPT, json={"endpoint": "{endpoint}"}, own=True),
+    "POST push.test": Line("/push/test", For.SCRIPT, json={"endpoint": "{endpoint}"}, own=True),
     "POST push.receipt": Line(
         "/push/receipt",
         For.EVERYBODY,
@@ -113,6 +114,7 @@ LINES = {
     "POST admin.save_search": Line("/admin/searches?q=x", For.DASHBOARD, form={"name": "x"}),
     "POST admin.remove_search": Line("/admin/searches/{search}/remove", For.DASHBOARD, form={}, own=True),
     "GET admin.devices": Line("/admin/devices", For.DASHBOARD, own=True),
+    "POST admin.show_qr_code": Line("/admin/devices", For.DASHBOARD, form={}),
     "GET admin.settings": Line("/admin/settings", For.DASHBOARD),
     "POST admin.settings": Line("/admin/settings", For.DASHBOARD, form={}),
     "GET admin.show_test": Line("/admin/devices/tests/{test}.json", For.DASHBOARD, own=True),

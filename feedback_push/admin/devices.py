@@ -1,15 +1,15 @@
-"""The devices of the signed-in administrator: rename, test, pause and remove them."""
+"""The devices of the signed-in administrator: add a phone, and rename, test, pause and remove devices."""
 
 from typing import Any
 
-from flask import abort, jsonify, redirect, request, url_for
+from flask import abort, current_app, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from feedback_push import browser_name, ids, typed_text
-from feedback_push.admin import labels, push_status
+from feedback_push.admin import labels, phone, push_status
 from feedback_push.admin.pages import ID, blueprint, page
-from feedback_push.auth import audit
+from feedback_push.auth import audit, sign_in_links
 from feedback_push.auth.models import AuditEvent
 from feedback_push.database import db, utcnow
 from feedback_push.push import digests, history, keys, outbox, preferences, subscriptions
@@ -22,22 +22,16 @@ _LONGEST_TYPED = 1_000  # including the spaces that are removed
 @blueprint.get("/devices", endpoint="devices")
 def show_devices() -> ResponseReturnValue:
     """Show the administrator's browsers, and the result of the test notification in `tested`."""
-    devices = subscriptions.of(current_user)
-    errors = {device.id: last for device in devices if (last := history.last_failed(device))}
-    reasons = {device_id: (labels.reason(last), last.entry.created_at) for device_id, last in errors.items()}
-    tested = outbox.find_test(request.args.get("tested", 0, type=ids.parse), current_user)
-    test_result = labels.test_result(*tested, utcnow())[0] if tested else None
-    entry = tested[0] if tested else None
-    return page(
-        "admin/devices.html",
-        devices=devices,
-        failing=subscriptions.FAILING,
-        reasons=reasons,
-        tested=entry,
-        test_result=test_result,
-        rotation=push_status.rotation_progress(),
-        quiet_until=preferences.quiet_until(current_user),
-    )
+    return _page()
+
+
+@blueprint.post("/devices", endpoint="show_qr_code")
+def show_qr_code() -> ResponseReturnValue:
+    """Show the same page with a new sign-in link as a QR code; the link is not stored, so only this answer has it."""
+    address = sign_in_links.make(current_user)
+    db.session.commit()
+    expires_at = utcnow() + sign_in_links.LASTS
+    return _page(link=address, qr_code=phone.qr_code(address), link_expires_at=expires_at)
 
 
 @blueprint.get(f"/devices/tests/<{ID}:entry_id>.json")
@@ -95,6 +89,27 @@ def remove_device(device_id: int) -> ResponseReturnValue:
     subscriptions.remove_device(device_id, user=current_user)
     db.session.commit()
     return redirect(url_for("admin.devices"), 303)
+
+
+def _page(**more: Any) -> str:
+    devices = subscriptions.of(current_user)
+    errors = {device.id: last for device in devices if (last := history.last_failed(device))}
+    reasons = {device_id: (labels.reason(last), last.entry.created_at) for device_id, last in errors.items()}
+    tested = outbox.find_test(request.args.get("tested", 0, type=ids.parse), current_user)
+    return page(
+        "admin/devices.html",
+        devices=devices,
+        failing=subscriptions.FAILING,
+        forgotten_after=subscriptions.KEEP_GONE,
+        quiet_until=preferences.quiet_until(current_user),
+        reasons=reasons,
+        tested=tested[0] if tested else None,
+        test_result=labels.test_result(*tested, utcnow())[0] if tested else None,
+        rotation=push_status.rotation_progress(),
+        proxy=phone.proxy_needed(),
+        site_url=current_app.extensions["settings"].site_url,
+        **more,
+    )
 
 
 def _own(device_id: int) -> Subscription:

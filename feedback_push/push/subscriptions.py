@@ -15,7 +15,7 @@ from feedback_push.push.models import Delivery, DeviceState, Subscription
 
 MOST = 500  # devices of an administrator; a new one replaces the one whose browser was seen longest ago
 FAILING = 5  # failed attempts in a row, which take about seven minutes; fewer are no trouble
-_KEEP_GONE = timedelta(days=30)
+KEEP_GONE = timedelta(days=30)  # then a browser that has unsubscribed is forgotten
 _MOST_TROUBLED = 20
 _DELIVERIES = 5000  # deleted in one transaction when a browser is removed: less than half a second of SQLite
 _SECONDS = 1.0  # for removing gone browsers, in each sweep
@@ -71,6 +71,12 @@ def find(device_id: int, *, user: User) -> Subscription | None:
     return db.session.scalar(select(Subscription).where(Subscription.id == device_id, Subscription.user_id == user.id))
 
 
+def find_by_endpoint(endpoint: str, *, user: User) -> Subscription | None:
+    """Return the browser of this user with this endpoint, unless it is gone; None if there is none."""
+    mine = (Subscription.endpoint == endpoint, Subscription.user_id == user.id, Subscription.state != DeviceState.GONE)
+    return db.session.scalar(select(Subscription).where(*mine))
+
+
 def works(user: User, live: Iterable[str]) -> bool:
     """Return whether this user has a browser that notifications reach, signed with one of the live keys."""
     mine = (Subscription.user_id == user.id, Subscription.vapid_public_key.in_(list(live)))
@@ -80,9 +86,10 @@ def works(user: User, live: Iterable[str]) -> bool:
 
 
 def of(user: User) -> list[Subscription]:
-    """Return the browsers of this user that are not gone, the newest first."""
-    mine = select(Subscription).where(Subscription.user_id == user.id, Subscription.state != DeviceState.GONE)
-    return list(db.session.scalars(mine.order_by(Subscription.id.desc())))
+    """Return the browsers of this user, the newest first; those that have unsubscribed come last."""
+    gone = Subscription.state == DeviceState.GONE
+    mine = select(Subscription).where(Subscription.user_id == user.id)
+    return list(db.session.scalars(mine.order_by(gone, Subscription.id.desc())))
 
 
 def troubled(user: User) -> list[Subscription]:
@@ -120,7 +127,7 @@ def forget_gone(now: datetime) -> None:
 
     A browser may have a hundred thousand deliveries, so each batch of them has a transaction of its own.
     """
-    long_gone = (Subscription.state == DeviceState.GONE, Subscription.gone_at < now - _KEEP_GONE)
+    long_gone = (Subscription.state == DeviceState.GONE, Subscription.gone_at < now - KEEP_GONE)
     stop_at = time.monotonic() + _SECONDS
     while time.monotonic() < stop_at:
         device = db.session.scalar(select(Subscription.id).where(*long_gone).limit(1))

@@ -1,6 +1,6 @@
-"""JSON endpoints for browsers: get the VAPID key, subscribe, unsubscribe, and report receipts."""
+"""JSON endpoints for browsers: get the VAPID key, subscribe, unsubscribe, send a test, and report receipts."""
 
-from flask import Blueprint, abort, jsonify, make_response, request
+from flask import Blueprint, abort, jsonify, make_response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -10,7 +10,7 @@ from feedback_push import browser_name, language, security
 from feedback_push.config import current_settings
 from feedback_push.database import db, utcnow
 from feedback_push.extensions import csrf, limiter
-from feedback_push.push import browser_subscription, keys, receipts, subscriptions
+from feedback_push.push import browser_subscription, keys, outbox, receipts, subscriptions
 from feedback_push.push.browser_subscription import BrowserSubscription, SubscriptionRefused
 from feedback_push.push.receipts import Event
 from feedback_push.webpush.endpoints import LONGEST_ENDPOINT
@@ -68,13 +68,22 @@ def subscribe() -> ResponseReturnValue:
 @blueprint.post("/unsubscribe")
 def unsubscribe() -> ResponseReturnValue:
     """Remove this browser, if it is a device of the caller."""
-    data = _body()
-    endpoint = data.get("endpoint") if isinstance(data, dict) else None
-    if not isinstance(endpoint, str) or not 0 < len(endpoint) <= LONGEST_ENDPOINT or not _is_plain(endpoint):
-        return jsonify(error="The endpoint is missing or malformed."), 422
-    subscriptions.remove(endpoint, user=current_user)
+    subscriptions.remove(_endpoint(), user=current_user)
     db.session.commit()
     return jsonify(status="unsubscribed")
+
+
+@blueprint.post("/test")
+def test() -> ResponseReturnValue:
+    """Send a test notification to this browser; answer with the address at which its result can be read."""
+    _current_key()
+    device = subscriptions.find_by_endpoint(_endpoint(), user=current_user)
+    if device is None:
+        return jsonify(error=_("The server does not know this device.")), 404
+    entry = outbox.enqueue_test(device)
+    db.session.commit()
+    outbox.wake(entry.id)
+    return jsonify(result=url_for("admin.show_test", entry_id=entry.id))
 
 
 @blueprint.post("/receipt")
@@ -93,6 +102,14 @@ def receipt() -> ResponseReturnValue:
                 db.session.commit()
             return "", 204
     return jsonify(error="Expected a token and what happened."), 422
+
+
+def _endpoint() -> str:
+    data = _body()
+    endpoint = data.get("endpoint") if isinstance(data, dict) else None
+    if not isinstance(endpoint, str) or not 0 < len(endpoint) <= LONGEST_ENDPOINT or not _is_plain(endpoint):
+        abort(make_response(jsonify(error="The endpoint is missing or malformed."), 422))
+    return endpoint
 
 
 def _is_plain(endpoint: str) -> bool:

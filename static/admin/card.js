@@ -51,11 +51,16 @@ function reveal(name, fits) {
   for (const element of card.querySelectorAll(`[data-${name}]`)) element.hidden = !fits(element.dataset[name]);
 }
 
-/** Mark this device in the list. The card turns it off: if only removed from the list, it returns at the next visit. */
+/** The card's element for the result of a test, and the address that sends one; undefined without a card. */
+export const testResult = card?.querySelector("#push-tested");
+export const testAddress = testResult?.dataset.send;
+
+/** Mark this device in the list and put it first. The card turns it off: if only removed, it returns at the next visit. */
 export function markThisDevice() {
   for (const row of document.querySelectorAll("[data-endpoint]")) {
-    const here = row.dataset.endpoint === lastEndpoint.get();
+    const here = row.dataset.endpoint === lastEndpoint.get() && row.dataset.state !== "gone";
     row.querySelector(".this-device").hidden = !here;
     row.querySelector("[data-remove]").hidden = here;
+    if (here && row.previousElementSibling) row.parentElement.prepend(row);
   }
 }

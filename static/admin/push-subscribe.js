@@ -9,7 +9,8 @@ import * as install from "./install.js";
 import { choice, lastEndpoint, lastState, lastTrouble, putAside } from "./storage.js";
 import { decide, gather, guess, isOpen, speaksUp } from "./opt-in.js";
 import { page } from "./page.js";
-import { within } from "./server.js";
+import { asTrouble, within } from "./server.js";
+import * as test from "./test-notification.js";
 
 const SIGN_OUT_WITHIN = 2_000;
 const PATIENCE_TO_SIGN_OUT = 1_000;
@@ -17,6 +18,7 @@ const PATIENCE_TO_SIGN_OUT = 1_000;
 let queue = Promise.resolve();
 let clicked = false;
 let asking = false;
+let tests = 0;
 let permission = null; // at the latest visit
 let stands = null; // whether the card is visible after the first sync; a later change would move the page
 let current = { state: "checking", facts: gather() };
@@ -66,6 +68,18 @@ async function renew() {
   if (known) listDevicesAnew();
 }
 
+/** Send a test to this device. A later click replaces the result of an earlier one. */
+async function sendTest() {
+  const number = ++tests;
+  card.testResult.textContent = "";
+  try {
+    const result = await test.send(card.testAddress, lastEndpoint.get() ?? "");
+    await test.follow(result, card.testResult, () => number !== tests);
+  } catch (error) {
+    show(current.state, { ...current.facts, trouble: asTrouble(error) }, true);
+  }
+}
+
 function listDevicesAnew() {
   if (document.querySelector("[data-devices]")) location.reload();
 }
@@ -112,6 +126,7 @@ function start() {
   onClick("push-disable", turnOff);
   onClick("push-recheck", visit);
   onClick("push-renew", renew);
+  onClick("push-test", sendTest);
   document.getElementById("push-later")?.addEventListener("click", notNow);
   document.querySelector("form[data-logout]").addEventListener("submit", leave, { once: true });
   document.querySelector("form#password")?.addEventListener("submit", nameThisDevice, { once: true });

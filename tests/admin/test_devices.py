@@ -9,13 +9,13 @@ from sqlalchemy import select
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db, utcnow
-from feedback_push.push import subscriptions
+from feedback_push.push import outbox, subscriptions
 from feedback_push.push.browser_subscription import BrowserSubscription
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
 from tests.admin.rows import device
 from tests.conftest import KEYS, PASSWORD
 from tests.push.malformed import GOOD
-from tests.push.notes import announce, fan_out
+from tests.push.notes import announce, fan_out, note
 from tests.visits import Visitor
 
 
@@ -189,3 +189,57 @@ def test_a_device_whose_session_was_ended_says_so_and_how_to_go_on(dashboard: Vi
     headers = {"X-CSRFToken": phone.get("/push/key").headers["X-CSRFToken"], "Referer": phone.site}
     assert phone.post("/push/subscribe", json=GOOD, headers=headers).status_code == 200
     assert "Suspended" not in dashboard.read("/admin/devices").one("li", data_endpoint=GOOD["endpoint"]).words
+
+
+def test_a_browser_that_has_unsubscribed_stays_in_the_list_until_it_is_removed_or_forgotten(
+    dashboard: Visitor, staff: User
+) -> None:
+    gone = device(staff, name="Old phone", state=DeviceState.GONE, gone_at=utcnow() - timedelta(days=29))
+    device(staff, name="Laptop")
+    page = dashboard.read("/admin/devices")
+    rows = [row for row in page.all("li") if "data-endpoint" in row.attributes]
+    assert [row.attributes["data-state"] for row in rows] == ["live", "gone"]
+    assert "Unsubscribed" in rows[1].words
+    assert f"{utcnow() + timedelta(days=1):%b %-d, %Y}" in rows[1].words  # when it leaves the list
+    assert [word for word in ("Send a test", "Pause", "Rename") if word in rows[1].words] == []
+    press(dashboard, gone, "remove")
+    assert "Old phone" not in dashboard.read("/admin/devices").one("main").words
+    device(staff, name="Older phone", state=DeviceState.GONE, gone_at=utcnow() - timedelta(days=31))
+    subscriptions.forget_gone(utcnow())
+    assert "Older phone" not in dashboard.read("/admin/devices").one("main").words
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"state": DeviceState.GONE, "gone_at": utcnow()}, "gone"),
+        ({"state": DeviceState.STALE}, "key-mismatch"),
+        ({"suspended_at": utcnow()}, "session-ended"),
+    ],
+)
+def test_an_error_that_the_state_explains_is_not_said_again(
+    dashboard: Visitor, staff: User, changes: dict[str, Any], error: str
+) -> None:
+    phone = device(staff, **changes)
+    entry = outbox.enqueue(note())
+    db.session.flush()
+    db.session.add(Delivery(outbox_id=entry.id, subscription_id=phone.id, state=DeliveryState.FAILED, error=error))
+    db.session.commit()
+    assert "Last error" not in dashboard.read("/admin/devices").one(id="devices").words
+
+
+def test_a_browser_gets_a_test_by_the_endpoint_that_its_script_names(dashboard: Visitor, phone: Subscription) -> None:
+    headers = {"X-CSRFToken": dashboard.get("/push/key").headers["X-CSRFToken"], "Referer": dashboard.site}
+    sent = dashboard.post("/push/test", json={"endpoint": phone.endpoint}, headers=headers)
+    db.session.rollback()
+    entry = db.session.query(OutboxEntry).one()
+    assert (entry.kind, entry.subscription_id) == ("test", phone.id)
+    assert sent.get_json() == {"result": f"/admin/devices/tests/{entry.id}.json"}
+    endpoint = phone.endpoint
+    phone.state = DeviceState.GONE
+    db.session.commit()
+    for named, status in {"": 422, "ü": 422, "x" * 3_000: 422, endpoint: 404, f"{endpoint}x": 404}.items():
+        answer = dashboard.post("/push/test", json={"endpoint": named}, headers=headers)
+        assert (named, answer.status_code, list(answer.get_json())) == (named, status, ["error"])
+    db.session.rollback()
+    assert db.session.query(OutboxEntry).count() == 1

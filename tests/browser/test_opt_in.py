@@ -51,6 +51,12 @@ def test_the_devices_page_lists_the_browser_at_once_and_marks_it(dashboard: Dash
     other = dashboard.browser.find(f'[data-endpoint="{phone.endpoint}"]').text
     assert "This device" not in other
     assert "Remove" in other
+    dashboard.site.staff().subscribe(dashboard.service.new_device(dashboard.site.settings.vapid_public_key))
+    dashboard.visit("devices")
+    rows = "return [...document.querySelectorAll('#devices > li')].map((row) => row.dataset.endpoint)"
+    listed = dashboard.browser.script(rows)
+    assert len(listed) == 3
+    assert listed[0] == here.endpoint  # although another was added later
 
 
 def test_a_denied_permission_is_explained_for_this_browser_and_heals_when_it_is_given(dashboard: Dashboard) -> None:

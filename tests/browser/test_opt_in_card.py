@@ -50,6 +50,22 @@ def test_on_the_inbox_there_is_no_card_when_all_is_well(dashboard: Dashboard) ->
     assert card_is_seen(dashboard.browser)
 
 
+def test_the_card_that_has_just_turned_notifications_on_offers_a_test_and_says_how_it_went(
+    dashboard: Dashboard,
+) -> None:
+    browser = dashboard.browser
+    dashboard.sign_in()
+    assert not browser.find("#push-test").is_displayed
+    dashboard.turn_on()
+    browser.find("#push-test").click()
+    assert browser.alert("It works").body == "This is the test that you asked for."
+    browser.wait_for(lambda: "Arrived after" in browser.find("#push-tested").text)
+    assert browser.url == dashboard.site.dashboard
+    dashboard.lose_cookies()
+    browser.find("#push-test").click()
+    browser.wait_for(lambda: "You have been signed out." in browser.find("#push").text)
+
+
 def test_a_card_that_was_put_aside_comes_back_with_the_next_unread_message(dashboard: Dashboard) -> None:
     browser, visitor = dashboard.browser, dashboard.site.visitor()
     visitor.write("One")

@@ -152,11 +152,11 @@ def test_nobody_removes_another_administrators_device(app: Flask) -> None:
     assert subscriptions.of(theirs) == [device]
 
 
-def test_the_list_leaves_out_what_is_gone_and_keeps_what_is_stale(app: Flask) -> None:
+def test_the_list_keeps_what_is_stale_and_ends_with_what_is_gone(app: Flask) -> None:
     user = owner()
-    nowhere(user, 1, DeviceState.GONE)
     stale = nowhere(user, 1, DeviceState.STALE)
-    assert [device.id for device in subscriptions.of(user)] == stale
+    gone = nowhere(user, 2, DeviceState.GONE)
+    assert [device.id for device in subscriptions.of(user)] == [*stale, *gone[::-1]]
 
 
 def test_devices_are_counted_by_state_and_key(app: Flask) -> None:
