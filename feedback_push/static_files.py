@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 import brotli
-from flask import Flask, current_app, url_for
+from flask import Flask, abort, current_app, url_for
 from werkzeug.datastructures import Accept
 from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
@@ -122,8 +122,10 @@ class StaticFolder:
             other = self.get(posixpath.normpath(posixpath.join(folder_name, match[2])))
             if not other:
                 raise FileNotFoundError(f"static/{name} names {match[2]}, which does not exist.")
+            if prefix:
+                return match[1] + prefix + other.hashed_name
             path = posixpath.relpath(other.hashed_name, folder_name or ".")
-            return match[1] + (prefix + other.hashed_name if prefix else f"./{path}")
+            return match[1] + (path if path.startswith(".") else f"./{path}")
 
         return pattern.sub(with_hash, self._sources[name].decode()).encode()
 
@@ -146,7 +148,12 @@ def init_app(app: Flask) -> None:
             values["filename"] = file.hashed_name
 
     app.wsgi_app = serve  # type: ignore[method-assign]
+    app.view_functions["static"] = _unknown  # Flask's own view would read the disk
     app.url_defaults(name_by_hash)
+
+
+def _unknown(**_: str) -> NoReturn:
+    abort(404)
 
 
 def script(name: str) -> StaticFile:

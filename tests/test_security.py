@@ -21,7 +21,7 @@ from tests.visits import Page, Visit, Visitor
 
 HTTPS = "https://feedback.example.org"
 PAGES = ["/feedback/", "/feedback/complete/", "/login", "/admin/", "/admin/devices", "/nowhere"]
-ANSWERS = [*PAGES, "/push/key", "/healthz", "/static/site.css"]
+ANSWERS = [*PAGES, "/push/key", "/healthz", "/theme.css"]
 NONCE = re.compile(r"'nonce-([\w-]{16,})'")
 
 

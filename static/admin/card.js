@@ -6,6 +6,8 @@ import { browserFamily } from "./opt-in.js";
 
 const card = globalThis.document?.getElementById("push");
 
+let latest = {}; // the state and the trouble that are shown
+
 /** True if the card is a guest on this page: it then appears only when it has something to say. */
 export const isGuest = card?.dataset.place === "guest";
 
@@ -22,12 +24,16 @@ export function show(state, facts, { visible, settled }) {
   if (!card) return;
   const focused = document.activeElement;
   // With no stored state, the final text may be shorter than the guess. Keep the card's height, so that nothing moves.
+  // Measuring lays out the whole page, so leave it out where the guess was right.
   const decided = settled && card.dataset.state === "checking";
-  card.style.minBlockSize = decided ? `${card.getBoundingClientRect().height}px` : "";
-  if (decided) addEventListener("resize", () => (card.style.minBlockSize = ""), { once: true });
+  const trouble = facts.trouble?.kind;
+  const corrected = decided && !card.hidden && !(state === latest.state && trouble === latest.trouble);
+  latest = { state, trouble };
+  card.style.minBlockSize = corrected ? `${card.getBoundingClientRect().height}px` : "";
+  if (corrected) addEventListener("resize", () => (card.style.minBlockSize = ""), { once: true });
   reveal("when", (states) => states.split(" ").includes(state));
   reveal("browser", (family) => family === browserFamily(facts));
-  reveal("trouble", (kind) => kind === facts.trouble?.kind);
+  reveal("trouble", (kind) => kind === trouble);
   reveal("failing", (endpoint) => state === "on-but-failing" && endpoint === lastEndpoint.get());
   for (const element of card.querySelectorAll("[data-detail]")) element.textContent = facts.trouble?.detail ?? "";
   if (!(decided && state === "on" && card.dataset.looks !== "checking")) card.dataset.looks = state;
