@@ -4,6 +4,8 @@ UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
 FUZZ := .venv-fuzz
+# One process more than most machines for CI have cores, because the tests of whole sites wait a lot.
+EVERY_TEST := --numprocesses 3 --dist loadscope --no-loadscope-reorder
 LOCK := --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # If the system's Python was replaced by a later version, the environment's link is broken, so rebuild it.
@@ -11,17 +13,24 @@ $(shell test -x $(BIN)/python || rm -f $(VENV)/.run-installed $(VENV)/.dev-insta
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test drills check format bench audit fuzz translations lock clean
+.PHONY: help run test test-fast coverage drills check format bench audit fuzz translations lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run-installed ## run the web server, the worker and the embedded broker in one terminal
 	@$(BIN)/python -m feedback_push.standalone
 
 test: $(VENV)/.dev-installed ## install the tests' dependencies and run all tests
 	@tests/install-packages
-	@$(BIN)/pytest --numprocesses 3 --dist loadscope --cov --cov-report term
+	@$(BIN)/pytest $(EVERY_TEST)
+
+test-fast: $(VENV)/.dev-installed ## run the tests that start no server and no browser (90 seconds)
+	@$(BIN)/pytest --fast --numprocesses logical --dist worksteal
+
+coverage: $(VENV)/.dev-installed ## run all tests and print the lines that none of them reaches
+	@tests/install-packages
+	@$(BIN)/pytest $(EVERY_TEST) --cov --cov-report term
 
 drills: $(VENV)/.dev-installed ## attack a test site and measure the effect on its visitors (4 minutes)
 	@tests/install-packages

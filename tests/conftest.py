@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import argon2
@@ -39,6 +39,34 @@ PASSWORD = "correct horse battery"
 # The same in every process, because the names of some tests contain it.
 PRIVATE_KEY = base64.urlsafe_b64encode(b"a private key for the tests only").rstrip(b"=").decode()
 KEYS = VapidKeys(PRIVATE_KEY, public_key_of(PRIVATE_KEY))
+
+
+# The folders whose tests run programs, in the order in which their tests begin: the longest first, so that no process
+# is left with one of them at the end.
+PROGRAMS = ("visual", "flow", "browser", "standalone", "proxies")
+SERVERS = {"postgresql_url", "redis_url", "own_redis_url"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--fast`."""
+    parser.addoption("--fast", action="store_true", help="leave out every test that starts a server or a browser")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Sort the tests as PROGRAMS says; with `--fast`, leave out those that need a server."""
+    items.sort(key=lambda item: [folder not in item.path.parts for folder in PROGRAMS])
+    if config.getoption("fast"):
+        config.hook.pytest_deselected(items=[item for item in items if needs_server(item)])
+        items[:] = [item for item in items if not needs_server(item)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_servers(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Fail with `--fast` a test that starts a server and is not marked."""
+    with pytest.MonkeyPatch.context() as patch:
+        if pytestconfig.getoption("fast"):
+            patch.setattr(servers, "running", _refuse_server)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -137,8 +165,12 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def settings(sqlite_url: str, redis_url: str, tmp_path: Path) -> Settings:
-    """Return settings for a site with push, whose push services may be on loopback."""
+def settings(request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path) -> Settings:
+    """Return settings for a site with push, whose push services may be on loopback.
+
+    With `--fast`, its Redis does not run: a test that needs it there asks for `redis_url` itself.
+    """
+    redis_url = "" if request.config.getoption("fast") else request.getfixturevalue("redis_url")
     return make_settings(sqlite_url, redis_url, tmp_path)
 
 
@@ -222,6 +254,17 @@ def with_hanging_broker(settings: Settings) -> Iterator[Flask]:
         yield from _inside(replace(settings, redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0"))
 
 
+def needs_server(item: pytest.Item) -> bool:
+    """Return whether a test is in PROGRAMS, uses PostgreSQL or a fixture in SERVERS, or has the marker `server`."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
+    return (
+        item.get_closest_marker("server") is not None
+        or not SERVERS.isdisjoint(getattr(item, "fixturenames", ()))
+        or not set(PROGRAMS).isdisjoint(item.path.parts)
+        or any(parameter == "postgresql" for parameter in parameters)
+    )
+
+
 def make_settings(database_url: str, redis_url: str, folder: Path) -> Settings:
     """Return the settings of a small site, but with a push service on loopback."""
     return Settings(
@@ -263,6 +306,10 @@ def _application(settings: Settings) -> Iterator[Flask]:
         yield app
         db.session.remove()
         db.engine.dispose()
+
+
+def _refuse_server(command: list[str], *_: object, **__: object) -> NoReturn:
+    raise AssertionError(f"this test needs the marker `server`, because it starts {command[0]}")
 
 
 def _inside(settings: Settings) -> Iterator[Flask]:

@@ -378,6 +378,7 @@ def output_of(command: list[str], folder: Path, awaited: str = "its end", **sett
     return code, program.log
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_bad_settings_end_every_command_with_that_message_and_no_traceback(command: list[str], tmp_path: Path) -> None:
     # Today's libraries would read the second half of each password as a host, and say so.
@@ -400,6 +401,7 @@ def test_bad_settings_end_every_command_with_that_message_and_no_traceback(comma
 CONNECTING = {name: command for name, command in COMMANDS.items() if name != "web server"}  # which waits for requests
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("command", CONNECTING.values(), ids=CONNECTING)
 def test_servers_that_do_not_answer_make_no_command_show_a_password(command: list[str], tmp_path: Path) -> None:
     nobody = servers.free_port()

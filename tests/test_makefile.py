@@ -1,4 +1,4 @@
-"""Makefile: what `make run` installs, and when it does so again."""
+"""Makefile: what `make run` installs and when it does so again, and which tests each target runs."""
 
 import os
 import shutil
@@ -10,6 +10,19 @@ import pytest
 
 from tests.servers import CHECKOUT
 
+_FIVE = """
+import pytest
+from tests import servers
+
+def test_one_that_needs_nothing(tmp_path): pass
+def test_one_that_starts_a_server(tmp_path):
+    with servers.redis_server(tmp_path): pass
+def test_one_that_asks_for_a_server(published): pass
+@pytest.mark.server
+def test_one_that_is_marked(): pass
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_one_on_postgresql(any_app): pass
+"""
 INSTALLING = "Installing the locked dependencies"
 
 
@@ -46,3 +59,27 @@ def test_dependencies_are_installed_once_and_again_for_another_python(checkout: 
     assert INSTALLING in make_run(checkout)
     assert not left.exists()
     assert INSTALLING not in make_run(checkout)
+
+
+def commands(target: str) -> str:
+    listed = ["make", "--dry-run", "--assume-old=.venv/.dev-installed", target]
+    return subprocess.run(listed, cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def test_coverage_is_measured_by_its_own_target_and_the_fast_tests_install_no_server() -> None:
+    assert "--cov" in commands("coverage")
+    for target in ("test", "test-fast"):
+        assert "--cov" not in commands(target)
+    assert "--fast" in commands("test-fast")
+    assert "install-packages" not in commands("test-fast")
+    listed = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=120)
+    assert {"test", "test-fast", "coverage"} <= {line.split()[1] for line in listed.stdout.splitlines()}
+
+
+def test_fast_leaves_out_what_asks_for_a_server_and_refuses_what_starts_one_unasked(tmp_path: Path) -> None:
+    (tmp_path / "test_five.py").write_text(_FIVE)
+    command = [sys.executable, "-m", "pytest", "--fast", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    command += ["-c", str(CHECKOUT / "pyproject.toml"), str(tmp_path)]
+    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=120)
+    assert "1 failed, 1 passed, 3 deselected" in ended.stdout
+    assert "needs the marker `server`, because it starts" in ended.stdout
