@@ -45,7 +45,7 @@ def test_a_visitor_reads_whose_form_it_is_and_finds_the_way_back(visit: Visit, t
     assert [link.words for link in page.all("a", href="/")] == [NAME]
 
 
-def test_the_words_of_the_form_can_be_the_sites_own(visit: Visit) -> None:
+def test_a_site_can_set_the_forms_texts(visit: Visit) -> None:
     visitor = visit(form_title="Tell <us>", form_intro="Line one\nline two", form_thanks="Bye & thanks")
     form, thanks = visitor.read("/feedback/"), visitor.read("/feedback/complete/")
     assert form.one("h1").words == "Tell <us>"

@@ -59,7 +59,7 @@ def test_two_different_passwords_make_no_account(app: Flask) -> None:
         ("ada@example.org", "ada@example.org", "part of your e-mail address"),
     ],
 )
-def test_an_account_that_cannot_be_made_is_refused_in_words(
+def test_an_invalid_account_is_refused_with_a_reason(
     app: Flask, staff: User, email: str, password: str, words: str
 ) -> None:
     ended = run(app, "user", "create", email, "--password-stdin", typed=password)

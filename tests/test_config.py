@@ -309,7 +309,7 @@ def test_a_site_address_is_folded_for_all_that_is_made_from_it() -> None:
     assert named.vapid_subject == "mailto:ada@xn--strae-oqa.example.org"
 
 
-def test_options_that_the_database_driver_cannot_use_end_the_start_in_words() -> None:
+def test_invalid_driver_options_end_the_start_with_a_reason() -> None:
     bad = {"SECRET_KEY": SECRET, "DATABASE_URL": "postgresql://ada:hunter2@host/name?port=x"}
     with patch.dict(os.environ, bad), pytest.raises(ConfigError) as refused:
         create_app()

@@ -146,9 +146,7 @@ def test_the_sign_in_form_says_why_it_was_refused_and_keeps_the_address_only(vis
         assert (answer.status_code, answer.location) == (303, "/admin/devices"), cause
 
 
-def test_a_page_of_the_dashboard_and_a_script_are_told_why_they_were_refused(
-    visit: Visit, client: Visitor, staff: User
-) -> None:
+def test_a_dashboard_page_and_a_script_get_the_reason_for_a_refusal(visit: Visit, client: Visitor, staff: User) -> None:
     for cause, _, answer in refusals(visit, staff, "/admin/messages/move", {"move": "archive"}):
         assert answer.status_code == 400
         assert SENTENCES[cause] in Page(answer).one("main").words, cause
@@ -174,9 +172,7 @@ def test_a_refused_form_shows_no_more_than_would_be_taken(client: Visitor) -> No
     assert len(page.fields["email"]) == 320
 
 
-def test_a_page_opened_before_signing_in_elsewhere_is_told_so_before_any_page_is_shown(
-    client: Visitor, staff: User
-) -> None:
+def test_a_page_from_before_another_sign_in_is_refused_with_that_reason(client: Visitor, staff: User) -> None:
     form = {**client.read("/feedback/").fields, **TYPED}
     client.sign_in(staff.email, PASSWORD)
     page = Page(client.post("/feedback/", data=form))

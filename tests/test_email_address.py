@@ -20,7 +20,7 @@ def test_addresses_of_the_world_and_of_an_intranet_are_fine(address: str) -> Non
      "a@b@example.org", "ada@example.org\n", "ada@example.org, bob@example.org",
      "Ada <ada@example.org>", "<script>@example.org", "ada@example.org\x00", "ada@" + "a" * 260 + ".org"],
 )  # fmt: skip
-def test_what_is_no_address_has_a_problem_in_words(address: str) -> None:
+def test_an_invalid_address_has_a_problem_text(address: str) -> None:
     assert email_address.problem(address)
 
 

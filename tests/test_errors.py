@@ -96,7 +96,7 @@ def test_an_exception_is_logged_and_not_shown(broken: Visitor, caplog: pytest.Lo
     assert caplog.text.count(f"RuntimeError: {INSIDE}") == 2
 
 
-def test_a_wrong_method_is_told_the_right_ones(client: Visitor) -> None:
+def test_a_wrong_method_is_answered_with_the_allowed_ones(client: Visitor) -> None:
     answer = client.get("/logout")
     assert answer.status_code == 405
     assert "POST" in answer.headers["Allow"]

@@ -24,7 +24,7 @@ from tests.visits import Visit, Visitor
     ],
     ids=range(9),
 )
-def test_a_request_that_says_too_much_is_refused_in_words(
+def test_a_request_with_too_long_a_head_is_refused_with_a_reason(
     app: Flask, address: str, headers: dict[str, str], code: int
 ) -> None:
     answer = Visitor(app, app.response_class, use_cookies=False).get(address, headers=headers)

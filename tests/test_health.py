@@ -114,7 +114,7 @@ def test_the_site_is_ready_as_soon_as_a_worker_answers(
         assert ready(visitor) == (200, {"status": "ready"})
 
 
-def test_a_broker_that_fails_is_told_of_and_never_an_error_of_ours(visit: Visit, own_redis_url: str) -> None:
+def test_a_failing_broker_is_reported_and_never_an_error_of_ours(visit: Visit, own_redis_url: str) -> None:
     visitor = visit(redis_url=own_redis_url)
     with redis.Redis.from_url(own_redis_url) as server:
         server.config_set("maxmemory", 1)

@@ -23,7 +23,7 @@ warnings.warn("something is old")
 """
 
 
-def test_events_are_lines_on_standard_error_and_libraries_speak_only_of_trouble() -> None:
+def test_events_are_lines_on_standard_error_and_libraries_log_only_warnings() -> None:
     said = subprocess.run(
         [sys.executable, "-c", SPEAKING], cwd=servers.CHECKOUT, capture_output=True, text=True, check=True, timeout=60
     )

@@ -359,7 +359,7 @@ def test_no_page_repeats_more_than_a_form_may_hold(client: Visitor) -> None:
     assert lines.status_code == 303
 
 
-def test_one_large_form_is_read_at_a_time_and_the_others_are_told_to_wait(client: Visitor) -> None:
+def test_one_large_form_is_read_at_a_time_and_others_must_wait(client: Visitor) -> None:
     limit = security._large_forms  # noqa: SLF001
     leave = limit.enter()
     limit._patience = 0.01  # noqa: SLF001

@@ -41,9 +41,7 @@ def test_threads_stand_in_line_for_sqlite(app: Flask, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("app")
-def test_who_stands_in_line_for_too_long_is_told_and_holds_up_nobody(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_waiting_caller_times_out_and_delays_no_other(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)
     with db.engine.connect() as first, db.engine.connect() as second:
         first.execute(select(1))

@@ -48,7 +48,7 @@ def test_every_test_that_it_names_exists() -> None:
     assert [f"{file}::{name}" for file, name in named if name not in defined_in(file)] == []
 
 
-def test_it_speaks_of_everybody_and_no_line_is_without_a_test() -> None:
+def test_every_attacker_is_covered_and_every_row_names_a_test() -> None:
     assert re.findall(r"^### (.*)", model(), re.MULTILINE) == PEOPLE
     lines = [
         line for line in model().splitlines() if line.startswith("|") and line not in ("| by | test |", "|---|---|")

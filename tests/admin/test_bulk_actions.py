@@ -79,7 +79,7 @@ def test_several_are_deleted_at_once_and_undo_brings_them_back(visitor: Visitor)
     assert notice(visitor.read("/admin/")) == "The action was undone."
 
 
-def test_a_message_that_is_no_spam_is_told_of(visitor: Visitor, published: PublishedTasks) -> None:
+def test_a_message_that_is_no_spam_notifies(visitor: Visitor, published: PublishedTasks) -> None:
     spam = message(state=MessageState.SPAM, spam_reason="links")
     db.session.add(spam)
     db.session.commit()
@@ -118,7 +118,7 @@ def test_each_list_offers_what_can_be_done_there(dashboard: Visitor, place: str,
     assert {button.attributes["value"] for button in page.all("button", name="move")} == offered
 
 
-def test_made_up_moves_and_ids_do_no_harm(dashboard: Visitor) -> None:
+def test_invented_actions_and_ids_do_no_harm(dashboard: Visitor) -> None:
     kept = receive().id
     for move in ("", "nothing", "\0"):
         assert press(dashboard, move, kept).status_code == 400
@@ -132,7 +132,7 @@ def test_made_up_moves_and_ids_do_no_harm(dashboard: Visitor) -> None:
 
 
 @pytest.mark.parametrize("elsewhere", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", ""])
-def test_a_move_leads_nowhere_else(dashboard: Visitor, elsewhere: str) -> None:
+def test_a_bulk_action_redirects_within_the_site(dashboard: Visitor, elsewhere: str) -> None:
     assert press(dashboard, "archive", receive().id, back=elsewhere, next=elsewhere).location == "/admin/"
 
 
@@ -171,7 +171,7 @@ def test_what_goes_into_spam_and_comes_out_of_it_is_in_the_log(visitor: Visitor)
     assert noted() == [(f"messages-{way}", count) for way, count in told]
 
 
-def test_what_is_too_much_is_moved_and_cannot_be_taken_back(visitor: Visitor) -> None:
+def test_an_action_on_too_many_messages_has_no_undo(visitor: Visitor) -> None:
     few = [receive().id for _ in range(200)]
     press(visitor, "archive", *few)
     assert "undo" in visitor.read("/admin/").fields
@@ -181,7 +181,7 @@ def test_what_is_too_much_is_moved_and_cannot_be_taken_back(visitor: Visitor) ->
     assert "undo" not in page.fields
 
 
-def test_an_undo_works_once_in_the_session_that_moved_and_for_an_hour(any_app: Flask, visitor: Visitor) -> None:
+def test_an_undo_works_once_in_its_own_session_and_for_an_hour(any_app: Flask, visitor: Visitor) -> None:
     def refused(who: Visitor, page: Page) -> bool:
         before = states()
         token = who.read("/admin/settings").fields["csrf_token"]

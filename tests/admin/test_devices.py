@@ -95,7 +95,7 @@ def test_what_does_not_arrive_is_explained(
     assert told["final"] is final
 
 
-def test_an_arrival_is_told_in_seconds(dashboard: Visitor, phone: Subscription) -> None:
+def test_an_arrival_is_shown_in_seconds(dashboard: Visitor, phone: Subscription) -> None:
     press(dashboard, phone, "test")
     entry = db.session.query(OutboxEntry).one()
     shown_at = entry.created_at + timedelta(seconds=1.31)
@@ -118,7 +118,7 @@ def test_an_arrival_is_told_in_seconds(dashboard: Visitor, phone: Subscription) 
         ({"vapid_public_key": "another"}, False),
     ],
 )
-def test_whoever_has_no_device_that_works_is_told_so_where_there_is_no_card(
+def test_pages_without_a_card_warn_an_administrator_without_a_working_device(
     dashboard: Visitor, staff: User, changes: dict[str, Any], works: bool
 ) -> None:
     device(staff, **changes)
@@ -136,7 +136,7 @@ def test_a_device_that_fails_is_called_so_once_it_no_longer_counts_as_one_that_w
     assert bool(dashboard.read("/admin/settings").all(id="no-device")) is (pill == "pill failed")
 
 
-def test_the_last_error_is_said_in_words(dashboard: Visitor, phone: Subscription) -> None:
+def test_the_last_error_is_a_text(dashboard: Visitor, phone: Subscription) -> None:
     press(dashboard, phone, "test")
     entry = db.session.query(OutboxEntry).one()
     db.session.add(

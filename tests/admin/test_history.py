@@ -34,7 +34,7 @@ def rows(dashboard: Visitor, message: Message) -> list[str]:
     return [row.words for row in history_of(dashboard, message).all("li")]
 
 
-def test_it_says_how_far_every_delivery_has_come(dashboard: Visitor, staff: User, message: Message) -> None:
+def test_every_delivery_shows_its_stage(dashboard: Visitor, staff: User, message: Message) -> None:
     now, later = utcnow(), NOON + timedelta(minutes=5)
     accepted = {"state": DeliveryState.ACCEPTED, "attempts": 1, "accepted_at": NOON}
     waiting = {"state": DeliveryState.WAITING, "due_at": now}
@@ -61,9 +61,7 @@ def test_it_says_how_far_every_delivery_has_come(dashboard: Visitor, staff: User
     ]
 
 
-def test_what_did_not_get_through_is_explained_with_what_happens_next(
-    dashboard: Visitor, staff: User, message: Message
-) -> None:
+def test_a_failed_delivery_is_explained_with_the_next_step(dashboard: Visitor, staff: User, message: Message) -> None:
     due = {"state": DeliveryState.WAITING, "due_at": NOON}
     delivery(message, device(staff, name="A"), **due, attempts=3, error="throttled", status=429)
     delivery(message, device(staff, name="B"), **due, error="misconfigured", status=403, detail="BadJwtToken")
@@ -91,7 +89,7 @@ def test_what_did_not_get_through_is_explained_with_what_happens_next(
     ]
 
 
-def test_what_was_held_and_what_a_summary_told_of_is_said(dashboard: Visitor, staff: User, message: Message) -> None:
+def test_held_and_summarised_deliveries_are_explained(dashboard: Visitor, staff: User, message: Message) -> None:
     summary = receive()
     phone, laptop = device(staff, name="Phone"), device(staff, name="Laptop")
     told = {"state": DeliveryState.SUMMARISED, "summary_id": summary.outbox_id}
@@ -137,7 +135,7 @@ def test_more_devices_than_a_page_holds_are_counted(dashboard: Visitor, staff: U
     assert "1 more device is not listed." in page.one(id="history").words
 
 
-def test_a_message_that_nobody_was_told_of_says_so(dashboard: Visitor, message: Message) -> None:
+def test_a_message_without_a_notification_says_so(dashboard: Visitor, message: Message) -> None:
     assert "No device was notified of this message." in history_of(dashboard, message).one(id="history").words
     silent = new_message()
     db.session.add(silent)
@@ -145,7 +143,7 @@ def test_a_message_that_nobody_was_told_of_says_so(dashboard: Visitor, message: 
     assert "No notification was created for this message." in history_of(dashboard, silent).one(id="history").words
 
 
-def test_the_ledger_alone_is_what_the_page_shows_and_reading_it_does_not_open_the_message(
+def test_the_history_alone_equals_the_pages_and_does_not_open_the_message(
     dashboard: Visitor, staff: User, message: Message
 ) -> None:
     delivery(message, device(staff), state=DeliveryState.WAITING, due_at=utcnow())
@@ -158,9 +156,7 @@ def test_the_ledger_alone_is_what_the_page_shows_and_reading_it_does_not_open_th
     assert "data-moving" in alone.attributes
 
 
-def test_when_nothing_is_under_way_there_is_nothing_to_look_for(
-    dashboard: Visitor, staff: User, message: Message
-) -> None:
+def test_a_finished_history_is_not_polled(dashboard: Visitor, staff: User, message: Message) -> None:
     delivery(message, device(staff), state=DeliveryState.EXPIRED)
     assert "data-moving" not in history_of(dashboard, message).one(id="history").attributes
     assert dashboard.get("/admin/messages/4711/history").status_code == 404

@@ -16,7 +16,7 @@ def reason(
 
 
 @pytest.mark.parametrize("error", responses.PushError.__subclasses__())
-def test_every_refusal_has_words_of_its_own(error: type[responses.PushError]) -> None:
+def test_every_refusal_has_its_own_text(error: type[responses.PushError]) -> None:
     told = {other.code: reason(DeliveryState.FAILED, other.code) for other in responses.PushError.__subclasses__()}
     assert told[error.code]
     assert list(told.values()).count(told[error.code]) == 1

@@ -89,7 +89,7 @@ def test_no_filter_is_an_error(visitor: Visitor, query: str) -> None:
     assert visitor.get(f"/admin/?{query}").status_code == 200
 
 
-def test_the_news_are_what_came_after_the_page(visitor: Visitor) -> None:
+def test_an_open_page_gets_the_messages_that_came_later(visitor: Visitor) -> None:
     known = receive(submitter_name="Known").id
     receive(state=MessageState.SPAM)
     nothing = visitor.get(f"/admin/news?after={known}").get_json()

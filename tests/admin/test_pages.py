@@ -204,7 +204,7 @@ def test_a_device_is_removed_by_its_button_and_not_by_a_link(dashboard: Visitor,
     assert "No device yet" in dashboard.read("/admin/devices").one(id="empty").words
 
 
-def test_after_a_rotation_the_devices_page_tells_how_many_have_moved(dashboard: Visitor, staff: User) -> None:
+def test_after_a_rotation_the_devices_page_counts_the_moved_devices(dashboard: Visitor, staff: User) -> None:
     assert dashboard.read("/admin/devices").all(id="key-rotation") == []
     device(staff)
     new = keys.rotate()

@@ -40,7 +40,7 @@ def hold(origin: str, detail: str) -> None:
 
 
 @pytest.mark.usefixtures("visit")
-def test_without_keys_there_is_no_push_to_speak_of(settings: Settings, owner: User) -> None:
+def test_without_keys_push_is_not_mentioned(settings: Settings, owner: User) -> None:
     off = replace(settings, vapid_private_key="", vapid_public_key="", vapid_subject="")
     with create_app(off).app_context():
         assert push_status.current(owner) is None
@@ -90,7 +90,7 @@ def test_a_refused_signature_is_said_before_refused_devices(owner: User) -> None
     assert "on hold" in (banner(owner) or "")
 
 
-def test_only_what_is_wrong_with_ones_own_browsers_is_told(owner: User) -> None:
+def test_only_problems_of_ones_own_browsers_are_reported(owner: User) -> None:
     other = make_user("other@example.org")
     device(owner, failures=subscriptions.FAILING - 1)
     device(other, failures=99)
@@ -102,7 +102,7 @@ def test_only_what_is_wrong_with_ones_own_browsers_is_told(owner: User) -> None:
     assert (status.failing, status.gone) == ([failing], [gone])
 
 
-def test_a_failing_browser_has_its_last_reason_in_words(owner: User) -> None:
+def test_a_failing_browser_shows_its_last_error(owner: User) -> None:
     failing = device(owner, failures=7)
     status = push_status.current(owner)
     assert status
@@ -128,7 +128,7 @@ def test_the_newest_unread_message_is_known_by_its_number(owner: User) -> None:
     assert status.newest_unread == first.id
 
 
-def test_after_a_rotation_it_is_told_how_many_devices_have_moved(owner: User) -> None:
+def test_after_a_rotation_the_progress_of_the_devices_is_shown(owner: User) -> None:
     old = device(owner)
     assert push_status.rotation_progress() is None
     new = keys.rotate()

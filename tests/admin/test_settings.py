@@ -208,7 +208,7 @@ def test_a_zone_of_an_earlier_choice_can_be_kept(dashboard: Visitor, staff: User
 
 
 @pytest.mark.parametrize("page", ["/admin/", "/admin/devices", PAGE])
-def test_quiet_hours_that_last_are_told_in_the_administrators_zone(dashboard: Visitor, staff: User, page: str) -> None:
+def test_quiet_hours_are_shown_in_the_administrators_zone(dashboard: Visitor, staff: User, page: str) -> None:
     assert dashboard.read(page).all(id="quiet-now") == []
     staff.time_zone = "Asia/Kolkata"
     hours = quiet_now("Asia/Kolkata")
@@ -218,7 +218,7 @@ def test_quiet_hours_that_last_are_told_in_the_administrators_zone(dashboard: Vi
     assert f"{int(f'{hours.end:%I}')}:{hours.end:%M}" in words
 
 
-def test_what_is_held_is_looked_at_when_the_wishes_change(dashboard: Visitor, staff: User) -> None:
+def test_held_deliveries_are_checked_when_the_preferences_change(dashboard: Visitor, staff: User) -> None:
     device(staff)
     wants(staff, quiet_hours=quiet_now())
     announce()

@@ -116,7 +116,7 @@ def test_the_waits_of_an_address_grow_to_a_quarter_of_an_hour(site: Flask, time_
 
 
 @pytest.mark.parametrize("email", ["staff@example.org", "nobody@example.org"])
-def test_who_has_to_wait_is_told_how_long_and_keeps_the_address_typed(
+def test_a_delayed_sign_in_shows_the_wait_and_keeps_the_typed_address(
     site: Flask, staff: User, exhaust: Callable[..., None], email: str
 ) -> None:
     exhaust(email)
@@ -135,7 +135,7 @@ def test_who_has_to_wait_is_told_how_long_and_keeps_the_address_typed(
                           (900, "15 minutes")]
 )  # fmt: skip
 @pytest.mark.usefixtures("app")
-def test_a_wait_is_told_in_words_and_never_as_too_short(seconds: int, told: str) -> None:
+def test_a_wait_is_a_text_and_never_too_short(seconds: int, told: str) -> None:
     assert throttle.message(seconds) == f"Too many tries. Please wait {told}, then try again."
 
 

@@ -36,7 +36,7 @@ def test_an_administrator_signs_in_and_reads_the_inbox(any_app: Flask) -> None:
     assert not Visitor(any_app).signed_in()
 
 
-def test_a_wrong_password_and_an_unknown_address_are_told_the_same(client: Visitor, staff: User) -> None:
+def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(client: Visitor, staff: User) -> None:
     pages = [
         Page(client.sign_in(staff.email, "wrong password")),
         Page(client.sign_in("nobody@example.org", PASSWORD)),

@@ -12,7 +12,7 @@ def device(dashboard: Dashboard) -> None:
 
 
 @pytest.mark.usefixtures("device")
-def test_a_test_push_arrives_and_its_time_is_told(dashboard: Dashboard) -> None:
+def test_a_test_push_arrives_and_its_time_is_shown(dashboard: Dashboard) -> None:
     browser = dashboard.browser
     dashboard.visit("devices")
     browser.find('form[action$="/test"] button').click()
@@ -23,7 +23,7 @@ def test_a_test_push_arrives_and_its_time_is_told(dashboard: Dashboard) -> None:
 
 
 @pytest.mark.usefixtures("device")
-def test_the_ledger_of_an_open_message_says_what_has_happened_since(dashboard: Dashboard) -> None:
+def test_the_history_of_an_open_message_is_updated(dashboard: Dashboard) -> None:
     browser = dashboard.browser
     dashboard.site.visitor().write("Hello", name="Ada")
     browser.alert("Ada:")

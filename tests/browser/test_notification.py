@@ -72,7 +72,7 @@ def test_a_receipt_that_nobody_takes_changes_nothing_for_the_reader(dashboard: D
 
 
 @pytest.mark.usefixtures("device")
-def test_an_open_page_is_told_of_a_push(dashboard: Dashboard) -> None:
+def test_an_open_page_receives_a_message_about_a_push(dashboard: Dashboard) -> None:
     browser = dashboard.browser
     browser.script("""
       window.told = [];

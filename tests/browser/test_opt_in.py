@@ -99,7 +99,7 @@ def test_signing_out_takes_the_device_off_and_signing_in_leaves_it_off(dashboard
     dashboard.wait_for_card("granted-not-subscribed")
 
 
-def test_whoever_has_been_signed_out_is_told_so(dashboard: Dashboard) -> None:
+def test_an_ended_session_is_explained_at_sign_in(dashboard: Dashboard) -> None:
     dashboard.sign_in()
     dashboard.browser.grant_notifications()
     dashboard.wait_for_card("granted-not-subscribed")

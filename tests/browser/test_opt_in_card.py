@@ -97,7 +97,7 @@ def test_a_card_that_was_put_aside_in_an_empty_inbox_comes_back_with_the_first_m
 
 
 @pytest.mark.usefixtures("failing")
-def test_a_browser_that_pushes_do_not_reach_is_told_why(dashboard: Dashboard) -> None:
+def test_a_browser_that_pushes_do_not_reach_shows_the_reason(dashboard: Dashboard) -> None:
     for page in ("", "devices"):
         assert dashboard.visit(page) == "on-but-failing"
         words = dashboard.browser.find("#push").text

@@ -79,7 +79,7 @@ def test_the_table_has_every_state() -> None:
     assert len(STATES) == 11
 
 
-def test_every_state_has_words_of_its_own(dashboard: Dashboard) -> None:
+def test_every_state_has_its_own_text(dashboard: Dashboard) -> None:
     dashboard.sign_in()
     words = {state: _words(dashboard.browser, state) for state in STATES}
     assert all(words.values()), words
@@ -172,7 +172,9 @@ FAMILIES = [
 
 
 @pytest.mark.parametrize(("family", "user_agent"), FAMILIES)
-def test_browsers_are_told_apart_by_where_their_settings_are(bare_page: Firefox, family: str, user_agent: str) -> None:
+def test_browsers_are_distinguished_by_the_place_of_their_settings(
+    bare_page: Firefox, family: str, user_agent: str
+) -> None:
     assert run(bare_page, "return script.browserFamily({ios: false}, arguments[0])", user_agent) == family
     assert run(bare_page, "return script.browserFamily({ios: true}, arguments[0])", user_agent) == "ios"
 

@@ -55,7 +55,7 @@ async def post(sender: Sender, service: PushService, endpoint: str, topic: str |
     return body
 
 
-def test_a_browser_subscribes_is_told_and_acknowledges(service: PushService, sender: Sender) -> None:
+def test_a_browser_subscribes_receives_and_acknowledges(service: PushService, sender: Sender) -> None:
     async def visit(browser: BrowserClient) -> None:
         hello = await browser.say("hello", uaid="", use_webpush=True)
         assert hello["status"] == 200
@@ -80,7 +80,7 @@ def test_a_browser_subscribes_is_told_and_acknowledges(service: PushService, sen
         _ = device.pushes[0].payload
 
 
-def test_an_offline_browser_is_told_later_and_once_per_topic(service: PushService, sender: Sender) -> None:
+def test_an_offline_browser_receives_later_and_once_per_topic(service: PushService, sender: Sender) -> None:
     async def subscribe(browser: BrowserClient) -> None:
         uaids.append((await browser.say("hello", uaid=""))["uaid"])
         await browser.say("register", channelID=CHANNEL, key=sender.public_key)

@@ -38,7 +38,7 @@ def states() -> list[str | None]:
 
 
 @pytest.mark.parametrize(("how", "after"), TABLE)
-def test_a_move_leads_where_it_should_and_back(ids: list[int], how: BulkAction, after: list[str | None]) -> None:
+def test_every_action_changes_the_state_and_is_undone(ids: list[int], how: BulkAction, after: list[str | None]) -> None:
     moved = bulk_actions.apply(how, [*ids, 4711])
     db.session.commit()
     assert states() == [*after, None]
@@ -49,7 +49,7 @@ def test_a_move_leads_where_it_should_and_back(ids: list[int], how: BulkAction, 
     assert db.session.scalars(select(Message.spam_reason).order_by(Message.id)).all()[3] == "links"
 
 
-def test_only_what_is_named_is_moved(ids: list[int]) -> None:
+def test_only_the_named_messages_change(ids: list[int]) -> None:
     moved = bulk_actions.apply(BulkAction.DELETE, ids[1:2])
     assert moved.count == 1
     assert states() == ["new", None, "archived", "spam", None]

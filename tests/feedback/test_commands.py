@@ -86,7 +86,7 @@ def test_other_letters_than_those_of_english_have_two_sizes_too(any_app: Flask) 
     assert len(exported(any_app, "ümlaut@bücher.example")["messages"]) == 1
 
 
-def test_the_ledger_is_exported_without_secrets(any_app: Flask) -> None:
+def test_the_delivery_history_is_exported_without_secrets(any_app: Flask) -> None:
     user = make_user("staff@example.org")
     message = receive(content="Hello", submitter_email=ADA)
     browser = device(user)

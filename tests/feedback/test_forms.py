@@ -68,7 +68,7 @@ def test_what_people_write_is_taken(fill: Any, typed: dict[str, str]) -> None:
         ({"submitter_email": "a@b@c"}, {"submitter_email": ["This does not look like an e-mail address."]}),
     ],
 )  # fmt: skip
-def test_what_is_missing_or_too_long_is_said_in_words(
+def test_a_missing_or_too_long_field_has_an_error_text(
     fill: Any, typed: dict[str, str], errors: dict[str, list[str]]
 ) -> None:
     assert fill(**typed).errors == errors

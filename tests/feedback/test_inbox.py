@@ -66,7 +66,7 @@ def test_the_notification_offers_to_answer_where_there_is_an_address() -> None:
 
 
 @pytest.mark.usefixtures("any_app")
-def test_what_is_no_spam_comes_back_as_new_and_is_told_of_once() -> None:
+def test_a_message_that_is_no_spam_becomes_new_and_notifies_once() -> None:
     told, untold = receive(state=MessageState.SPAM), message(state=MessageState.SPAM, spam_reason="links")
     deleted, archived = receive(state=MessageState.SPAM, deleted_at=utcnow()), receive(state=MessageState.ARCHIVED)
     db.session.add(untold)

@@ -103,7 +103,7 @@ def test_spam_has_an_age_of_its_own(any_app: Flask) -> None:
     assert left() == [message.id for message in kept]
 
 
-def test_a_message_loses_nothing_but_its_ledger(any_app: Flask) -> None:
+def test_a_message_loses_only_its_delivery_history(any_app: Flask) -> None:
     user = make_user("staff@example.org")
     old, young = receive(content="Old"), receive(content="Young")
     for message in (old, young):

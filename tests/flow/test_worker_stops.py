@@ -53,7 +53,7 @@ def kill_pool_children(worker: Program) -> None:
     [("threads", kill_worker), ("prefork", kill_pool_children)],
     ids=["the whole worker", "the children of a pool"],
 )
-def test_a_killed_worker_loses_nobody_and_doubles_only_what_was_under_way(
+def test_a_killed_worker_loses_no_push_and_repeats_only_those_in_flight(
     site: Site, service: PushService, devices: list[Device], pool: str, kill: Callable[[Program], None]
 ) -> None:
     with site.work("--pool", pool, PUSH_CONCURRENCY=str(AT_ONCE)) as worker:

@@ -41,7 +41,7 @@ def test_keys_are_kept_in_one_spelling(spell: Callable[[bytes], bytes]) -> None:
 
 
 @pytest.mark.parametrize(("data", "words"), SUBSCRIPTIONS)
-def test_anything_else_is_refused_in_words(data: Any, words: str) -> None:
+def test_anything_else_is_refused_with_a_reason(data: Any, words: str) -> None:
     with pytest.raises(SubscriptionRefused, match=words):
         BrowserSubscription.parse(data, POLICY)
 

@@ -61,7 +61,7 @@ def held_in_quiet_hours(user: User, messages: int) -> None:
     time_passes(3 * 3600)
 
 
-def test_what_was_held_is_told_in_one_notification_for_every_device(user: User) -> None:
+def test_held_messages_are_summarised_in_one_notification_for_every_device(user: User) -> None:
     ids = nowhere(user, 3)
     held_in_quiet_hours(user, 4)
     [summary] = tell()
@@ -78,7 +78,7 @@ def test_what_was_held_is_told_in_one_notification_for_every_device(user: User) 
     assert tell() == []
 
 
-def test_nothing_is_told_before_its_time(user: User) -> None:
+def test_nothing_is_sent_before_it_is_due(user: User) -> None:
     [device] = nowhere(user, 1)
     wants(user, quiet_hours=quiet_now())
     announce()
@@ -127,9 +127,7 @@ def test_a_single_message_is_sent_as_itself(user: User) -> None:
 
 
 @pytest.mark.parametrize("gone_by", [0.8, 1])
-def test_a_single_message_whose_time_is_over_or_almost_so_is_told_in_a_summary(
-    user: User, any_app: Flask, gone_by: float
-) -> None:
+def test_a_single_message_that_expires_soon_is_sent_in_a_summary(user: User, any_app: Flask, gone_by: float) -> None:
     [device] = nowhere(user, 1)
     held_in_quiet_hours(user, 1)
     time_passes(any_app.extensions["settings"].push_ttl * gone_by)
@@ -139,7 +137,7 @@ def test_a_single_message_whose_time_is_over_or_almost_so_is_told_in_a_summary(
     assert [one.state for one in deliveries(device)] == [SUMMARISED]
 
 
-def test_a_burst_is_told_when_its_window_is_over_and_the_count_goes_on(user: User) -> None:
+def test_a_burst_is_summarised_after_its_window_and_the_count_continues(user: User) -> None:
     [device] = nowhere(user, 1)
     wants(user, burst=TWO)
     for _ in range(5):
@@ -182,7 +180,7 @@ def test_what_is_released_is_due_at_once(user: User) -> None:
     assert [one.state for one in deliveries(theirs)] == [HELD, HELD]
 
 
-def test_while_it_is_quiet_nothing_is_told_whatever_was_planned(user: User) -> None:
+def test_quiet_hours_send_nothing_even_if_it_was_planned(user: User) -> None:
     [device] = nowhere(user, 1)
     wants(user, quiet_hours=quiet_now())
     announce()

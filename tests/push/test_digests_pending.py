@@ -70,7 +70,7 @@ def test_a_device_that_is_paused_gets_nothing_but_the_test_that_was_asked_for(us
     ).one() == (other,)
 
 
-def test_what_was_sent_stays_in_the_ledger(user: User, device: Subscription) -> None:
+def test_sent_deliveries_stay_in_the_history(user: User, device: Subscription) -> None:
     db.session.query(Delivery).update({"due_at": None, "held_until": None, "state": "accepted"})
     db.session.commit()
     digests.apply_to_pending(user.id, shows=PreviewLevel.NOTHING, muted={FEEDBACK})

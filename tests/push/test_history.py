@@ -106,7 +106,7 @@ def test_every_delivery_has_come_to_a_stage(stage: Stage, row: dict[str, Any]) -
     assert history.stage(Delivery(**row)) == stage
 
 
-def test_a_delivery_that_a_summary_told_of_leads_to_the_summarys(reader: User) -> None:
+def test_a_summarised_delivery_leads_to_the_summarys_delivery(reader: User) -> None:
     first, _ = nowhere(reader, 2)
     entry_id, summary_id = announce(), announce(note(tag="summary"))
     change(entry_id, first, state=DeliveryState.SUMMARISED, due_at=None, summary_id=summary_id)

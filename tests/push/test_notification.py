@@ -243,6 +243,6 @@ def test_a_summary_knows_its_kind_and_nothing_else_is_one() -> None:
     ("language", "count", "words"),
     [("en", 1, "1 new message"), ("en", 2, "2 new messages"), ("en", 12345, "12,345 new messages")],
 )
-def test_a_summary_counts_in_words(app: Flask, language: str, count: int, words: str) -> None:
+def test_a_summarys_title_is_a_translated_count(app: Flask, language: str, count: int, words: str) -> None:
     with force_locale(language):
         assert FEEDBACK.several(count) == words

@@ -51,7 +51,7 @@ def test_our_words_are_in_the_devices_language_and_say_so(app: Flask, kind: str)
     assert [shown(entry(kind), PreviewLevel.NOTHING, code)["lang"] for code in ("de", "lt", "en")] == ["de", "lt", "en"]
 
 
-def test_a_language_that_we_do_not_speak_becomes_english(app: Flask) -> None:
+def test_an_unsupported_language_becomes_english(app: Flask) -> None:
     assert shown(entry(), PreviewLevel.NOTHING, "tlh")["lang"] == "en"
 
 

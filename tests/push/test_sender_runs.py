@@ -244,7 +244,7 @@ def test_a_run_with_nothing_to_do_ends_at_once(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("removed", [Subscription, OutboxEntry])
-def test_what_is_removed_while_its_push_is_under_way_ends_quietly(
+def test_rows_removed_while_their_push_is_in_flight_cause_no_error(
     any_app: Flask, service: PushService, removed: type, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.latency = 1.0

@@ -236,7 +236,7 @@ def test_an_answer_of_the_database_is_good_for_a_moment_only(user: User, monkeyp
     watch.end()
 
 
-def test_a_push_that_had_left_before_is_told_as_sent(user: User, any_app: Flask, service: PushService) -> None:
+def test_a_push_sent_before_the_session_ended_counts_as_sent(user: User, any_app: Flask, service: PushService) -> None:
     device, _ = device_in_new_session(user, service)
     announce()
     service.latency = 3

@@ -94,7 +94,7 @@ def test_fanning_out_twice_or_for_nothing_is_no_error(user: User, published: Pub
     assert _reached() == 2
 
 
-def test_delivering_sends_what_is_due_and_rings_for_nothing(
+def test_delivering_sends_due_deliveries_and_publishes_nothing(
     user: User, service: PushService, published: PublishedTasks
 ) -> None:
     device = service.new_device(KEYS.public_key)

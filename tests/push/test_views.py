@@ -194,7 +194,7 @@ def test_nobody_unsubscribes_another_administrators_device(app: Flask, admin: Ad
     assert len(_devices()) == 1
 
 
-def test_a_body_that_is_no_subscription_is_refused_in_words(admin: Administrator) -> None:
+def test_a_body_that_is_no_subscription_is_refused_with_a_reason(admin: Administrator) -> None:
     for data, words in SUBSCRIPTIONS:
         refused = admin.call("/push/subscribe", data)
         assert refused.status_code == 422, data
@@ -314,7 +314,7 @@ def test_nobody_waits_for_a_body_that_arrives_slowly(admin: Administrator, addre
     assert not any(waits)
 
 
-def test_an_address_that_the_browser_has_lost_is_refused_in_words_whatever_is_allowed(settings: Settings) -> None:
+def test_a_lost_endpoint_is_refused_with_a_reason_even_if_every_host_is_allowed(settings: Settings) -> None:
     app = create_app(replace(settings, push_allowed_hosts=("*.invalid", "permanently-removed.invalid")))
     with app.app_context():
         refused = Administrator.of(app, owner()).subscribe("https://permanently-removed.invalid/fcm/send/abc")

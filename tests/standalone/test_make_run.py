@@ -195,7 +195,7 @@ def test_with_a_redis_url_no_broker_is_run(own: Launchers) -> None:
     assert not (own.instance / "broker").exists()
 
 
-def test_an_old_python_is_refused_in_words(tmp_path: Path) -> None:
+def test_an_old_python_is_refused_with_a_reason(tmp_path: Path) -> None:
     make = ["make", "run", f"VENV={tmp_path / 'venv'}", "PYTHON=false"]
     refused = subprocess.run(make, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert refused.returncode != 0

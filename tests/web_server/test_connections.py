@@ -104,7 +104,7 @@ def test_a_crowd_from_one_network_takes_its_own_connections_and_nobody_elses(
             assert later.is_alive()
 
 
-def test_a_stop_finishes_what_is_under_way_and_takes_nothing_more(serve: Serve) -> None:
+def test_a_stop_finishes_current_requests_and_accepts_no_more(serve: Serve) -> None:
     begun = threading.Event()
 
     def slow() -> str:

@@ -65,7 +65,7 @@ def test_a_body_that_is_too_large_gets_the_page_that_says_so(
         assert client.is_alive()
 
 
-def test_a_client_that_asks_first_is_told_before_it_sends(connect: Connect) -> None:
+def test_a_client_that_expects_100_is_refused_before_it_sends(connect: Connect) -> None:
     client = connect()
     client.send("POST /feedback/ HTTP/1.1", "Expect: 100-continue", "Content-Length: 4194304", FORM)
     assert client.answer().status == 413

@@ -30,7 +30,7 @@ def _room_after(*errors: PushError | None) -> int:
     return len(queue.take(MANY))
 
 
-def test_no_more_have_their_turn_than_the_lane_is_wide() -> None:
+def test_no_more_are_taken_than_the_limit_allows() -> None:
     queue = _queue()
     assert queue.take(MANY) == list(range(8))
     assert queue.take(MANY) == []
@@ -54,7 +54,7 @@ def test_a_complaint_halves_the_queue(complaint: PushError) -> None:
 
 
 @pytest.mark.parametrize("error", [Gone(410), Rejected(400), Misconfigured(403)])
-def test_any_other_refusal_leaves_the_lane_as_it_is(error: PushError) -> None:
+def test_any_other_refusal_leaves_the_limit_unchanged(error: PushError) -> None:
     assert _room_after(error) == 8
 
 
@@ -62,12 +62,12 @@ def test_complaints_in_the_same_moment_count_once() -> None:
     assert _room_after(*[Throttled(429)] * 5) == 4
 
 
-def test_a_lane_never_closes_altogether(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_never_falls_to_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(concurrency, "_BETWEEN_CUTS", -1.0)
     assert _room_after(*[Throttled(429)] * 20) == 1
 
 
-def test_each_success_widens_a_narrowed_lane_by_one_up_to_its_full_width() -> None:
+def test_each_success_raises_a_lowered_limit_by_one_up_to_its_maximum() -> None:
     assert _room_after(Throttled(429), None, None) == 6
     assert _room_after(Throttled(429), *[None] * 20) == 8
 
@@ -144,7 +144,7 @@ def test_what_waits_can_be_taken_out_at_once() -> None:
     assert queue.take_all() == []
 
 
-def test_a_lane_says_when_it_wants_to_be_looked_at() -> None:
+def test_a_queue_returns_the_time_until_its_next_check() -> None:
     queue = _queue(jobs=9)
     assert queue.wait == 0
     queue.take(MANY)

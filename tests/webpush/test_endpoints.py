@@ -156,7 +156,7 @@ def test_the_known_push_services_are_accepted(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", HOSTILE)
-def test_a_hostile_endpoint_is_refused_in_words_that_do_not_repeat_it(endpoint: str) -> None:
+def test_a_hostile_endpoint_is_refused_with_a_reason_that_does_not_repeat_it(endpoint: str) -> None:
     with pytest.raises(EndpointRefused) as refusal:
         EndpointPolicy().check(endpoint)
     assert not {"evil", "127", "googleapis", "apple"} & set(re.findall(r"\w+", str(refusal.value)))

@@ -41,7 +41,7 @@ def test_the_first_push_of_a_new_gateway_arrives_as_the_standards_want_it(servic
     assert service.refusals == []
 
 
-def test_nothing_of_this_server_is_told_but_what_is_needed(service: PushService) -> None:
+def test_the_server_discloses_only_the_needed_facts(service: PushService) -> None:
     send(new_gateway(), push_to(service.new_device(KEYS.public_key)))
     [request] = service.requests
     assert request.headers["User-Agent"] == "feedback-push"
@@ -114,7 +114,7 @@ def test_the_largest_payload_fits_into_one_record(service: PushService) -> None:
     assert len(device.pushes[0].body) <= 4096
 
 
-def test_many_pushes_are_under_way_at_once(service: PushService) -> None:
+def test_many_pushes_are_in_flight_at_once(service: PushService) -> None:
     service.latency = 0.2
     devices = [service.new_device(KEYS.public_key) for _ in range(50)]
     started = time.monotonic()
@@ -254,7 +254,7 @@ class _HangsUp(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
 
 
-def test_a_service_that_hangs_up_without_an_answer_is_told(service: PushService) -> None:
+def test_a_service_that_closes_without_an_answer_is_reported(service: PushService) -> None:
     device = service.new_device(KEYS.public_key)
     with HTTPServer(("127.0.0.1", 0), _HangsUp) as impolite, ThreadPoolExecutor(1) as thread:
         thread.submit(impolite.handle_request)
@@ -263,7 +263,7 @@ def test_a_service_that_hangs_up_without_an_answer_is_told(service: PushService)
     assert result.error == responses.Unavailable(None, "the connection broke before an answer")
 
 
-def test_a_service_that_is_down_is_told_from_one_that_is_slow(service: PushService) -> None:
+def test_a_service_that_is_down_differs_from_a_slow_one(service: PushService) -> None:
     device = service.new_device(KEYS.public_key)
     service.stop()
     [result] = send(new_gateway(), push_to(device))
@@ -271,7 +271,7 @@ def test_a_service_that_is_down_is_told_from_one_that_is_slow(service: PushServi
     assert result.error.detail.startswith("cannot connect")
 
 
-def test_a_name_that_does_not_resolve_is_told(service: PushService) -> None:
+def test_a_name_that_does_not_resolve_is_reported(service: PushService) -> None:
     name = ".".join(["a" * 60] * 5)  # longer than any name may be, so that no resolver is asked
     door = new_gateway(hosts=(name,))
     [result] = send(door, push_to(service.new_device(KEYS.public_key), endpoint=f"http://{name}/x"))
@@ -319,7 +319,7 @@ def test_a_key_that_the_site_no_longer_has_is_a_mismatch_without_a_request(servi
     assert service.requests == []
 
 
-def test_a_key_that_ends_while_its_push_is_under_way_stops_nothing(service: PushService) -> None:
+def test_a_key_retired_while_its_push_is_in_flight_stops_nothing(service: PushService) -> None:
     device = service.new_device(KEYS.public_key)
     device.answers([403])
     service.latency = 0.2

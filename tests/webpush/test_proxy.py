@@ -102,7 +102,7 @@ def test_what_the_proxy_answers_is_not_an_answer_of_the_push_service(
     assert service.requests == []
 
 
-def test_a_proxy_that_wants_a_password_is_down_or_unknown_is_told(service: PushService) -> None:
+def test_a_proxy_that_wants_a_password_is_down_or_unknown_is_reported(service: PushService) -> None:
     device = service.new_device(KEYS.public_key)
     with ConnectProxy(credentials="ada:right") as proxy:
         for address in (proxy.url, proxy.url.replace("//", "//ada:wrong@")):
