@@ -15,8 +15,8 @@ from feedback_push.standalone.terminal import say
 from feedback_push.webpush import vapid
 
 _HEADER = """\
-# Made by `make run`, which adds what is missing here and changes nothing. The environment and .env come first.
-# Whoever can read this file can sign in as anybody and send notifications in the name of this site.
+# Created by `make run`, which adds missing values and changes nothing else. The environment and .env take precedence.
+# Anybody who can read this file can sign in as any user and send notifications in the name of this site.
 """
 
 

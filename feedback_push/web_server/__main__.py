@@ -22,7 +22,7 @@ def main() -> int:
         listener = socket.socket(fileno=options.fd) if options.fd is not None else _listener(settings)
     except OSError as error:
         reason = "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
-        print(f"Cannot serve at {settings.host}, port {settings.port}: {reason}.", file=sys.stderr)  # noqa: T201
+        print(f"Cannot listen on {settings.host}, port {settings.port}: {reason}.", file=sys.stderr)  # noqa: T201
         return 1
     server = Server(create_app(settings), listener)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns each time all threads are busy

@@ -120,7 +120,7 @@ def _why_refused(beginning: str, *, private_allowed: bool) -> str:
     if port not in (None, 443) and not private_allowed:
         return "The endpoint is on an unusual port."
     if (parts.hostname or "").endswith(".invalid"):  # RFC 6761; Chromium's mark for a subscription that is lost
-        return "The browser has lost this subscription for good. It must subscribe again."
+        return "This subscription is no longer valid. The browser must subscribe again."
     return ""
 
 

@@ -239,7 +239,7 @@ class _Transfer:
         if not (self._proxy and self._opened) or 200 <= answer < 300:
             return ""
         if answer == 407:
-            return "the proxy wants another user name or password (407)"
+            return "the proxy refuses the user name or password (407)"
         if answer:
             return f"the proxy does not connect to it ({answer})"
         if error == pycurl.E_OPERATION_TIMEDOUT:

@@ -319,7 +319,7 @@ def test_a_lost_endpoint_is_refused_with_a_reason_even_if_every_host_is_allowed(
     with app.app_context():
         refused = Administrator.of(app, owner()).subscribe("https://permanently-removed.invalid/fcm/send/abc")
         assert refused.status_code == 422
-        assert "The browser has lost this subscription for good." in _error(refused)
+        assert "This subscription is no longer valid." in _error(refused)
         assert _devices() == []
         db.session.remove()
         db.engine.dispose()

@@ -161,7 +161,7 @@ def test_a_port_that_is_taken_is_said_once_and_nothing_stays(own: Launchers) -> 
     with socket.create_server(("127.0.0.1", own.port)):
         run = own.start()
     assert run.process.returncode == 1
-    assert run.printed.count(f"Cannot serve at 127.0.0.1, port {own.port}: another program uses it.") == 1
+    assert run.printed.count(f"Cannot listen on 127.0.0.1, port {own.port}: another program uses it.") == 1
     assert not ACCOUNT.search(run.printed)
     assert "Traceback" not in run.printed
     assert list(own.instance.glob("*.sqlite")) == []

@@ -136,7 +136,7 @@ def test_the_command_serves_until_it_is_told_to_stop_and_says_when_its_port_is_t
             COMMAND, env=environment_of(settings), cwd=servers.CHECKOUT, capture_output=True, text=True, check=False
         )
         assert (second.returncode, "Traceback" in second.stderr) == (1, False)
-        assert f"Cannot serve at ::1, port {settings.port}: another program uses it." in second.stderr
+        assert f"Cannot listen on ::1, port {settings.port}: another program uses it." in second.stderr
         web.send_signal(signal.SIGTERM)
         assert web.wait(5) == 0
     assert (tmp_path / "web.log").read_text() == ""

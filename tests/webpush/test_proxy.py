@@ -107,7 +107,7 @@ def test_a_proxy_that_wants_a_password_is_down_or_unknown_is_reported(service: P
     with ConnectProxy(credentials="ada:right") as proxy:
         for address in (proxy.url, proxy.url.replace("//", "//ada:wrong@")):
             [result] = send(new_gateway(proxy=address), push_to(device))
-            assert result.error == responses.ProxyFailed(None, "the proxy wants another user name or password (407)")
+            assert result.error == responses.ProxyFailed(None, "the proxy refuses the user name or password (407)")
     [result] = send(new_gateway(proxy=f"http://127.0.0.1:{servers.free_port()}"), push_to(device))
     assert result.error == responses.ProxyFailed(None, "cannot connect to the proxy: Connection refused")
     name = ".".join(["a" * 60] * 5)  # longer than any name may be, so that no resolver is asked
