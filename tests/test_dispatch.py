@@ -59,6 +59,7 @@ def test_tasks_that_find_the_queue_full_are_dropped(
     assert "too many tasks are waiting for the broker" in caplog.text
 
 
+@pytest.mark.server
 def test_tasks_arrive_again_when_the_broker_is_back(without_broker: Flask, broker_port: int, tmp_path: Path) -> None:
     dispatch.publish("push.fan_out", 1)
     with servers.redis_server(tmp_path, broker_port) as url, closing(PublishedTasks(url)) as published:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import limits.storage
+import pytest
 import redis
 from kombu import Connection
 from kombu.exceptions import OperationalError
@@ -46,6 +47,7 @@ def is_ready(visit: Visit, settings: Settings) -> bool:
     return visit(redis_url=settings.redis_url).get("/readyz").status_code == 200
 
 
+@pytest.mark.server
 def test_an_authority_that_is_not_trusted_is_refused_by_every_client_and_a_named_one_by_none(
     settings: Settings, visit: Visit, tmp_path: Path
 ) -> None:
@@ -66,6 +68,7 @@ def test_an_authority_that_is_not_trusted_is_refused_by_every_client_and_a_named
             servers.wait_until(lambda: is_ready(visit, trusted), 30, "the worker's start")
 
 
+@pytest.mark.server
 def test_a_server_may_listen_on_a_socket_only(settings: Settings, visit: Visit, tmp_path: Path) -> None:
     path = tmp_path / "own redis.sock"
     with (
