@@ -15,7 +15,7 @@ class PublishedTasks:
         self._client = redis.Redis.from_url(redis_url)
         self._client.delete(self._queue)
 
-    def next(self, timeout: float = 10) -> tuple[str, list[Any]] | None:
+    def next(self, timeout: float = 60) -> tuple[str, list[Any]] | None:
         """Take the oldest task off the queue; return its name and arguments, or None after `timeout` seconds."""
         taken: Any = self._client.brpop([self._queue], timeout)
         if taken is None:

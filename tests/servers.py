@@ -25,7 +25,7 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def wait_until(holds: Callable[[], bool], timeout: float = 15, what: str = "it") -> None:
+def wait_until(holds: Callable[[], bool], timeout: float = 60, what: str = "it") -> None:
     """Wait until the condition is true; raise TimeoutError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not holds():

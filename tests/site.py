@@ -136,5 +136,5 @@ class Site:
 
 
 def _wait_for(program: Program, ready: Callable[[], bool]) -> None:
-    servers.wait_until(lambda: ready() or not program.is_alive, 30, "the start of a program")
+    servers.wait_until(lambda: ready() or not program.is_alive, 60, "the start of a program")
     assert program.is_alive, program.log

@@ -63,7 +63,7 @@ def test_without_a_broker_the_answer_comes_at_once(visit: Visit) -> None:
 def test_a_broker_that_never_answers_is_given_up_on(visit: Visit, silent_port: int) -> None:
     asked_at = time.monotonic()
     assert problems(visit(redis_url=f"redis://127.0.0.1:{silent_port}/0")) == {"broker", "worker"}
-    assert time.monotonic() - asked_at < 10
+    assert time.monotonic() - asked_at < 60
 
 
 def test_whoever_writes_does_not_wait_for_the_answers(visit: Visit, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_the_site_is_ready_as_soon_as_a_worker_answers(
     environment = environment_of(replace(settings, redis_url=own_redis_url))
     command = [str(servers.BIN / "celery"), "-A", "celery_worker", "worker", "--pool", "threads", "--concurrency", "1"]
     with servers.running(command, tmp_path / "worker.log", environment=environment, stop=signal.SIGQUIT):
-        servers.wait_until(lambda: ready(visitor)[0] == 200, 30, "the worker's start")
+        servers.wait_until(lambda: ready(visitor)[0] == 200, 60, "the worker's start")
         assert ready(visitor) == (200, {"status": "ready"})
 
 

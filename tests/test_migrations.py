@@ -94,7 +94,7 @@ def test_of_several_machines_that_migrate_at_once_each_waits_for_its_turn(any_ap
         command = [str(servers.BIN / "flask"), "--app", "wsgi", "db", "upgrade"]
         with subprocess.Popen(command, cwd=servers.CHECKOUT, env=environment, stderr=subprocess.DEVNULL) as waiting:
             queue = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-            servers.wait_until(lambda: connection.execute(queue).scalar() == 1, 30, "the wait for a turn")
+            servers.wait_until(lambda: connection.execute(queue).scalar() == 1, 60, "the wait for a turn")
             assert tables() == set()
             connection.execute(text("SELECT pg_advisory_unlock_all()"))
             assert waiting.wait(60) == 0

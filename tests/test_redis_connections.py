@@ -62,10 +62,10 @@ def test_an_authority_that_is_not_trusted_is_refused_by_every_client_and_a_named
         assert connected(untrusted) == set()
         assert connected(trusted) == {"readiness", "limits", "celery"}
         with working(untrusted) as worker:
-            servers.wait_until(lambda: "certificate verify failed" in worker.log, 30, "the worker's refusal")
+            servers.wait_until(lambda: "certificate verify failed" in worker.log, 60, "the worker's refusal")
             assert not is_ready(visit, untrusted)
         with working(trusted):
-            servers.wait_until(lambda: is_ready(visit, trusted), 30, "the worker's start")
+            servers.wait_until(lambda: is_ready(visit, trusted), 60, "the worker's start")
 
 
 @pytest.mark.server
@@ -80,6 +80,6 @@ def test_a_server_may_listen_on_a_socket_only(settings: Settings, visit: Visit, 
         on_socket = replace(settings, redis_url=url_validators.redis_url(address))
         assert connected(on_socket) == {"readiness", "limits", "celery"}
         with working(on_socket) as worker:
-            servers.wait_until(lambda: is_ready(visit, on_socket), 30, "the worker's start")
+            servers.wait_until(lambda: is_ready(visit, on_socket), 60, "the worker's start")
         assert "p@ss" not in worker.log
         assert {name.partition("keys=")[0] for name in server.info("keyspace")} == {"db3"}

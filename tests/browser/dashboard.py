@@ -85,7 +85,7 @@ class Dashboard:
     def wait_for_devices(self, *devices: Device) -> None:
         """Wait until the server has stored exactly these devices."""
         wanted = [device.endpoint for device in devices]
-        servers.wait_until(lambda: self.devices == wanted, 10, "the devices")
+        servers.wait_until(lambda: self.devices == wanted, 60, "the devices")
 
     def wait_for_receipt(self, arrived: Callable[[Delivery], bool]) -> None:
         """Wait until the browser's report about the only notification is stored, and `arrived` accepts it."""
@@ -94,7 +94,7 @@ class Dashboard:
             with self.site.database():
                 return arrived(db.session.query(Delivery).one())
 
-        servers.wait_until(look, 10, "the receipt")
+        servers.wait_until(look, 60, "the receipt")
 
     @property
     def asks_for_permission(self) -> bool:

@@ -54,11 +54,11 @@ class Alert:
 class Desktop(Pages):
     """Answer prompts and read alerts. An alert closes by itself after 20 seconds."""
 
-    def accept_permission_prompt(self, timeout: float = 10) -> None:
+    def accept_permission_prompt(self, timeout: float = 60) -> None:
         """Click "Allow" in the prompt that a page's request opened."""
         self._answer_prompt("button", timeout)
 
-    def block_permission_prompt(self, timeout: float = 10) -> None:
+    def block_permission_prompt(self, timeout: float = 60) -> None:
         """Click the prompt's other button, which denies the permission."""
         self._answer_prompt("secondaryButton", timeout)
 
@@ -75,19 +75,19 @@ class Desktop(Pages):
         """The alerts on the screen, oldest first."""
         return [Alert(**each) for each in self.chrome(f"{_ALERTS} return alertWindows().map(described)")]
 
-    def alert(self, title: str | None = None, timeout: float = 10) -> Alert:
+    def alert(self, title: str | None = None, timeout: float = 60) -> Alert:
         """Return the newest alert (with this title), as soon as there is one."""
         return Alert(**self._in_alert("return described(w)", title, timeout))
 
-    def click_alert(self, title: str | None = None, timeout: float = 10) -> None:
+    def click_alert(self, title: str | None = None, timeout: float = 60) -> None:
         """Click the alert; the service worker gets a `notificationclick`."""
         self._in_alert("w.onAlertClick(); return true", title, timeout)
 
-    def close_alert(self, title: str | None = None, timeout: float = 10) -> None:
+    def close_alert(self, title: str | None = None, timeout: float = 60) -> None:
         """Close the alert; the service worker gets a `notificationclose`."""
         self._in_alert("w.onAlertClose(); return true", title, timeout)
 
-    def click_alert_action(self, action: str, title: str | None = None, timeout: float = 10) -> None:
+    def click_alert_action(self, action: str, title: str | None = None, timeout: float = 60) -> None:
         """Simulate a click on one of the `actions`; this Firefox draws no buttons for them."""
         self._in_alert(f"const name = arguments[2]; {_ACTION} return true", title, timeout, action)
 

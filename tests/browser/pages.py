@@ -89,10 +89,10 @@ class Pages:
         return self.script(f"return (async function () {{ {javascript} }}).apply(null, arguments)", *args)
 
     @overload
-    def wait_for(self, wanted: str, timeout: float = 10) -> Element: ...
+    def wait_for(self, wanted: str, timeout: float = 60) -> Element: ...
     @overload
-    def wait_for(self, wanted: Callable[[], T], timeout: float = 10) -> T: ...
-    def wait_for(self, wanted: str | Callable[[], Any], timeout: float = 10) -> Any:
+    def wait_for(self, wanted: Callable[[], T], timeout: float = 60) -> T: ...
+    def wait_for(self, wanted: str | Callable[[], Any], timeout: float = 60) -> Any:
         """Return the element that matches, or the function's first true result; retry after a MarionetteError."""
         look = (lambda: self.find(wanted)) if isinstance(wanted, str) else wanted
         deadline = time.monotonic() + timeout
@@ -117,7 +117,7 @@ class Pages:
         self._marionette.call("WebDriver:SwitchToWindow", handle=handle, focus=True)
         self._known_tabs = set(self.tabs)
 
-    def switch_to_newest_tab(self, timeout: float = 10) -> str:
+    def switch_to_newest_tab(self, timeout: float = 60) -> str:
         """Wait for a tab that has opened since the last switch, switch to it, and return its handle."""
         newest = self.wait_for(lambda: [tab for tab in self.tabs if tab not in self._known_tabs], timeout)[-1]
         self.switch_to_tab(newest)

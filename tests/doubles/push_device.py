@@ -54,7 +54,7 @@ class Device:
         with self._watch.read():
             return list(self._acks)
 
-    def wait(self, count: int = 1, timeout: float = 10) -> list[Push]:
+    def wait(self, count: int = 1, timeout: float = 60) -> list[Push]:
         """Return all pushes, as soon as there are `count`; raise TimeoutError with those that arrived."""
         self._watch.wait_until(
             lambda: len(self._pushes) >= count,

@@ -75,18 +75,18 @@ class PushRegistry:
         with self._watch.change():
             self._script.clear()
 
-    def wait_until(self, predicate: Callable[[], bool], timeout: float = 10) -> None:
+    def wait_until(self, predicate: Callable[[], bool], timeout: float = 60) -> None:
         """Wait until predicate() is true; it is called again after every change, under the lock."""
         self._watch.wait_until(predicate, timeout, lambda: "waiting in vain")
 
-    def wait_device(self, count: int = 1, timeout: float = 10) -> Device:
+    def wait_device(self, count: int = 1, timeout: float = 60) -> Device:
         """Return the count-th device, as soon as it exists; a test finds a browser's subscription this way."""
         self._watch.wait_until(
             lambda: len(self._devices) >= count, timeout, lambda: f"{len(self._devices)} of {count} devices"
         )
         return self.devices[count - 1]
 
-    def wait_requests(self, count: int = 1, timeout: float = 10) -> list[Request]:
+    def wait_requests(self, count: int = 1, timeout: float = 60) -> list[Request]:
         """Return all requests, as soon as there are `count`; the last may still be unanswered."""
         self._watch.wait_until(
             lambda: len(self._requests) >= count,
@@ -95,7 +95,7 @@ class PushRegistry:
         )
         return self.requests
 
-    def wait_ack(self, device: Device | None = None, *, count: int = 1, timeout: float = 10) -> Ack:
+    def wait_ack(self, device: Device | None = None, *, count: int = 1, timeout: float = 60) -> Ack:
         """Return the count-th ack or nack of this device, or of any device."""
 
         def acks() -> list[Ack]:

@@ -29,7 +29,7 @@ def test_a_push_by_pywebpush_is_accepted_and_read(service: PushService, sender: 
     assert (push.payload.decode(), push.ttl, push.topic, push.urgency) == ("Grüße", 60, "a" * 32, "high")
     assert push.claims["aud"] == service.url
     assert push.headers["content-encoding"] == "aes128gcm"
-    assert time.monotonic() - push.received_at < 5
+    assert time.monotonic() - push.received_at < 60
     assert service.refusals == []
 
 

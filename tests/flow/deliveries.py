@@ -35,7 +35,7 @@ def received(devices: Sequence[Device]) -> int:
     return sum(len(device.pushes) for device in devices)
 
 
-def wait_until_final(site: Site, timeout: float = 40) -> None:
+def wait_until_final(site: Site, timeout: float = 60) -> None:
     """Return when every message is fanned out and every delivery has its result."""
     with site.database():
         servers.wait_until(lambda: not _open(), timeout, "the last result")

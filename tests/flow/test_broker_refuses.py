@@ -49,10 +49,10 @@ def test_pushes_go_on_while_the_broker_takes_no_writes(
         assert thanks.history[0].elapsed < timedelta(seconds=2)
         ready = site.visitor().get("/readyz")
         assert (ready.status_code, ready.json()["problems"].keys()) == (503, {"broker", "worker"})
-        assert device.wait(1, timeout=30)[0].json()["notification"]["body"] == "Hello"
+        assert device.wait(1, timeout=60)[0].json()["notification"]["body"] == "Hello"
         site.visitor().write("Hello again")
-        assert device.wait(2, timeout=30)[1].json()["notification"]["body"] == "Hello again"
+        assert device.wait(2, timeout=60)[1].json()["notification"]["body"] == "Hello again"
         assert worker.is_alive
         configure(broker, USUAL)
         site.visitor().write("And now")
-        device.wait(3, timeout=30)
+        device.wait(3, timeout=60)

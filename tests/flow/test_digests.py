@@ -24,7 +24,7 @@ def titles(device: Device) -> list[str]:
 
 
 def wait_until_held(site: Site, count: int) -> None:
-    servers.wait_until(lambda: states(site)[DeliveryState.HELD] == count, 20, "what is to be held")
+    servers.wait_until(lambda: states(site)[DeliveryState.HELD] == count, 60, "what is to be held")
 
 
 def test_quiet_hours_end_in_one_summary_also_when_the_worker_was_killed_meanwhile(
@@ -45,8 +45,8 @@ def test_quiet_hours_end_in_one_summary_also_when_the_worker_was_killed_meanwhil
         db.session.commit()
     with site.work("--pool", "threads"), site.work("--pool", "threads"):
         for device in devices:
-            device.wait(1, timeout=20)
-        servers.wait_until(lambda: states(site)[DeliveryState.ACCEPTED] == len(devices), 20, "the last result")
+            device.wait(1, timeout=60)
+        servers.wait_until(lambda: states(site)[DeliveryState.ACCEPTED] == len(devices), 60, "the last result")
     assert [titles(device) for device in devices] == [["4 new messages"]] * 2
     assert states(site)[DeliveryState.SUMMARISED] == MESSAGES * len(devices)
 
@@ -59,7 +59,7 @@ def test_a_burst_comes_one_by_one_at_first_and_is_counted_then(site: Site, servi
         visitor = site.visitor()
         for number in range(5):
             visitor.write(f"Message {number}")
-        device.wait(3, timeout=40)
-        servers.wait_until(lambda: states(site)[DeliveryState.ACCEPTED] == 3, 20, "the last result")
+        device.wait(3, timeout=60)
+        servers.wait_until(lambda: states(site)[DeliveryState.ACCEPTED] == 3, 60, "the last result")
     assert sorted(titles(device)) == ["3 new messages", "Ada:", "Ada:"]
     assert states(site)[DeliveryState.SUMMARISED] == 3

@@ -161,12 +161,12 @@ def test_a_wrong_clock_loses_nobody(sqlite_site: Site, service: PushService, ahe
     service.ahead = ahead
     with sqlite_site.work("--pool", "threads", **SLOWLY):
         sqlite_site.visitor().write("Hello")
-        servers.wait_until(lambda: _is_on_hold(sqlite_site), 20)
+        servers.wait_until(lambda: _is_on_hold(sqlite_site), 60)
         let_time_pass(sqlite_site)
         asked = len(service.wait_requests(9))
         assert asked <= 8 + 2, "only what was under way, and one probe at a time"
         service.ahead = 0.0
-        servers.wait_until(lambda: _released(sqlite_site, devices), 30)
+        servers.wait_until(lambda: _released(sqlite_site, devices), 60)
     assert pushes_of_each(devices) == {1: 30}
     assert states(sqlite_site) == {DeliveryState.ACCEPTED: 30}
 

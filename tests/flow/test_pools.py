@@ -17,8 +17,8 @@ def test_a_message_that_was_written_while_no_worker_ran_is_delivered_when_one_st
     visitor = site.visitor()
     visitor.write("One")
     with site.work("--pool", pool, "--concurrency", "2"):
-        device.wait(1, timeout=20)
+        device.wait(1, timeout=60)
         visitor.write("Two")
-        device.wait(2, timeout=20)
+        device.wait(2, timeout=60)
         wait_until_final(site)
     assert [push.json()["notification"]["body"] for push in device.pushes] == ["One", "Two"]

@@ -35,4 +35,4 @@ def test_a_message_is_taken_at_once_without_the_broker_and_delivered_when_it_is_
         assert thanks.history[0].elapsed < timedelta(seconds=1)
         broker.stop()
         broker.start()
-        assert device.wait(1, timeout=45)[0].json()["notification"]["body"] == "Hello"
+        assert device.wait(1, timeout=60)[0].json()["notification"]["body"] == "Hello"

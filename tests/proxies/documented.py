@@ -25,7 +25,7 @@ def running(name: str, folder: Path, *, port: int, upstream: int, certificate: P
     prepare = {"nginx": _nginx, "caddy": _caddy}[name]
     command, environment = prepare(folder, _block(name), port, upstream, certificate)
     with servers.running(command, folder / f"{name}.log", environment=environment):
-        servers.wait_until(lambda: _listens(port), 20, f"{name}'s start")
+        servers.wait_until(lambda: _listens(port), 60, f"{name}'s start")
         yield
 
 

@@ -223,7 +223,7 @@ def test_a_very_long_text_costs_no_more_than_its_length() -> None:
     started = time.perf_counter()
     for text in ("a" * 100_000, FAMILY * 10_000, "e" + "\N{COMBINING ACUTE ACCENT}" * 100_000):
         notification.excerpt(notification.printable(text))
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 60  # in quadratic time it would take hours
 
 
 @pytest.mark.parametrize("kind", CHOOSABLE.values())

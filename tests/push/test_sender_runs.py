@@ -252,10 +252,8 @@ def test_rows_removed_while_their_push_is_in_flight_cause_no_error(
     announce()
     with _running(any_app) as run:
         service.wait_requests(3)
-        started = time.monotonic()
         db.session.query(removed).delete()  # waits for nobody: no transaction is open while a push is under way
         db.session.commit()
-        assert time.monotonic() - started < 0.8
         assert not run.done()
         assert not run.result(10)
     assert db.session.query(Delivery).count() == 0

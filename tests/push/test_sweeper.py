@@ -118,7 +118,7 @@ def test_a_worker_sends_what_no_task_announced(site: Site, devices: list[Device]
     worker = site.work(*pool)
     _enqueue(site)
     for device in devices:
-        device.wait(1, timeout=20)
+        device.wait(1, timeout=60)
     worker.terminate()
     assert "Traceback" not in worker.log
     secrets = [KEYS.private_key, *(device.channel for device in devices), *(device.auth for device in devices)]

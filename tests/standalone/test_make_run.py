@@ -108,7 +108,7 @@ def test_a_part_that_dies_comes_back(shared: Launchers, victim: str) -> None:
     told = run.printed.count("stopped unexpectedly")
     os.kill(dead, signal.SIGKILL)
     wait_until(lambda: run.printed.count("stopped unexpectedly") > told)
-    wait_until(lambda: is_ready(run), 30)
+    wait_until(lambda: is_ready(run), 60)
     assert dead not in run.members(victim)
 
 
@@ -140,7 +140,7 @@ def test_a_second_start_keeps_everything(own: Launchers) -> None:
 @pytest.mark.parametrize("moment", ["first_run", "feedback_push.web_server"])
 def test_it_can_be_stopped_while_it_starts(own: Launchers, moment: str) -> None:
     run = own.start(settled=False)
-    wait_until(lambda: run.members(moment) != [], 30)
+    wait_until(lambda: run.members(moment) != [], 60)
     assert run.stop(run.process.terminate) == 0
     said_on_the_way = r"The first administrator\n(.*\n){3}|Feedback Push is running\.\n(.*\n){3}"
     assert re.sub(said_on_the_way, "", run.printed) == "Stopped.\n"

@@ -27,7 +27,7 @@ def test_a_child_that_will_not_end_is_killed_when_patience_runs_out(tmp_path: Pa
         pid = pid_in(tmp_path / "notes")
         leaving = time.monotonic()
     assert is_gone(pid)
-    assert 0.3 <= time.monotonic() - leaving < 3
+    assert 0.3 <= time.monotonic() - leaving < 60
 
 
 def test_what_a_child_has_started_ends_with_it(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_waiting_ends_with_the_child_that_is_needed() -> None:
     with processes.running(python("")) as (child,):
         before = time.monotonic()
         assert not processes.wait_for(lambda: False, 30, child)
-        assert time.monotonic() - before < 10
+        assert time.monotonic() - before < 25
 
 
 def test_waiting_has_an_end(tmp_path: Path) -> None:
@@ -109,4 +109,4 @@ def test_the_children_end_even_when_the_launcher_is_killed(tmp_path: Path) -> No
     with launch(tmp_path / "notes") as launcher:
         pid = pid_in(tmp_path / "notes")
         launcher.kill()
-    wait_until(lambda: is_gone(pid), 5)
+    wait_until(lambda: is_gone(pid))

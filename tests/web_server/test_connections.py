@@ -131,7 +131,7 @@ def test_the_command_serves_until_it_is_told_to_stop_and_says_when_its_port_is_t
 ) -> None:
     settings = replace(settings, host="::1", port=servers.free_port())
     with servers.running(COMMAND, tmp_path / "web.log", environment=environment_of(settings)) as web:
-        servers.wait_until(lambda: _serves(settings), 30, "the start")
+        servers.wait_until(lambda: _serves(settings), 60, "the start")
         second = subprocess.run(
             COMMAND, env=environment_of(settings), cwd=servers.CHECKOUT, capture_output=True, text=True, check=False
         )

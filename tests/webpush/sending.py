@@ -35,4 +35,4 @@ def send(door: Gateway, *pushes: Push) -> list[Result[int]]:
     """Send these at once and return all results, in the order of the pushes."""
     results: SimpleQueue[Result[int]] = SimpleQueue()
     door.send(enumerate(pushes), results)
-    return sorted((results.get(timeout=20) for _ in pushes), key=lambda result: result.key)
+    return sorted((results.get(timeout=60) for _ in pushes), key=lambda result: result.key)
