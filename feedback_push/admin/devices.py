@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import abort, current_app, jsonify, redirect, request, url_for
+from flask import abort, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -11,6 +11,7 @@ from feedback_push.admin import labels, phone, push_status
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import audit, sign_in_links
 from feedback_push.auth.models import AuditEvent
+from feedback_push.config import current_settings
 from feedback_push.database import db, utcnow
 from feedback_push.push import digests, history, keys, outbox, preferences, subscriptions
 from feedback_push.push.models import Subscription
@@ -107,7 +108,7 @@ def _page(**more: Any) -> str:
         test_result=labels.test_result(*tested, utcnow())[0] if tested else None,
         rotation=push_status.rotation_progress(),
         proxy=phone.proxy_needed(),
-        site_url=current_app.extensions["settings"].site_url,
+        site_url=current_settings().site_url,
         **more,
     )
 

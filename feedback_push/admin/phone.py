@@ -3,10 +3,9 @@
 from typing import NamedTuple
 
 import segno
-from flask import current_app
 from markupsafe import Markup
 
-from feedback_push.config import Settings
+from feedback_push.config import Settings, current_settings
 from feedback_push.setting_validators import is_address, is_loopback
 
 _EXAMPLE = "feedback.example.org"
@@ -30,7 +29,7 @@ def qr_code(address: str) -> Markup:
 
 def proxy_needed() -> Proxy | None:
     """Return the proxy that would give this site https, or None if it has https already."""
-    settings: Settings = current_app.extensions["settings"]
+    settings = current_settings()
     if settings.https:
         return None
     loopback = is_loopback(settings.site_host)

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from flask import current_app
 from flask_babel import lazy_gettext as _
 from wtforms import EmailField, Field, Form, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, Optional, StopValidation, ValidationError
 
 from feedback_push import email_address, typed_text
+from feedback_push.config import current_settings
 from feedback_push.typed_text import TypedForm
 
 LONGEST_CONTENT = 200_000
@@ -75,5 +75,5 @@ class _FormWithOptionalName(FeedbackForm):
 
 def feedback_form(**options: Any) -> FeedbackForm:
     """Return the form of this site, filled in from the request; `options` are FlaskForm's."""
-    is_optional = current_app.extensions["settings"].form_name_optional
+    is_optional = current_settings().form_name_optional
     return _FormWithOptionalName(**options) if is_optional else FeedbackForm(**options)
