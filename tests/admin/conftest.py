@@ -9,6 +9,6 @@ from tests.visits import Visitor
 
 @pytest.fixture
 def dashboard(client: Visitor, staff: User) -> Visitor:
-    """The browser of an administrator who has signed in."""
+    """The browser of a signed-in administrator."""
     client.sign_in(staff.email, PASSWORD)
     return client

@@ -25,7 +25,7 @@ def device(user: User, **more: Any) -> Subscription:
 
 
 def delivery(message: Message, to: Subscription, **more: Any) -> Delivery:
-    """What became of the notification about a message for one browser, committed."""
+    """Commit and return a delivery of a message's notification to one browser."""
     return _stored(Delivery(outbox_id=message.outbox_id, subscription_id=to.id, **more))
 
 

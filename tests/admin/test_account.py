@@ -44,7 +44,7 @@ def press(visitor: Visitor, action: str) -> Page:
 
 
 def minutes_pass() -> None:
-    """Let the next request be one whose visit is written down."""
+    """Make the next request record a visit."""
     db.session.execute(update(Session).values(last_seen_at=utcnow() - timedelta(minutes=6)))
     db.session.commit()
     db.session.remove()  # or this test would hold the user for the request, whose token is known to that object only

@@ -38,7 +38,7 @@ def notice(page: Page) -> str:
 
 
 def noted() -> list[tuple[str, int]]:
-    """What the log says of messages, the oldest first, all of it about the one who has pressed the button."""
+    """Return the audit log's entries about messages, oldest first; all must name the visitor."""
     entries = [entry for entry in reversed(audit.page().entries) if entry.event.startswith("messages-")]
     assert {entry.email for entry in entries} == {"staff@example.org"}
     told = [(entry.event, entry.detail["messages"]) for entry in entries]

@@ -1,4 +1,4 @@
-"""admin/capacity.py: the dashboard says what an operator has to know about room and bounds, and else nothing."""
+"""admin/capacity.py: the dashboard warns about low disk space and full limits, and is otherwise silent."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""admin/devices.py: an administrator's devices are tested, renamed and paused, and what comes of it is said."""
+"""admin/devices.py: an administrator tests, renames and pauses devices, and sees the results."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""admin/export.py and xlsx.py: what a list shows, whole and streamed, and harmless in a spreadsheet."""
+"""admin/export.py and xlsx.py: exports are complete, streamed, and harmless in a spreadsheet."""
 
 import csv
 import io

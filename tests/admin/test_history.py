@@ -19,7 +19,7 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 @pytest.fixture
 def message(staff: User) -> Message:
-    """A message about which every device was told."""
+    """A message whose notification went to every device."""
     received = receive()
     db.session.query(OutboxEntry).update({"fanned_out_at": utcnow()})
     db.session.commit()

@@ -1,4 +1,4 @@
-"""admin/messages.py: lists and filters in the address, and what has come since a page was opened."""
+"""admin/messages.py: lists and filters in the address, and updates of an open page."""
 
 import re
 from datetime import UTC, datetime
@@ -148,7 +148,7 @@ def test_who_opens_what_is_read_waits_for_no_writer(dashboard: Visitor, monkeypa
     stored = receive()
     address = f"/admin/messages/{stored.id}"
     assert dashboard.get(address).status_code == 200
-    monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)  # seconds, after which whoever waits fails
+    monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)  # seconds, after which a waiting writer fails
     with db.engine.connect() as writer:
         writer.execute(update(Message).values(submitter_name="Ada"))
         assert dashboard.get(address).status_code == 200

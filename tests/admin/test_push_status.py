@@ -1,4 +1,4 @@
-"""admin/push_status.py: what an operator has to mend, and nothing when all is well."""
+"""admin/push_status.py: alarms for the operator, and none when all is well."""
 
 from dataclasses import replace
 

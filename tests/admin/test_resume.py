@@ -1,4 +1,4 @@
-"""admin/resume.py: a form whose session has ended waits for its own administrator, and for nobody else."""
+"""admin/resume.py: only the same administrator can continue a form whose session has ended."""
 
 import secrets
 import time

@@ -1,4 +1,4 @@
-"""admin/settings.py: what an administrator can choose, what comes of it, and what is not taken."""
+"""admin/settings.py: save an administrator's choices, apply them, and refuse invalid ones."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The lists of messages under whatever an address may hold: a page or a file, never a failure of ours."""
+"""Any query in an address gives a page or a file, and never an internal error."""
 
 import pytest
 from flask import Flask
