@@ -1,4 +1,4 @@
-"""auth/accounts.py: who may sign in, and with what."""
+"""auth/accounts.py: create accounts, and check their passwords."""
 
 import os
 import time

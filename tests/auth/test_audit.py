@@ -1,4 +1,4 @@
-"""auth/audit.py: what is written down of who did what."""
+"""auth/audit.py: record each action with its account."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What begins at the very moment at which sessions end is over too, or was never there."""
+"""A sign-in or a device that races with the end of its sessions does not survive it."""
 
 from collections.abc import Callable
 

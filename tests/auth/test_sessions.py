@@ -1,4 +1,4 @@
-"""auth/sessions.py: who is signed in, and until when."""
+"""auth/sessions.py: begin, renew and end sessions."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""auth/throttle.py and auth/known_browser.py: guessing gets slower and slower, and keeps nobody out for good."""
+"""auth/throttle.py and auth/known_browser.py: guessing gets slower and slower, and locks no account for good."""
 
 import socket
 import time
@@ -57,7 +57,7 @@ def silent_redis_url() -> Iterator[str]:
 
 
 def somewhere() -> str:
-    """A network address that nobody else has."""
+    """Return a network address that no other test uses."""
     return str(f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1")
 
 

@@ -193,7 +193,7 @@ def test_a_session_that_is_over_on_the_server_is_over_whatever_the_cookies_say(c
     "page", ["/login", "/admin/", "/admin/sw.js", "/admin/subscribe.js", "/push/key", "/feedback/"]
 )
 def test_no_answer_to_somebody_who_has_yet_to_sign_in_takes_the_session_along(client: Visitor, page: str) -> None:
-    # A browser asks for several things at once, and the answer that comes last decides what its cookie holds.
+    # A browser sends several requests at once, and the last response to arrive sets its cookie.
     client.get("/login")
     assert client.get(page).headers.getlist("Set-Cookie") == []
 
