@@ -1,4 +1,4 @@
-"""Somebody at a form with traps, and time that goes by for these."""
+"""A visitor of a form with traps, and a clock that can be set ahead."""
 
 import time
 from datetime import timedelta
@@ -29,5 +29,5 @@ def let_pass(monkeypatch: pytest.MonkeyPatch) -> Pass:
 
 @pytest.fixture
 def visitor(visit: Visit) -> Visitor:
-    """Somebody at a form with traps."""
+    """A visitor of a form with traps."""
     return visit(form_defence=True)

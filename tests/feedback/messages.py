@@ -1,4 +1,4 @@
-"""Messages without a visitor who types them."""
+"""Create messages directly."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from feedback_push.feedback.models import Message
 
 
 def message(**more: Any) -> Message:
-    """A message that nobody has received yet."""
+    """Return a message that is not stored yet."""
     return Message(**{"content": "Hello", "submitter_name": "Ada", "submitter_email": "", **more})
 
 

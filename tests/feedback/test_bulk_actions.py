@@ -11,7 +11,7 @@ from feedback_push.feedback.models import Message, MessageState
 from tests.feedback.messages import receive
 
 ALL = [state.value for state in MessageState]
-# What a message in each state is after a move; None: deleted.
+# The state of a message after an action, by its state before; None: deleted.
 TABLE: list[tuple[BulkAction, list[str | None]]] = [
     (BulkAction.READ, ["read", "read", "archived", "spam"]),
     (BulkAction.UNREAD, ["new", "new", "archived", "spam"]),

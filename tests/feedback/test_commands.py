@@ -1,4 +1,4 @@
-"""feedback/commands.py: what is stored about one person, handed out to them or erased for good."""
+"""feedback/commands.py: export all data about a person, or erase it for good."""
 
 import json
 from datetime import time

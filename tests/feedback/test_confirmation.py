@@ -1,4 +1,4 @@
-"""feedback/confirmation.py: one more step without JavaScript, for what this browser sent and nothing else."""
+"""feedback/confirmation.py: a browser without JavaScript confirms its own messages only."""
 
 import pytest
 from sqlalchemy import select

@@ -1,4 +1,4 @@
-"""feedback/forms.py: what visitors may write."""
+"""feedback/forms.py: accept and refuse a visitor's input."""
 
 from typing import Any
 

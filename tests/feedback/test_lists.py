@@ -1,4 +1,4 @@
-"""feedback/lists.py: which messages a list shows, how many it has, and in what order they come."""
+"""feedback/lists.py: the messages of a list, their number and their order."""
 
 import re
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""feedback/purge.py: what was deleted can be brought back for a day; what is older than the settings say goes too."""
+"""feedback/purge.py: remove deleted messages after a day, and data older than the settings allow."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

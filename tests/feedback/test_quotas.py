@@ -1,4 +1,4 @@
-"""feedback/quotas.py and difficulty.py: floods cost their senders more and more, and close the form to nobody."""
+"""feedback/quotas.py and difficulty.py: floods cost their senders more and more, and never close the form."""
 
 import shutil
 from collections import Counter
@@ -32,7 +32,7 @@ def here() -> str:
 
 @pytest.fixture
 def visitor(visit: Visit, here: str) -> Visitor:
-    """Somebody at a form with traps and quotas."""
+    """A visitor of a form with traps and quotas."""
     return at(visit(form_defence=True, ratelimit_enabled=True), f"{here}:1::1")
 
 
@@ -207,7 +207,7 @@ def test_the_work_grows_for_all_with_the_messages_that_were_proven(
         assert send(visitor, form, proof=solved(visitor)) == THANKED
         levels.append(level(stranger))
     assert levels == [0, 0, 1, 1, 2]
-    assert [send(visitor, form)[0] for _ in range(12)] == [303] * 12  # what is not proven makes nobody work
+    assert [send(visitor, form)[0] for _ in range(12)] == [303] * 12  # unproven messages do not raise the difficulty
     assert level(stranger) == 2
 
 

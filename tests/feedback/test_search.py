@@ -1,4 +1,4 @@
-"""feedback/search.py: whatever is typed finds the messages that hold it, on both databases."""
+"""feedback/search.py: every query finds the messages that contain it, on both databases."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""feedback/views.py: a visitor writes, and whatever happens nothing that was typed is lost."""
+"""feedback/views.py: store a visitor's message, and lose no typed text in any failure."""
 
 import json
 import socket
@@ -43,7 +43,7 @@ def silent_redis_url() -> Iterator[str]:
 
 @pytest.fixture
 def limited(visit: Visit) -> Visit:
-    """Visitors who may not write as often as they like, and who share their address with no other test."""
+    """Return visitors of a site with rate limits, at an address that no other test uses."""
 
     def visitor_of(**changes: object) -> Visitor:
         visitor = visit(ratelimit_enabled=True, **changes)
@@ -66,7 +66,7 @@ def messages() -> list[Message]:
 
 
 def keeps(answer: TestResponse, typed: dict[str, str]) -> Page:
-    """The page of an answer, whose form holds all that was typed and can be sent again."""
+    """Return the page of a response; its form must contain the typed text and can be sent again."""
     page = Page(answer)
     assert {name: page.fields[name] for name in typed} == typed
     assert page.fields["csrf_token"]
@@ -276,7 +276,7 @@ def test_without_the_broker_a_message_is_stored_and_nobody_waits(
         began = time.monotonic()
         assert visitor.post("/feedback/", data=form).status_code == 303
         took.append(time.monotonic() - began)
-    assert min(took) < 0.25  # the fastest: what else the machine does is not the question
+    assert min(took) < 0.25  # the fastest, so that the machine's other load does not count
     with visitor.application.app_context():
         assert len(messages()) == 4
 

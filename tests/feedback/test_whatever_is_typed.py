@@ -1,4 +1,4 @@
-"""The whole form under whatever a browser or a program may send: an answer in words, and what was typed is stored."""
+"""Any input to the form gives a readable answer, and the typed text is stored."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -37,7 +37,7 @@ def post(visitor: Visitor, pairs: dict[str, str]) -> Page:
 
 
 def arrives_as(value: str) -> str:
-    """What is typed, as typed_text says; bytes that are no text stay escaped."""
+    """Return the typed text as typed_text stores it; bytes that are not text stay escaped."""
     read = value.encode("utf-8", "surrogatepass").decode("utf-8", "werkzeug.url_quote")
     return typed_text.storable(read) or ""
 

@@ -1,4 +1,4 @@
-"""The form with its traps, as somebody fills it in, and what became of what they sent."""
+"""Fill in the form with its traps, and read the stored messages."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ Pass = Callable[[float], None]
 
 
 def opened(visitor: Visitor) -> dict[str, str]:
-    """The form as it stands there, filled in."""
+    """Return the fields of the form, filled in."""
     return {**visitor.read("/feedback/").fields, **TYPED}
 
 
@@ -34,7 +34,7 @@ def press(visitor: Visitor, **more: str) -> TestResponse:
 
 
 def stored(visitor: Visitor) -> list[tuple[MessageState, str | None, bool]]:
-    """State, reason, and whether anybody is told, of each message; whose text must be what was typed."""
+    """Return the state, the reason and the notification of each message, whose text must be unchanged."""
     with visitor.application.app_context():
         messages = list(db.session.scalars(select(Message).order_by(Message.id)))
         entries = db.session.scalars(select(OutboxEntry.id)).all()
