@@ -61,7 +61,7 @@ def nowhere(
     key: str = KEYS.public_key,
     origin: str = "http://127.0.0.1:1",
 ) -> list[int]:
-    """Rows of devices that no push service knows, for what happens without sending; their ids, committed."""
+    """Commit devices that no push service knows, for tests that send nothing; return their ids."""
     gone_at = utcnow() if state == DeviceState.GONE else None
     rows = [
         Subscription(

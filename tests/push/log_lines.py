@@ -1,4 +1,4 @@
-"""What our code has written to the log."""
+"""Read our code's log lines."""
 
 import logging
 

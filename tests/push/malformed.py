@@ -1,4 +1,4 @@
-"""What no browser sends as its subscription, each with a word of the refusal."""
+"""Malformed subscriptions, each with a word of its refusal."""
 
 import base64
 import json

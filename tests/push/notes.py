@@ -45,7 +45,7 @@ def fan_out(entry_id: int, vapid_public_key: str = KEYS.public_key) -> int:
 
 
 def claim(most: int = 1000) -> list[Claim]:
-    """Claim what is due, at most so many deliveries for each push service, as a worker would, committed."""
+    """Claim and commit at most `most` due deliveries for each push service, as a worker does."""
     now = utcnow()
     batch = claims.take(dict.fromkeys(claims.services_due(now), most), now)
     db.session.commit()
@@ -53,7 +53,7 @@ def claim(most: int = 1000) -> list[Claim]:
 
 
 def time_passes(seconds: float) -> None:
-    """Make the database look as it will in so many seconds: every time in it moves back."""
+    """Move every time in the database back by this many seconds, as if they had passed."""
     db.session.rollback()
     for model, names in _TIMES.items():
         for row in db.session.query(model):

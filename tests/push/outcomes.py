@@ -1,4 +1,4 @@
-"""What became of a device and of its only delivery, and what the dashboard says of it."""
+"""Check a device, its only delivery, and the dashboard's text about it."""
 
 from feedback_push.admin import push_status
 from feedback_push.auth.models import User

@@ -1,4 +1,4 @@
-"""What is said to the database: counting it, and seeing that it waits."""
+"""Count SQL statements, and detect one that waits for a lock."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ def heard() -> Iterator[list[str]]:
 
 
 def somebody_waits_for_a_lock() -> bool:
-    """Whether a statement on this PostgreSQL database waits for what another transaction holds."""
+    """Return whether a statement on this PostgreSQL database waits for another transaction's lock."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     with db.engine.connect() as connection:
         return bool(connection.scalar(text(waiting)))

@@ -1,4 +1,4 @@
-"""What a browser sends to subscribe is checked, and its keys are kept in one spelling."""
+"""A browser's subscription is checked, and its keys are stored in one spelling."""
 
 import base64
 from collections.abc import Callable

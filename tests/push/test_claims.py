@@ -1,4 +1,4 @@
-"""Claims: each due delivery is somebody's for a while, and nobody else's in that time."""
+"""Claims: a due delivery belongs to one worker at a time."""
 
 from collections import Counter
 from datetime import timedelta
@@ -152,7 +152,7 @@ def test_workers_that_claim_at_once_never_take_the_same_delivery(any_app: Flask,
         return mine
 
     taken = [id_ for mine in side_by_side(any_app, 4, take_all) for id_ in mine]
-    # One that all the others were ahead of may have gone home too early: the next task finds what is left.
+    # A worker that found nothing may have stopped too early; the next task sends the rest.
     taken += take_all()
     assert sorted(taken) == sorted(_by_id())
 

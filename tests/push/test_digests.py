@@ -1,4 +1,4 @@
-"""Summaries: what was held is told once, in one notification, and nothing of it is lost."""
+"""Summaries: held messages are sent once, in one notification, and none is lost."""
 
 import json
 from collections.abc import Collection
@@ -145,7 +145,7 @@ def test_a_burst_is_summarised_after_its_window_and_the_count_continues(user: Us
     assert tell() == []
     time_passes(60)
     assert [summary.counts for summary in tell()] == [3]
-    time_passes(-30)  # the burst goes on
+    time_passes(-30)  # the burst continues
     for _ in range(4):
         announce()
     time_passes(60)

@@ -1,4 +1,4 @@
-"""second_thoughts.py: nobody gets what they have just said that they do not want."""
+"""push/digests.py: a changed preference applies to pending deliveries too."""
 
 import pytest
 from flask import Flask
@@ -37,7 +37,7 @@ def device(user: User) -> Subscription:
 
 
 def left(user: User) -> list[tuple[str, str]]:
-    """What a user will still get, by its kind, and how much it shows."""
+    """Return a user's pending deliveries: their kind and preview level."""
     db.session.commit()
     rows = db.session.query(OutboxEntry.kind, Delivery.shows).join(Delivery, Delivery.outbox_id == OutboxEntry.id)
     mine = rows.join(Subscription, Subscription.id == Delivery.subscription_id).filter_by(user_id=user.id)

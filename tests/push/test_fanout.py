@@ -190,7 +190,7 @@ def test_workers_that_do_it_at_once_reach_each_device_once(
     monkeypatch.setattr(fanout, "SET_SIZE", 3)
     ids = nowhere(user, 40)
     side_by_side(any_app, 4, lambda: fan_out(entry_id))
-    fan_out(entry_id)  # what the sweep does for one that gave up because another held the entry
+    fan_out(entry_id)  # as the sweep does for a task that gave up because another locked the entry
     assert _reached() == ids
 
 

@@ -1,4 +1,4 @@
-"""Plans: who gets a notification, how much of it, and when, as the fan-out writes it down."""
+"""Plans: the recipients of a notification, its preview level and its time, as the fan-out stores them."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Preferences: what holds for an administrator who has chosen, and for one who has not."""
+"""Preferences: an administrator's own choices, or else the site's defaults."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,7 +29,7 @@ def user(any_app: Flask) -> User:
 
 @pytest.fixture
 def strict_app(settings: Settings) -> Iterator[Flask]:
-    """A site whose operator lets nothing but names be shown, and wants nights to be quiet."""
+    """A site that shows at most names, and is quiet at night."""
     app = create_app(
         replace(
             settings,

@@ -1,4 +1,4 @@
-"""Receipts: a push brings a token that says which delivery it is, and what is told under it is written once."""
+"""Receipts: a push carries a token that names its delivery, and each event is recorded once."""
 
 import json
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""The ledger: each result changes its delivery, its device and its origin as the table says, and nothing else."""
+"""Results: each result changes its delivery, device and origin as the table says, and nothing else."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -337,7 +337,7 @@ def test_what_removes_deliveries_in_steps_and_a_worker_that_records_do_not_wait_
             db.session.commit()
 
     with ThreadPoolExecutor(1) as other:
-        db.session.execute(select(Subscription.id).with_for_update(key_share=True))  # as the ledger does first
+        db.session.execute(select(Subscription.id).with_for_update(key_share=True))  # as results.record does first
         removing = other.submit(remove)
         servers.wait_until(somebody_waits_for_a_lock)
         _record((claimed, None))

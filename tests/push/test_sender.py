@@ -1,4 +1,4 @@
-"""Delivery: what is due is claimed, sent, and recorded by the push service's answer, row by row of the table."""
+"""Sender: claim and send due deliveries, and record the push service's answer by the table."""
 
 from collections.abc import Callable
 from datetime import timedelta

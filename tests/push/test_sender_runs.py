@@ -1,4 +1,4 @@
-"""Runs: many deliveries at once, what happens meanwhile, when a run ends, and what it tells its log."""
+"""Runs: many deliveries at once, changes during a run, its end, and its log."""
 
 import logging
 import time
@@ -43,7 +43,7 @@ def _new_devices(service: PushService, count: int) -> list[Device]:
 
 @contextmanager
 def _running(app: Flask) -> Iterator["Future[bool]"]:
-    """A run under way in another thread, as in a worker, and ended with the block."""
+    """Run the sender in another thread, as in a worker, until the block ends."""
 
     def work() -> bool:
         with app.app_context():
@@ -252,7 +252,7 @@ def test_rows_removed_while_their_push_is_in_flight_cause_no_error(
     announce()
     with _running(any_app) as run:
         service.wait_requests(3)
-        db.session.query(removed).delete()  # waits for nobody: no transaction is open while a push is under way
+        db.session.query(removed).delete()  # no wait: no transaction is open while a push is in flight
         db.session.commit()
         assert not run.done()
         assert not run.result(10)

@@ -1,4 +1,4 @@
-"""A device whose session was ended gets nothing, whatever was under way, until its browser signs in again."""
+"""A device whose session was ended gets no push, not even a pending one, until its browser signs in again."""
 
 import socket
 import time
@@ -64,7 +64,7 @@ def session_of(token: str) -> int:
 
 
 def why(device: Device) -> str | None:
-    """What the dashboard says of the only delivery to a device."""
+    """Return the dashboard's text about a device's only delivery."""
     return labels.reason(delivery_to(device))
 
 
@@ -79,7 +79,7 @@ def test_each_way_to_end_sessions_suspends_their_devices_and_no_others(user: Use
         sessions.end_current(user)
         user.token = here
 
-    ways: dict[str, tuple[Callable[[str], Any], bool]] = {  # and what becomes of a device that no session is known of
+    ways: dict[str, tuple[Callable[[str], Any], bool]] = {  # and a device without a known session
         "end one": (end_one, False),
         "sign out": (leave, False),
         "end the others": (lambda _: sessions.end_others(user), True),
@@ -97,7 +97,7 @@ def test_each_way_to_end_sessions_suspends_their_devices_and_no_others(user: Use
         suspended = [bool(row_of(device).suspended_at) for device in (strangers, here, there, unknown)]
         assert suspended == [False, False, True, reaches_unknown], name
     told = [entry.detail["device"] for entry in audit.page().entries if entry.event == "device-suspended"]
-    assert len(told) == 3 * len(ways) - 1  # each once, but for the last that goes on
+    assert len(told) == 3 * len(ways) - 1  # each once, except the last, which stays active
     user.token = ""
     accounts.set_password(user, "a third password")
     db.session.commit()
@@ -133,7 +133,7 @@ def test_what_waits_is_cancelled_and_the_history_says_why(user: User, service: P
     assert (device.pushes, len(kept.pushes)) == ([], 1)
     assert why(device) == "The session of this device was ended."
     assert "Sign in again on that device" in (labels.next_step(delivery_to(device)) or "")
-    announce(note(tag="m-2"))  # what comes later has a delivery that says so at once
+    announce(note(tag="m-2"))  # a later message has a delivery that is cancelled at once
     db.session.query(Delivery).filter(Delivery.error.is_(None)).update({"due_at": None})
     db.session.commit()
     assert [row.error for row in db.session.query(Delivery).order_by(Delivery.id)] == [

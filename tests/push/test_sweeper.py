@@ -1,4 +1,4 @@
-"""The sweeper runs in every worker, whatever its pool, and finds work without a published task."""
+"""The sweeper runs in every worker and every pool, and finds work without a published task."""
 
 import time
 from collections.abc import Iterator

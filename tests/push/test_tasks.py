@@ -32,7 +32,7 @@ def user(app: Flask) -> User:
 
 @pytest.fixture
 def push_off(settings: Settings) -> Iterator[Flask]:
-    """The application of an operator who has taken the VAPID keys away."""
+    """The application without VAPID keys."""
     app = create_app(replace(settings, vapid_private_key="", vapid_public_key="", vapid_subject=""))
     with app.app_context():
         yield app

@@ -292,7 +292,7 @@ def test_without_vapid_keys_nobody_subscribes_and_everybody_unsubscribes(setting
 
 
 class SlowBody(BytesIO):
-    """A body that arrives while it is read; `waits` is told whether others would wait for the database meanwhile."""
+    """A body that arrives slowly; `waits` records whether a transaction was open meanwhile."""
 
     def __init__(self, body: bytes, waits: list[bool]) -> None:
         super().__init__(body)
@@ -340,7 +340,7 @@ def test_a_windows_address_keeps_its_token_to_the_byte(app: Flask, watched_servi
 
 
 class RawService:
-    """A push service that takes every push and remembers its request line as it stood there."""
+    """A push service that accepts every push and records its raw request line."""
 
     def __init__(self) -> None:
         lines = self.lines = list[str]()

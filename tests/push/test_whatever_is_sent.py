@@ -1,4 +1,4 @@
-"""The JSON endpoints under whatever a program may send: an answer in words, never a failure of ours."""
+"""Any input to the JSON endpoints gives a readable answer, and never an internal error."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What administrators want, stored without the page."""
+"""Store preferences without the settings page."""
 
 from collections.abc import Collection
 from datetime import timedelta

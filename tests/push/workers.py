@@ -13,7 +13,7 @@ _Done = TypeVar("_Done")
 
 
 def side_by_side(app: Flask, count: int, work: Callable[[], _Done]) -> list[_Done]:
-    """What each of so many workers returns; all start in the same moment and commit at the end."""
+    """Run `work` in `count` workers that start together and commit at the end; return their results."""
     db.session.rollback()  # or SQLite would keep them waiting for this thread's transaction
     start = Barrier(count)
 
