@@ -22,7 +22,7 @@ def _queue(most: int = 8, jobs: int = MANY) -> OriginQueue[int]:
 
 
 def _room_after(*errors: PushError | None) -> int:
-    """How many may be under way in a queue for 8 once these have left it."""
+    """Return the limit of a queue for 8 after these results."""
     queue = _queue()
     for error in errors:
         queue.take(1)

@@ -1,4 +1,4 @@
-"""The gateway: what a push service receives from it, and what becomes of each of its answers."""
+"""The gateway: the requests it sends to a push service, and the result of each answer."""
 
 import logging
 import socket
@@ -77,7 +77,7 @@ def test_what_only_announces_an_answer_is_none(service: PushService) -> None:
 
 
 def _answered(service: PushService, head: str) -> Result[int]:
-    """What comes of a push to a service that answers with just this."""
+    """Return the result of a push to a service that gives this answer."""
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as thread:
 
         def answer() -> None:

@@ -1,4 +1,4 @@
-"""PUSH_PROXY: pushes through an http proxy, whose own answers are never taken for a push service's."""
+"""PUSH_PROXY: push through an http proxy, and never mistake its answers for a push service's."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,7 +24,7 @@ from tests.push.outcomes import assert_final, assert_unchanged, banner
 from tests.webpush.sending import impatient, new_gateway, push_to, send
 
 _UNRESERVED = "!$&'()*+,;=.~^`{|}_-"  # which the rule for PUSH_PROXY lets stand as they are
-NAME = "push.example.org"  # resolved by nobody but the proxy
+NAME = "push.example.org"  # only the proxy resolves it
 REFUSAL = "HTTP/1.1 {} x\r\nRetry-After: 7777\r\nContent-Length: 4\r\n\r\ngone"
 
 

@@ -1,4 +1,4 @@
-"""RFC 8291: the example of its appendix A, and that what we send is read as the standard reads it."""
+"""RFC 8291: the example of its appendix A, and decryption of our pushes as the standard describes."""
 
 import http_ece
 from cryptography.hazmat.primitives.asymmetric import ec

@@ -1,4 +1,4 @@
-"""vapid.py: key pairs that fit, and one signed token for each push service as long as it is good."""
+"""vapid.py: matching key pairs, and one signed token for each push service while it is valid."""
 
 import base64
 import time
