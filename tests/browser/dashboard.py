@@ -20,7 +20,7 @@ STAFF = "staff@example.org"
 _SETTLED = "#push:not([data-state=checking])"
 _SUBSCRIPTION = "navigator.serviceWorker.ready.then(({ pushManager }) => pushManager.getSubscription())"
 _ASKED = "return PopupNotifications.getNotification('web-notifications', gBrowser.selectedBrowser) !== null"
-# Close the alerts last: a site without permission cannot show new ones.
+# Close the alerts last: without permission, a site cannot show another.
 _FORGET = """
 await new Promise(done => Services.clearData.deleteDataFromHost(
   arguments[0], true, Ci.nsIClearDataService.CLEAR_ALL, {onDataDeleted: done}));

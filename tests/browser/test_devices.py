@@ -1,4 +1,4 @@
-"""static/admin/devices.js and history.js in a real Firefox on a real site: what arrives is said without reloading."""
+"""static/admin/devices.js and history.js in a real Firefox: pages update without a reload."""
 
 import pytest
 

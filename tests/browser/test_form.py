@@ -1,4 +1,4 @@
-"""static/feedback/proof.js in a real Firefox: a person who types gets through, with JavaScript and without it."""
+"""static/feedback/proof.js in a real Firefox: a person's message gets through, with JavaScript and without it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,14 +31,14 @@ def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def browser(dashboard: Dashboard) -> Firefox:
-    """The browser of somebody who is about to write a message."""
+    """A visitor's browser with the form open."""
     dashboard.browser.open(f"{dashboard.site.url}/feedback/")
     return dashboard.browser
 
 
 @pytest.fixture
 def subscribed_browser(dashboard: Dashboard, browser: Firefox) -> Firefox:
-    """The same, of somebody who also wants to know of messages: whoever uses it waits for what they caused."""
+    """The same with notifications turned on; a test must wait for the pushes it causes."""
     dashboard.sign_in()
     dashboard.turn_on()
     browser.open(f"{dashboard.site.url}/feedback/")
@@ -105,7 +105,7 @@ def test_a_page_left_open_earns_a_new_proof_when_the_old_one_has_expired(browser
     write(browser)
     proof = browser.wait_for(lambda: browser.script(PROOF))
     wait_as_long_as_people_type(browser)
-    # As after an hour, which the page's clock is told.
+    # Set the page's clock an hour ahead.
     browser.script("const now = Date.now; Date.now = () => now() + 3_600_000")
     send(browser)
     browser.wait_for(lambda: browser.url.endswith("/feedback/complete/"))

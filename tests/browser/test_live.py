@@ -1,4 +1,4 @@
-"""static/admin/live.js and keyboard.js in a real Firefox: what is pushed appears, and keys do what buttons do."""
+"""static/admin/live.js and keyboard.js in a real Firefox: new messages appear, and keyboard shortcuts work."""
 
 from tests.browser.dashboard import Dashboard
 

@@ -1,4 +1,4 @@
-"""static/admin/sw.js in a real Firefox on a real site: what a notification shows, and where a click leads."""
+"""static/admin/sw.js in a real Firefox: the content of a notification, and the target of a click."""
 
 import json
 from contextlib import closing
@@ -138,13 +138,13 @@ def test_every_kind_of_text_is_shown_as_it_was_written(dashboard: Dashboard, dev
 
 
 def text_of_message(browser: Firefox, name: str) -> str:
-    """The text on the page of a message by somebody, as soon as it is open."""
+    """Return the text of a message's page as soon as it is open."""
     browser.wait_for(lambda: browser.find("h1").text == name)
     return str(browser.script("return document.getElementById('content').textContent"))
 
 
 def test_a_push_for_other_keys_shows_nothing_and_the_next_visit_mends_it(dashboard: Dashboard, device: Device) -> None:
-    dashboard.browser.open(f"{dashboard.site.url}/healthz")  # so that no page tells the server the right keys again
+    dashboard.browser.open(f"{dashboard.site.url}/healthz")  # so that no page sends the right keys to the server again
     with dashboard.site.database():
         db.session.query(Subscription).update({"p256dh": dashboard.service.new_device(None).p256dh})
         db.session.commit()
@@ -206,7 +206,7 @@ def note(title: str, *, receipt: str = "", navigate: str = "", **more: Any) -> d
 
 
 def push(dashboard: Dashboard, device: Device, data: bytes) -> None:
-    """Send to the browser whatever it is, encrypted and signed as it should be."""
+    """Send any payload to the browser, correctly encrypted and signed."""
     settings = dashboard.site.settings
     with closing(Sender()) as sender:
         sender.vapid = Vapid02.from_raw(settings.vapid_private_key.encode())

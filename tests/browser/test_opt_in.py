@@ -6,7 +6,7 @@ _HEAR_OF_PERMISSION = """
 const status = await navigator.permissions.query({ name: "notifications" });
 window.told = new Promise(resolve => (status.onchange = resolve));
 """
-# The browser tells those who asked it in their order, and visits take turns by this lock.
+# The browser grants this lock in the order of the requests, so visits take turns.
 _COUNT_VISITS = """
 await window.told;
 await navigator.locks.request("feedback-push", () => {});

@@ -1,4 +1,4 @@
-"""The opt-in card where it is a guest, what it says when pushes fail, and the suggestion to install the app."""
+"""The opt-in card on other pages, its texts when pushes fail, and the suggestion to install the app."""
 
 from typing import Any
 

@@ -31,7 +31,7 @@ def others_that_wait(browser: Firefox) -> int:
 
 
 def freeze_another_tab(dashboard: Dashboard) -> None:
-    """Open one more tab, whose turn it is for ever; closing it ends that."""
+    """Open another tab that holds the lock until it is closed."""
     dashboard.browser.open_tab(f"{dashboard.site.dashboard}offline")
     dashboard.browser.async_script(_FREEZE)
 
@@ -48,7 +48,7 @@ def test_two_tabs_that_renew_at_once_leave_one_device(dashboard: Dashboard) -> N
         db.session.commit()
     browser.chrome(_HOLD_NEXT, "/push/key")
     browser.open(browser.url)
-    browser.wait_for(lambda: browser.chrome(_HELD))  # it has looked and found what is gone
+    browser.wait_for(lambda: browser.chrome(_HELD))  # it has checked and found the missing subscription
     browser.switch_to_tab(first)
     browser.open(browser.url)
     browser.wait_for(lambda: others_that_wait(browser) == 1 or browser.script(_TOLD))
