@@ -52,7 +52,7 @@ class Databases:
         return self._url(name)
 
     def empty(self) -> str:
-        """Return the URL of the shared database, with no rows, counters at the start and nobody else connected."""
+        """Return the URL of the shared database, without rows, with counters reset and no other connections."""
         if not self._migrated:
             self.copy(_NAME)
             self._migrated = self._emptied()

@@ -1,4 +1,4 @@
-"""accent.py: whatever the colour, its words can be read and its buttons be seen."""
+"""accent.py: every colour gives readable text and visible buttons."""
 
 import pytest
 from hypothesis import example, given, settings

@@ -1,4 +1,4 @@
-"""docs/security-asvs.md: what the verification standard asks for and no other test shows."""
+"""docs/security-asvs.md: requirements of the standard that no other test proves."""
 
 from flask import Flask
 from sqlalchemy import select

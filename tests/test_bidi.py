@@ -1,4 +1,4 @@
-"""bidi.py: no stranger's text reorders what stands beside it, and ordinary text stays as it is."""
+"""bidi.py: a stranger's text does not reorder the text beside it, and ordinary text stays unchanged."""
 
 import re
 
@@ -71,7 +71,7 @@ def test_a_notification_shows_a_name_that_fakes_nothing(app: Flask) -> None:
     }
     for name, title in shown.items():
         message = Message(content=f"{RLO}olleH\n\nplain {LRI}", submitter_name=name, submitter_email="")
-        made: Notification = inbox._notification(message)  # noqa: SLF001 - what its outbox entry holds
+        made: Notification = inbox._notification(message)  # noqa: SLF001 - the payload of its outbox entry
         assert made.title == title
         assert made.body == f"{FSI}{RLO}olleH{PDI}\n\n{FSI}plain {LRI}{PDI}{PDI}"
     long = notification.beginning(f"{LRI}a" * 100_000)

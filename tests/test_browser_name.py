@@ -1,4 +1,4 @@
-"""Browser names: what a person would call the browser and the system of a User-Agent."""
+"""browser_name.py: name the browser and the system of a User-Agent."""
 
 import pytest
 from flask import Flask

@@ -1,4 +1,4 @@
-"""concurrency_limit.py: how many requests do the same at a time, and what the others are told."""
+"""concurrency_limit.py: limit the requests that do the same work at a time, and refuse the others."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +43,7 @@ def test_a_waiting_request_gets_a_free_place_or_is_refused_after_its_patience() 
     leave = limit.enter()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(enter, limit)
-        while not isinstance(enter(limit), Busy):  # it waits, and is the last who may
+        while not isinstance(enter(limit), Busy):  # it waits in the last free place
             pass
         leave()
         waiting.result(5)()

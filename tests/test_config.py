@@ -1,4 +1,4 @@
-"""config.py: where the settings come from, what they become, and how bad ones are named."""
+"""config.py: read the settings, convert them, and name invalid ones."""
 
 import os
 import shutil
@@ -370,7 +370,7 @@ COMMANDS = {
 
 
 def output_of(command: list[str], folder: Path, awaited: str = "its end", **settings: str) -> tuple[int | None, str]:
-    """Return the exit code and all output of a command, which is stopped when it has said what is awaited."""
+    """Return the exit code and all output of a command, which is stopped after the awaited text."""
     given = {"INSTANCE_DIR": str(folder), "SECRET_KEY": SECRET, "HOME": str(folder), "PORT": str(servers.free_port())}
     with Program([str(servers.BIN / command[0]), *command[1:]], folder / "log", given | settings) as program:
         servers.wait_until(lambda: not program.is_alive or awaited in program.log, 60, "the command's end")

@@ -15,7 +15,7 @@ from tests.visits import Page, Visit, Visitor
 TYPED = {"content": "  <b>Hello</b>\n", "submitter_name": "Ada", "submitter_email": "ada@example.org"}
 HTTPS = "https://feedback.example.org"
 OURS: tuple[dict[str, str], ...] = ({"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {})
-# What privacy tools, old browsers and in-app browsers leave out or hide.
+# The headers that privacy tools, old browsers and in-app browsers omit or change.
 HIDDEN = (
     {"Origin": "null"},
     {"Referer": "https://other.example/"},
@@ -88,7 +88,7 @@ def test_with_its_token_a_request_from_another_origin_is_refused_all_the_same(
 
 
 def refusals(visit: Visit, staff: User, address: str, form: dict[str, str]) -> list[tuple[str, Visitor, Any]]:
-    """Who was refused at an address for each cause, and the answer."""
+    """Return the refused visitor and the response for each cause."""
 
     def fresh() -> tuple[Visitor, dict[str, str]]:
         visitor = visit()
@@ -140,7 +140,7 @@ def test_the_sign_in_form_says_why_it_was_refused_and_keeps_the_address_only(vis
         assert page.fields["email"] == staff.email
         assert PASSWORD not in refused.text
         answer = visitor.post("/login?next=/admin/devices", data={**page.fields, "password": PASSWORD})
-        if cause == "other site":  # whose page must not give out a token
+        if cause == "other site":  # its page must not contain a token
             fields = {**Page(answer).fields, "password": PASSWORD}
             answer = visitor.post("/login?next=/admin/devices", data=fields)
         assert (answer.status_code, answer.location) == (303, "/admin/devices"), cause

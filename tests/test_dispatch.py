@@ -1,4 +1,4 @@
-"""dispatch.py: publishing never raises and never makes anybody wait, whatever the broker does."""
+"""dispatch.py: publishing never raises and never blocks, even if the broker fails."""
 
 import time
 from contextlib import closing
@@ -71,7 +71,7 @@ def test_a_forked_child_has_a_publisher_of_its_own(app: Flask, published: Publis
     dispatch.publish("push.fan_out", 1)
     assert published.next() == ("push.fan_out", [1])
     parents = app.extensions["dispatch"]
-    parents.pid -= 1  # as a child sees what its parent made
+    parents.pid -= 1  # as a child process sees its parent's object
     dispatch.publish("push.fan_out", 2)
     assert published.next() == ("push.fan_out", [2])
     assert app.extensions["dispatch"] is not parents

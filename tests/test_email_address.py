@@ -1,4 +1,4 @@
-"""email_address.py: what counts as an e-mail address."""
+"""email_address.py: recognise e-mail addresses."""
 
 import pytest
 

@@ -33,7 +33,7 @@ def broken(app: Flask) -> Visitor:
 
 @pytest.fixture
 def without_database(visit: Visit) -> Visitor:
-    """A visitor of a site whose database is not there."""
+    """A visitor of a site without its database."""
     return visit(database_url=f"postgresql+psycopg://nobody@127.0.0.1:{servers.free_port()}/none")
 
 

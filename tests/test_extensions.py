@@ -1,4 +1,4 @@
-"""extensions.py: what the shared extensions bring along."""
+"""extensions.py: configure the shared extensions."""
 
 import subprocess
 import sys

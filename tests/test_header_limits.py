@@ -1,4 +1,4 @@
-"""header_limits.py: what a request says before its body has an end."""
+"""header_limits.py: bound the head of a request."""
 
 from typing import Any
 

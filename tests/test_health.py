@@ -1,4 +1,4 @@
-"""health.py: what /healthz and /readyz tell a machine."""
+"""health.py: /healthz and /readyz report the state of the site."""
 
 import signal
 import socket
@@ -123,7 +123,7 @@ def test_a_failing_broker_is_reported_and_never_an_error_of_ours(visit: Visit, o
             "problems": {"broker": "does not accept messages", "worker": "cannot be checked without the broker"},
         }
         server.config_set("maxmemory", 0)
-        # It takes what the readiness probe writes, and nothing that a message needs.
+        # It accepts the readiness probe's write, but no message.
         server.execute_command("ACL", "SETUSER", "default", "-publish", "-lpush", "-sadd")
         told = {"worker": "cannot be checked: the broker fails"}
         assert ready(visitor) == (503, {"status": "not ready", "problems": told})

@@ -1,4 +1,4 @@
-"""language.py: whose language and zone a page speaks."""
+"""language.py: choose the language and the time zone of a page."""
 
 import pytest
 from flask import Flask

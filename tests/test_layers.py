@@ -95,7 +95,7 @@ def layer_of_file(path: Path, root: Path) -> str:
 
 
 def layer_of_import(module: str) -> str | None:
-    """The layer of one of our modules; None for anybody else's."""
+    """Return the layer of one of our modules; None for any other module."""
     first, *rest = module.split(".")
     if first != PACKAGE:
         return first if first in RANKS else None

@@ -1,4 +1,4 @@
-"""logs.py: what is said on standard error, and what never is."""
+"""logs.py: write events, and no secrets, to standard error."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""network_address.py: what is kept of a network address."""
+"""network_address.py: store only a keyed hash of a network address."""
 
 from ipaddress import IPv4Address, IPv6Address
 

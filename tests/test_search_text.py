@@ -1,4 +1,4 @@
-"""search_text.py: one spelling for what a reader takes for the same, without work that grows faster than the text."""
+"""search_text.py: fold texts that look alike to one spelling, in linear time."""
 
 import unicodedata
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""secret_files.py: a start refuses secrets that others on the machine can read, and what we make is private."""
+"""secret_files.py: refuse to start if other users can read a secret, and create private files."""
 
 import os
 import sqlite3

@@ -27,7 +27,7 @@ NONCE = re.compile(r"'nonce-([\w-]{16,})'")
 
 @pytest.fixture
 def site(visit: Visit) -> Visit:
-    """A visitor of a site with these settings, which also answers /who with whom it sees."""
+    """A visitor of a site with these settings, whose /who returns the client's address."""
 
     def visitor_of(**changes: object) -> Visitor:
         visitor = visit(**changes)
@@ -272,7 +272,7 @@ def test_no_text_leads_to_another_host_as_a_browser_reads_it(target: str) -> Non
     path = path_within_site(target)
     if path is None:
         return
-    # What a browser does before it resolves an address: it drops tabs and line ends, and reads \\ as /.
+    # Before it resolves an address, a browser drops tabs and line ends, and reads \\ as /.
     read = re.sub(r"[\t\r\n]", "", path.strip("".join(map(chr, range(33))))).replace("\\", "/")
     reached = urlsplit(urljoin("https://here.example/login", read))
     assert (reached.scheme, reached.netloc) == ("https", "here.example")

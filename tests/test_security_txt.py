@@ -1,4 +1,4 @@
-"""security_txt.py: what researchers find at the address that RFC 9116 gives it."""
+"""security_txt.py: serve security.txt (RFC 9116)."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -28,7 +28,7 @@ def test_every_sqlite_connection_is_durable_and_minds_foreign_keys() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_threads_stand_in_line_for_sqlite(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_ASK_AGAIN", -1.0)  # whoever finds the database taken would fail
+    monkeypatch.setattr(sqlite, "_ASK_AGAIN", -1.0)  # a writer that finds the database locked would fail
 
     def write() -> None:
         for _ in range(EACH):
@@ -80,7 +80,7 @@ def test_a_request_that_writes_after_all_stands_in_line_and_then_sees_what_has_c
             for _ in range(2):  # the second time too: nothing may be written outside a transaction
                 with pytest.raises(OperationalError, match="locked"):
                     _change()
-            other.commit()  # who has read before that could not write any more
+            other.commit()  # a connection with an older snapshot could no longer write
             _change()
             assert _names() == ["changed"]
             with pytest.raises(OperationalError, match="locked"):

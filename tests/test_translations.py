@@ -43,7 +43,7 @@ def test_a_translation_has_the_placeholders_of_its_text(language: str) -> None:
         known = set(_PLACEHOLDER.findall(" ".join(message.id) if isinstance(message.id, tuple) else str(message.id)))
         for text in translations_of(message):
             used = set(_PLACEHOLDER.findall(text))
-            # A plural form may say "one" in words.
+            # A plural form may spell out "one".
             assert used == known or (isinstance(message.id, tuple) and used <= known), message.id
 
 

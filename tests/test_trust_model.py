@@ -1,4 +1,4 @@
-"""SECURITY.md and docs/security-asvs.md: whatever they promise is held by a test that there is."""
+"""SECURITY.md and docs/security-asvs.md: every claim names an existing test."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""typed_text.py: forms that take nothing but what people type, and text made storable."""
+"""typed_text.py: forms accept only typed text, and make it storable."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -108,7 +108,7 @@ def test_values_of_json_and_uploaded_files_are_not_typed(client: Visitor, body: 
 
 
 class Small(TypedForm):
-    """A form whose fields say in three ways how much they take."""
+    """A form whose fields state their limit in three ways."""
 
     text = StringField(validators=[Length(max=5, message="At most %(max)d."), seen], filters=[seen_by_filter, storable])
     plain = StringField(validators=[seen], filters=[seen_by_filter])

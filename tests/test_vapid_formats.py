@@ -1,4 +1,4 @@
-"""vapid_formats.py: a pair that another program has made is used as it is kept there."""
+"""vapid_formats.py: read key pairs in the formats of other programs."""
 
 import base64
 import os

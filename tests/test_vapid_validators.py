@@ -58,7 +58,7 @@ def test_what_is_no_private_key_on_the_curve_is_refused(value: str) -> None:
 
 
 def test_the_public_key_is_the_uncompressed_point() -> None:
-    one = "A" * 42 + "E"  # the number 1, whose point is the generator
+    one = "A" * 42 + "E"  # the private key 1: its public key is the generator
     point = base64.urlsafe_b64decode(f"{rules.public_key_of(one)}=").hex()
     assert len(point) == 2 * 65
     assert point.startswith("046b17d1f2")

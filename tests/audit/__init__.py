@@ -1,1 +1,1 @@
-"""Other people's tools, run against a real site: what they find is printed as one table."""
+"""Run external tools against a real site, and print their findings as one table."""

@@ -1,10 +1,10 @@
-"""What a tool has found."""
+"""The findings of an external tool."""
 
 from typing import NamedTuple
 
 
 class Findings(NamedTuple):
-    """What to print, and whether every aim is reached."""
+    """The lines to print, and whether every target is met."""
 
     lines: list[str]
     good: bool

@@ -17,7 +17,7 @@ _OF_ONE_CONNECTION = ("Connection", "Keep-Alive", "Transfer-Encoding", "Content-
 class HttpsProxy:
     """`with HttpsProxy(site, context) as proxy:` is the site at https://localhost and at a plain port too.
 
-    Both stand for the usual ports: the site is told the address with https, whichever was asked.
+    Both stand for the usual ports: the proxy always forwards the https address to the site.
     """
 
     def __init__(self, site: str, context: ssl.SSLContext) -> None:
@@ -40,12 +40,12 @@ class HttpsProxy:
 
     @property
     def plain_port(self) -> int:
-        """Where it speaks http."""
+        """The port for plain http."""
         return self._server.plain_port
 
     @property
     def tls_port(self) -> int:
-        """Where it speaks https."""
+        """The port for https."""
         return self._server.tls_port
 
     def _application(self) -> web.Application:

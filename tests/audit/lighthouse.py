@@ -19,7 +19,7 @@ PAGES = {
 }
 AIMS = {"performance": 95, "accessibility": 100, "best-practices": 100}
 _LONGEST = 180  # seconds for one page
-_GOOD = 0.9  # of a single question; below it, what to mend is named
+_GOOD = 0.9  # of a single audit; below it, the problem is named
 _TOOL = Path(__file__).parent / "node_modules" / ".bin" / "lighthouse"
 
 

@@ -1,4 +1,4 @@
-"""Mozilla's HTTP Observatory: a grade for the headers and cookies of the site behind a proxy that speaks https."""
+"""Mozilla's HTTP Observatory: grade the headers and cookies of the site behind an https proxy."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _TOOL = Path(__file__).with_suffix(".mjs")
 
 
 def findings(site: Site, folder: Path) -> Findings:
-    """Serve the site anew, as it is behind a proxy, and ask for the grade of its public pages."""
+    """Restart the site with settings for a proxy, and grade its public pages."""
     authority = LoopbackAuthority(folder)
     with HttpsProxy(site.url, authority.server_context()) as proxy:
         site.web.terminate()

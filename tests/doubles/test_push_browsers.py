@@ -48,7 +48,7 @@ def browse(service: PushService, visit: Callable[[BrowserClient], Awaitable[None
 
 
 async def post(sender: Sender, service: PushService, endpoint: str, topic: str | None = None) -> bytes:
-    """Push something that nobody here can read; the body that went out."""
+    """Push a payload that only a real browser could decrypt; return the encrypted body."""
     body = encrypted(service.new_device(None).as_json(), b"{}")
     answer = await asyncio.to_thread(sender.post, endpoint, body, {"Topic": topic})
     assert answer.status_code == 201

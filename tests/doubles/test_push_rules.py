@@ -1,4 +1,4 @@
-"""What the push service double refuses."""
+"""The requests that the push service double refuses."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The push service double: it takes a correct push, reads it, and remembers what happened."""
+"""The push service double accepts and decrypts a correct push, and records every request."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

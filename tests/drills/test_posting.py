@@ -1,4 +1,4 @@
-"""Floods of the form at a real site: what they store, what they notify of, and whether a visitor still gets through."""
+"""Flood the form of a real site: bound the stored messages and notifications, and let a visitor through."""
 
 import time
 from collections import Counter
@@ -34,7 +34,7 @@ def site(sqlite_url: str, own_redis_url: str, tmp_path_factory: pytest.TempPathF
 
 
 class Sender:
-    """Somebody's browser or program, at an address that the proxy tells of."""
+    """A client with its own address in the proxy's header."""
 
     def __init__(self, site: Site, address: str) -> None:
         self._form = f"{site.url}/feedback/"

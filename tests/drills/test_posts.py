@@ -7,7 +7,7 @@ from tests.drills.harness import drill, report
 from tests.site import Site
 
 _MEGABYTE = 1024 * 1024
-_MOST_MEMORY = 150  # MB above what the web server has when idle
+_MOST_MEMORY = 150  # MB above the idle web server
 BODIES = {
     "3 MB of text": b"content=" + b"x" * (3 * _MEGABYTE - 8),
     "3 MB of quotes": b"content=" + b'"' * (3 * _MEGABYTE - 8),

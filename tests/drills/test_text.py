@@ -1,4 +1,4 @@
-"""What text costs: no run of marks, quotes or long words takes more than five times what plain letters do."""
+"""The cost of text: marks, quotes or long words take at most five times as long as plain letters."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ _TIMEOUT = 60.0
 
 
 class Sender:
-    """Somebody who is signed in, and a stranger, who send texts to every place that a request has for them."""
+    """An administrator and a stranger, who send texts in every part of a request."""
 
     def __init__(self, site: Site) -> None:
         with site.database():
@@ -137,7 +137,7 @@ def test_messages_of_nothing_but_marks_keep_nobody_from_searching(postgresql_sit
 
 
 def _who(path: str) -> str:
-    return "stranger" if path == "/login" else "staff"  # who is signed in sees no sign-in form
+    return "stranger" if path == "/login" else "staff"  # a signed-in browser gets no sign-in form
 
 
 def _figures(seconds: Callable[[str], float], slot: Slot) -> Figures:

@@ -25,7 +25,7 @@ def serving_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture
 def site(serving_site: Site) -> Iterator[Site]:
-    """The module's site with an empty database; whatever a test does to it, no process may write a traceback."""
+    """The module's site with an empty database; no process may write a traceback."""
     earlier = serving_site.failures
     yield serving_site
     serving_site.empty()

@@ -1,4 +1,4 @@
-"""Many devices at once, and what became of the deliveries to them."""
+"""Subscribe many devices at once, and read their deliveries."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -48,9 +48,9 @@ def states(site: Site) -> Counter[DeliveryState]:
 
 
 def end_leases(site: Site, killed_at: datetime) -> set[str]:
-    """Let the leases end that a killed worker has left behind; the endpoints that they were for.
+    """End the leases that a killed worker has left behind; return their endpoints.
 
-    What another worker has claimed since stays claimed.
+    Claims of other workers stay as they are.
     """
     left = (Delivery.claim.is_not(None), Delivery.due_at <= killed_at + claims.LEASE)
     devices = select(Subscription.endpoint).join(Delivery, Delivery.subscription_id == Subscription.id)

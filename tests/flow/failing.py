@@ -47,7 +47,7 @@ class Broker(Server):
             client.flushall()
 
     def hang(self) -> None:
-        """From now on connections are accepted by nobody but the system, and nothing is answered."""
+        """Stop answering; only the operating system still accepts connections."""
         self.stop()
         self._running.enter_context(create_server(("127.0.0.1", self.port)))
 

@@ -1,4 +1,4 @@
-"""Quiet hours and bursts with real workers: one summary of what was held, and nothing lost when a worker is killed."""
+"""Quiet hours and bursts with real workers: one summary of the held messages, and none lost when a worker is killed."""
 
 from datetime import timedelta
 

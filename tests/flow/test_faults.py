@@ -1,4 +1,4 @@
-"""Faults in the middle of a fan-out: nobody is forgotten, nobody told twice, and no visitor thanked for nothing."""
+"""Faults during a fan-out: no device is missed or notified twice, and every thanked visitor's message is stored."""
 
 import resource
 import shutil

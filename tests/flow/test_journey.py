@@ -1,4 +1,4 @@
-"""The way of a message: from the form to every device of every administrator, and what the dashboard says of it."""
+"""A message goes from the form to every administrator's devices and to the dashboard."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ def test_a_message_reaches_every_device_of_every_administrator_exactly_once(site
     devices = [service.new_device(KEYS.public_key) for _ in range(4)]
     site.staff("ada@example.org").subscribe(*devices[:3])
     site.staff("bob@example.org").subscribe(devices[3])
-    for number in (1, 2):  # whatever came twice of the first would be there when the second is
+    for number in (1, 2):  # a duplicate of the first would have arrived before the second
         site.visitor().write(f"Message {number}", name="Carol")
         wait_until_final(site)
     for device in devices:

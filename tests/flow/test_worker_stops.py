@@ -1,4 +1,4 @@
-"""Workers that stop in the middle of a fan-out, and workers that share one: nobody is forgotten, nobody told twice."""
+"""Workers that stop during a fan-out, or share one, miss no device and notify none twice."""
 
 import re
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def test_a_killed_worker_loses_no_push_and_repeats_only_those_in_flight(
     doubled = {device.endpoint for device in devices if len(device.pushes) == 2}
     assert pushes_of_each(devices) == {1: DEVICES - len(doubled), 2: len(doubled)}
     assert doubled <= under_way
-    assert len(doubled) <= 3 * AT_ONCE  # what was unanswered, and what was answered but not written down
+    assert len(doubled) <= 3 * AT_ONCE  # pushes without an answer, and pushes with an unrecorded answer
     assert states(site) == {DeliveryState.ACCEPTED: DEVICES}
 
 

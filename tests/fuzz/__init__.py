@@ -1,1 +1,1 @@
-"""A fuzzer against a running site: whatever is sent to an endpoint, the answer is none of our own failures."""
+"""A fuzzer against a running site: no request may cause an internal error."""

@@ -1,7 +1,7 @@
 """`make fuzz`: a fuzzer over every endpoint of a site of its own, for FUZZ_SECONDS; the exit code is 1 if it finds any.
 
-A stranger and an administrator share the time. Others, with little of it, do what ends a session or removes devices.
-All of them have good ids, tokens of theirs, and proofs of work to choose from.
+A stranger and an administrator share the time. Short runs cover the endpoints that end a session or remove devices.
+All of them can use valid ids, their own tokens, and proofs of work.
 """
 
 import json
@@ -44,17 +44,17 @@ _ENDING = (
     "POST admin.remove_device",
     "POST push.unsubscribe",
 )
-_ENDING_ROUNDS = 2  # each by somebody new, since it is soon over
+_ENDING_ROUNDS = 2  # each with a new session, which ends soon
 _PHASES = {"coverage": 0.3, "fuzzing": 0.7}  # of the time; the first would take all of it: it tries values one by one
 # Before Python 3.13 threads that read a source for the first time at once stumble over each other ("AST constructor
-# recursion depth mismatch"), which ends a phase that describes each value by the source of what made it.
+# recursion depth mismatch"), which ends a phase that describes each value by its source code.
 _AT_ONCE = {"coverage": "1", "fuzzing": "2"}
 _MANY = 25  # messages, devices and proofs
 _LONGEST_ANSWER = "20"  # seconds
 
 
 class _Run(NamedTuple):
-    """Somebody who is played, for a share of the time."""
+    """A role of the fuzzer, with its share of the time."""
 
     who: str
     visitor: Visitor
@@ -146,7 +146,7 @@ def _ids() -> dict[str, list[str]]:
 
 
 def _undos(ids: dict[str, list[str]]) -> list[str]:
-    """What each session can take back."""
+    """Return the ids that each session can undo."""
     messages = [int(id_) for id_ in ids["message"]]
     moved: list[Before] = [[(state.value, None, some)] for state in MessageState for some in (messages, messages[:1])]
     found = [str(undo.keep(before, int(session))) for session in ids["session"] for before in moved]
@@ -166,7 +166,7 @@ def _options(kind: str) -> tuple[str, ...]:
 
 
 def _play(site: Site, run: _Run, known: dict[str, list[str]], examples: dict[str, list[Json]]) -> Iterator[str]:
-    """Let the fuzzer be this person; what is wrong."""
+    """Run the fuzzer in this role; return the problems."""
     print(f"\nAs {run.who}:", flush=True)
     token = run.visitor.read("/feedback/").fields["csrf_token"]
     file = site.settings.instance_dir / "site.json"

@@ -1,8 +1,8 @@
-"""The site described in OpenAPI, for a fuzzer: every endpoint with what its page, script or address may carry.
+"""The site described in OpenAPI, for a fuzzer: every endpoint with the fields of its page, script or address.
 
-Made from what there is already, so that nobody has to keep it: the lines of test_not_allowed, the fields of the pages'
-own forms, and the names that our code looks for in addresses. Half of what the fuzzer sends is whole, so that it gets
-past the first check: all fields are there, with values that were known to be good. In the other half all else may be.
+Generated from existing sources, so that it needs no upkeep: the lines of test_not_allowed, the fields of the pages'
+own forms, and the names that our code reads from addresses. Half of the requests are complete, so that they pass
+the first check: every field has a valid value. The other half may contain anything.
 """
 
 import json

@@ -36,7 +36,7 @@ class Mutation:
 
 
 def main(words: list[str]) -> int:
-    """Try the mutations and print what became of each; the exit code."""
+    """Try the mutations and print each result; return the exit code."""
     mutations = [mutation for mutation in _read() if mutation.matches(words)]
     with tempfile.TemporaryDirectory(prefix="feedback-push-mutation-") as folder:
         copies: SimpleQueue[Path] = SimpleQueue()

@@ -43,7 +43,7 @@ def site(request: pytest.FixtureRequest, migrated_sqlite: Path, own_redis_url: s
 
 @pytest.fixture
 def staff(site: Site, tmp_path: Path) -> Iterator[Staff]:
-    """An administrator who has an account and is not signed in."""
+    """An administrator who is not signed in."""
     site.create_user("staff@example.org")
     with Staff(site.settings, tmp_path / "ca.pem") as staff:
         yield staff

@@ -49,7 +49,7 @@ def pid_in(notes: Path) -> int:
 
 
 def launch(notes: Path, *, nohup: bool = False) -> subprocess.Popen[str]:
-    """A launcher in a terminal of its own, with one child that writes down what happens to it."""
+    """A launcher in its own terminal, with a child that logs its signals."""
     how = ["nohup"] if nohup else ["env", "--default-signal=HUP"]  # the tests themselves may run under nohup
     return subprocess.Popen(
         [*how, sys.executable, "-c", LAUNCHER, NOTING, str(notes)],

@@ -1,4 +1,4 @@
-"""Starting the real launcher, reading what it prints, and leaving none of its processes behind."""
+"""Start the real launcher, read its output, and leave none of its processes behind."""
 
 import os
 import subprocess
@@ -79,7 +79,7 @@ class Launchers:
         return run
 
     def left_over(self) -> list[int]:
-        """What still runs with this instance folder."""
+        """Return the processes that still run with this instance folder."""
         return [process.pid for process in psutil.process_iter() if self._is_ours(process) and not is_gone(process.pid)]
 
     def _is_ours(self, process: psutil.Process) -> bool:
@@ -89,14 +89,14 @@ class Launchers:
             return False
 
     def _environment(self) -> dict[str, str]:
-        # Only what a shell has, so that no setting of whoever runs the tests gets in.
+        # Only a shell's own variables, so that no setting of the test run leaks in.
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return kept | {"INSTANCE_DIR": str(self.instance), "PORT": str(self.port)}
 
 
 @contextmanager
 def launchers(folder: Path) -> Iterator[Launchers]:
-    """Launchers of which nothing is left when the block ends, whatever happened in it."""
+    """Start launchers, and end all of their processes with the block."""
     started = Launchers(folder)
     try:
         yield started

@@ -21,7 +21,7 @@ from tests.standalone.launching import READY, Launchers, Run, is_gone, launchers
 
 LINK = re.compile(r"Sign in +\S+/login/link#(\S+)")
 ACCOUNT = re.compile(r"E-mail +(\S+)\n *Password +(\S+)")
-# The environment of whoever runs the tests stands in for the one that `make run` makes.
+# The environment of the tests replaces the one that `make run` creates.
 MAKE_RUN = ["make", "run", f"VENV={sys.prefix}", f"--assume-old={sys.prefix}/.run-installed"]
 
 

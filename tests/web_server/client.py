@@ -1,4 +1,4 @@
-"""A client that speaks HTTP byte by byte."""
+"""An HTTP client that controls every byte."""
 
 import socket
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ FORM = "Content-Type: application/x-www-form-urlencoded"
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server has said."""
+    """A response of the server."""
 
     status: int
     headers: dict[str, str]

@@ -1,4 +1,4 @@
-"""What the server refuses, and that the connection lives on, or ends in order and as it was announced."""
+"""Refused requests: the connection stays usable, or closes in order as announced."""
 
 import socket
 import time
