@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from feedback_push.database import db
 from tests import servers
-from tests.push.statements import somebody_waits_for_a_lock
+from tests.push.statements import is_waiting_for_lock
 
 _First = TypeVar("_First")
 _Second = TypeVar("_Second")
@@ -55,7 +55,7 @@ def cross(
             other = threads.submit(run_second)
             assert begun.wait(_LONGEST)
             if on_postgresql:
-                servers.wait_until(lambda: other.done() or somebody_waits_for_a_lock(), _LONGEST, "the second")
+                servers.wait_until(lambda: other.done() or is_waiting_for_lock(), _LONGEST, "the second")
             go_on.set()
             return one.result(_LONGEST), other.result(_LONGEST)
     finally:

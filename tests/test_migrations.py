@@ -15,7 +15,7 @@ from feedback_push.push.models import Subscription
 from tests import servers
 from tests.environment import environment_of
 from tests.feedback.messages import receive
-from tests.push.devices import nowhere, owner
+from tests.push.devices import unreachable_devices, owner
 from tests.push.notes import announce
 
 only_on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -57,8 +57,8 @@ def test_the_migrations_go_down_and_up_again(any_app: Flask) -> None:
 
 
 def test_devices_and_what_waits_for_them_get_the_number_of_their_push_service(any_app: Flask) -> None:
-    nowhere(owner(), 2)
-    nowhere(owner("other@example.org"), 1, origin="http://one.example")
+    unreachable_devices(owner(), 2)
+    unreachable_devices(owner("other@example.org"), 1, origin="http://one.example")
     announce()
     numbers = text(
         "SELECT device.service, delivery.service FROM push_delivery AS delivery "
@@ -115,7 +115,7 @@ def test_a_process_that_has_migrated_keeps_nobody_waiting(any_app: Flask) -> Non
 def test_devices_from_before_sessions_had_any_keep_working_with_all_they_have(any_app: Flask) -> None:
     user = owner()
     sessions.begin(user, browser="Browser", remembered=True)
-    nowhere(user, 2)
+    unreachable_devices(user, 2)
     announce()
     rows = text(
         "SELECT device.id, device.endpoint, device.name, delivery.id, delivery.state, delivery.due_at "

@@ -47,12 +47,12 @@ def whole(kind: str, workers: int) -> str:
 
 
 def table(rows: Sequence[Row], skipped: list[str]) -> Table:
-    """Return the comparison, with each sender's ratio to the tutorial's way."""
+    """Return the comparison, with each sender's ratio to tutorial code."""
     by_name = {row.name: row for row in rows}
     columns = [heading for latency in LATENCIES for heading in (f"{latency} ms/s", "x")]
     return Table(
         name="sending",
-        title="Pushes a second by the push service's latency, and how many times the tutorial's way that is",
+        title="Pushes a second by the push service's latency, and as a multiple of tutorial code",
         columns=("sender", "in flight", *columns, "CPU ms/push", "lost", "doubled"),
         rows=[_cells(row, by_name[TUTORIAL]) for row in rows],
         notes=[*skipped, *_limits(by_name)],

@@ -105,7 +105,7 @@ def _load(visitors: list[Browser], over: Callable[[int], bool]) -> _Load:
 
 
 def _row(stage: Stage, kind: Kind, state: str, loads: list[_Load]) -> tuple[str, ...]:
-    words = f"{stage.scale.posting_pushes:,} pushes under way" if state == "busy" else "nothing else"
+    words = f"{stage.scale.posting_pushes:,} pushes in flight" if state == "busy" else "nothing else"
     requests = sum(len(load.times) for load in loads)
     p50 = median(1000 * median(load.times) for load in loads)
     rate, p99 = median(load.rate for load in loads), median(load.p99 for load in loads)
@@ -113,4 +113,4 @@ def _row(stage: Stage, kind: Kind, state: str, loads: list[_Load]) -> tuple[str,
 
 
 def _target(kind: Kind, ratio: float) -> Target:
-    return Target(f"p99 of POST while pushes are under way to idle, {kind}", ratio, "at most", 2, "x")
+    return Target(f"p99 of POST while pushes are in flight to idle, {kind}", ratio, "at most", 2, "x")

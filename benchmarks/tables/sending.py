@@ -1,4 +1,4 @@
-"""Measure pushes a second: the tutorial's way, peers, our gateway, the whole project, and encryption alone."""
+"""Measure pushes a second: tutorial code, peers, our gateway, the whole project, and encryption alone."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

@@ -21,7 +21,7 @@ def measure(stage: Stage) -> Table:
         title=f"The push service's own ceiling: requests that cost nothing over {flood.CONNECTIONS} connections",
         columns=("latency", "pushes/s", "its CPU us/push", "possible on one core/s"),
         rows=[_row(latency, ceilings) for latency, ceilings in found.items()],
-        notes=[f"At a latency no more than {flood.CONNECTIONS} pushes can be under way, which limits the rate."],
+        notes=[f"At a latency no more than {flood.CONNECTIONS} pushes can be in flight, which limits the rate."],
         data={f"{latency} ms": [vars(ceiling) for ceiling in ceilings] for latency, ceilings in found.items()},
     )
 

@@ -47,7 +47,7 @@ def make(user_id: int, now: datetime) -> None:
     messages = _messages(user_id)
     for kind in CHOOSABLE.values():
         if of_kind := [message for message in messages if message.kind == kind.code]:
-            _tell(user_id, kind, of_kind, timedelta(seconds=effective.burst.seconds), now)
+            _summarise(user_id, kind, of_kind, timedelta(seconds=effective.burst.seconds), now)
 
 
 def release(user_id: int, now: datetime) -> None:
@@ -96,12 +96,12 @@ def _messages(user_id: int) -> Sequence[Row[Any]]:
     return db.session.execute(entries).all()
 
 
-def _tell(user_id: int, kind: Kind, messages: Sequence[Row[Any]], window: timedelta, now: datetime) -> None:
+def _summarise(user_id: int, kind: Kind, messages: Sequence[Row[Any]], window: timedelta, now: datetime) -> None:
     theirs = _held_for(user_id) & id_in(Delivery.outbox_id, [message.id for message in messages])
     if len(messages) == 1 and _has_time(messages[0], now):  # it says more than a summary of one would
         _update(theirs, state=DeliveryState.WAITING, held_until=None, due_at=now)
         return
-    count = len(messages) + _told_before(user_id, kind, messages[0].created_at - window)
+    count = len(messages) + _sent_before(user_id, kind, messages[0].created_at - window)
     entry = outbox.enqueue(_notification(kind, count), kind=summary_of(kind), user_id=user_id, counts=count)
     db.session.flush()
     _update(theirs, state=DeliveryState.SUMMARISED, held_until=None, summary_id=entry.id)
@@ -114,7 +114,7 @@ def _has_time(message: Row[Any], now: datetime) -> bool:
     return left >= time_to_live / 4
 
 
-def _told_before(user_id: int, kind: Kind, since: datetime) -> int:
+def _sent_before(user_id: int, kind: Kind, since: datetime) -> int:
     """Return the count of the last summary, if that is so recent that this one continues it."""
     of_kind = (OutboxEntry.user_id == user_id, OutboxEntry.kind == summary_of(kind))
     query = select(OutboxEntry).where(*of_kind).order_by(OutboxEntry.id.desc()).limit(1)

@@ -44,7 +44,7 @@ def sweep() -> None:
     """
     now = utcnow()
     if keys.cached().live:
-        _tell_all(now)
+        _summarise_all(now)
         for entry_id in outbox.due(now):
             dispatch.publish("push.fan_out", entry_id)
         if claims.services_due(now):
@@ -62,7 +62,7 @@ def work_alone() -> bool:
     more = False
     try:
         if keys.load().live:
-            _tell_all(utcnow())
+            _summarise_all(utcnow())
             db.session.rollback()
             more = sender.run()
         maintenance.run_all()
@@ -78,12 +78,12 @@ def forget_connections() -> None:
     db.engine.dispose(close=False)
 
 
-def _tell_all(now: datetime) -> None:
+def _summarise_all(now: datetime) -> None:
     for user_id in digests.due(now):
-        _tell(user_id, now)
+        _summarise(user_id, now)
 
 
-def _tell(user_id: int, now: datetime) -> None:
+def _summarise(user_id: int, now: datetime) -> None:
     try:
         digests.make(user_id, now)
         db.session.commit()

@@ -20,7 +20,7 @@ from feedback_push.push.preferences import EffectivePreferences
 from tests.admin.rows import device
 from tests.conftest import PASSWORD, make_user
 from tests.push.notes import announce
-from tests.push.wants import quiet_now, wants
+from tests.push.stored_preferences import quiet_now, set_preferences
 from tests.visits import Page, Visit, Visitor
 
 CUT = "Only the beginning is shown here; go back to see the whole text."
@@ -122,7 +122,7 @@ def test_what_is_chosen_holds_and_is_shown(any_app: Flask) -> None:
 
 
 def test_what_is_switched_off_asks_for_no_values(dashboard: Visitor, staff: User) -> None:
-    wants(staff, quiet_hours=NIGHT, burst=Burst(3, 60))
+    set_preferences(staff, quiet_hours=NIGHT, burst=Burst(3, 60))
     fields = dashboard.read(PAGE).fields
     kept = {name: fields[name] for name in ("csrf_token", "shows", "language", "time_zone", "kinds")}
     answer = dashboard.post(PAGE, data=kept | {"quiet_from": "late", "burst_count": "many", "burst_seconds": "x"})
@@ -212,7 +212,7 @@ def test_quiet_hours_are_shown_in_the_administrators_zone(dashboard: Visitor, st
     assert dashboard.read(page).all(id="quiet-now") == []
     staff.time_zone = "Asia/Kolkata"
     hours = quiet_now("Asia/Kolkata")
-    wants(staff, quiet_hours=hours)
+    set_preferences(staff, quiet_hours=hours)
     words = dashboard.read(page).one(id="quiet-now").words
     assert words.startswith("Notifications are held until ")
     assert f"{int(f'{hours.end:%I}')}:{hours.end:%M}" in words
@@ -220,7 +220,7 @@ def test_quiet_hours_are_shown_in_the_administrators_zone(dashboard: Visitor, st
 
 def test_held_deliveries_are_checked_when_the_preferences_change(dashboard: Visitor, staff: User) -> None:
     device(staff)
-    wants(staff, quiet_hours=quiet_now())
+    set_preferences(staff, quiet_hours=quiet_now())
     announce()
     [held] = db.session.query(Delivery)
     assert held.state == DeliveryState.HELD

@@ -20,7 +20,7 @@ from feedback_push.database import db, utcnow
 from feedback_push.feedback.models import Message
 from tests.conftest import PASSWORD, make_user
 from tests.feedback.messages import message
-from tests.push.statements import heard
+from tests.push.statements import recorded_statements
 from tests.visits import Page, Visit, Visitor
 
 OTHER_HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=32, parallelism=1)
@@ -230,7 +230,7 @@ def test_every_visit_lets_a_session_last_on_in_the_table_and_in_the_cookie(
 
 def test_who_is_signed_in_is_one_question_to_the_database_and_nothing_is_written(client: Visitor, staff: User) -> None:
     client.sign_in(staff.email, PASSWORD, remember="y")
-    with heard() as statements:
+    with recorded_statements() as statements:
         client.get("/admin/")
     about_auth = [statement for statement in statements if "auth_" in statement]
     assert len(about_auth) == 1

@@ -29,8 +29,8 @@ class BrowserClient:
         await self.socket.send_json({"messageType": kind, **parts})
 
     async def hear(self) -> JSON:
-        heard: JSON = await self.socket.receive_json(timeout=5)
-        return heard
+        received: JSON = await self.socket.receive_json(timeout=5)
+        return received
 
 
 def browse(service: PushService, visit: Callable[[BrowserClient], Awaitable[None]]) -> None:

@@ -62,7 +62,7 @@ def end_leases(site: Site, killed_at: datetime) -> set[str]:
 
 
 def let_time_pass(site: Site) -> None:
-    """Let everything that waits be due, and every held origin be tried again."""
+    """Make all waiting deliveries due, and half-open every circuit."""
     with site.database():
         db.session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=utcnow()))
         db.session.execute(update(OpenCircuit).values(held_until=utcnow()))

@@ -12,7 +12,7 @@ from tests import servers
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
 from tests.flow.deliveries import states, subscribe_many
-from tests.push.wants import quiet_now, wants
+from tests.push.stored_preferences import quiet_now, set_preferences
 from tests.site import Site
 
 MESSAGES = 4
@@ -32,14 +32,14 @@ def test_quiet_hours_end_in_one_summary_also_when_the_worker_was_killed_meanwhil
 ) -> None:
     devices = subscribe_many(site, service, 2)
     with site.database():
-        wants(accounts.find("staff@example.org"), quiet_hours=quiet_now())  # type: ignore[arg-type]
+        set_preferences(accounts.find("staff@example.org"), quiet_hours=quiet_now())  # type: ignore[arg-type]
     with site.work("--pool", "threads") as worker:
         for number in range(MESSAGES):
             site.visitor().write(f"Message {number}")
         wait_until_held(site, MESSAGES * len(devices))
         worker.kill()
     with site.database():
-        wants(accounts.find("staff@example.org"))  # type: ignore[arg-type]
+        set_preferences(accounts.find("staff@example.org"))  # type: ignore[arg-type]
         past = utcnow() - timedelta(seconds=1)
         db.session.execute(update(Delivery).where(Delivery.held_until.is_not(None)).values(held_until=past))
         db.session.commit()
@@ -54,7 +54,7 @@ def test_quiet_hours_end_in_one_summary_also_when_the_worker_was_killed_meanwhil
 def test_a_burst_comes_one_by_one_at_first_and_is_counted_then(site: Site, service: PushService) -> None:
     [device] = subscribe_many(site, service, 1)
     with site.database():
-        wants(accounts.find("staff@example.org"), burst=Burst(2, SECONDS))  # type: ignore[arg-type]
+        set_preferences(accounts.find("staff@example.org"), burst=Burst(2, SECONDS))  # type: ignore[arg-type]
     with site.work("--pool", "threads"):
         visitor = site.visitor()
         for number in range(5):

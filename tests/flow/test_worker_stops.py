@@ -60,13 +60,13 @@ def test_a_killed_worker_loses_no_push_and_repeats_only_those_in_flight(
         site.visitor().write("Hello")
         service.wait_until(lambda: received(devices) >= 2 * AT_ONCE)
         kill(worker)
-        under_way = end_leases(site, killed_at=utcnow())
+        unfinished = end_leases(site, killed_at=utcnow())
         assert 2 * AT_ONCE <= received(devices) < DEVICES, "it was to be killed in the middle"
         with worker if worker.is_alive else site.work("--pool", "threads"):
             wait_until_final(site)
     doubled = {device.endpoint for device in devices if len(device.pushes) == 2}
     assert pushes_of_each(devices) == {1: DEVICES - len(doubled), 2: len(doubled)}
-    assert doubled <= under_way
+    assert doubled <= unfinished
     assert len(doubled) <= 3 * AT_ONCE  # pushes without an answer, and pushes with an unrecorded answer
     assert states(site) == {DeliveryState.ACCEPTED: DEVICES}
 

@@ -54,7 +54,7 @@ def subscribe_all(user: User, devices: Iterable[Device]) -> None:
     db.session.commit()
 
 
-def nowhere(
+def unreachable_devices(
     user: User,
     count: int,
     state: DeviceState = DeviceState.LIVE,

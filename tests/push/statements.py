@@ -10,7 +10,7 @@ from feedback_push.database import db
 
 
 @contextmanager
-def heard() -> Iterator[list[str]]:
+def recorded_statements() -> Iterator[list[str]]:
     """Every statement of the block; one that is executed with many parameters at once is one."""
     statements: list[str] = []
 
@@ -24,7 +24,7 @@ def heard() -> Iterator[list[str]]:
         event.remove(db.engine, "before_cursor_execute", listen)
 
 
-def somebody_waits_for_a_lock() -> bool:
+def is_waiting_for_lock() -> bool:
     """Return whether a statement on this PostgreSQL database waits for another transaction's lock."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     with db.engine.connect() as connection:

@@ -13,9 +13,9 @@ from feedback_push.push.claims import Entry
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, PreviewLevel, Subscription
 from feedback_push.webpush import endpoints
 from tests.conftest import KEYS
-from tests.push.devices import nowhere, owner
+from tests.push.devices import owner, unreachable_devices
 from tests.push.notes import announce, claim, note, time_passes
-from tests.push.statements import heard
+from tests.push.statements import recorded_statements
 from tests.push.workers import side_by_side
 
 SERVICE = endpoints.service("http://127.0.0.1:1/")  # the one of devices that are nowhere
@@ -32,7 +32,7 @@ def _by_id() -> dict[int, Delivery]:
 
 
 def test_a_claim_carries_all_that_is_needed_to_send(user: User) -> None:
-    nowhere(user, 3)
+    unreachable_devices(user, 3)
     for number in range(2):
         announce(note(tag=f"m-{number}"))
     db.session.query(Delivery).update({"shows": PreviewLevel.NAME})
@@ -57,7 +57,7 @@ def test_a_claim_carries_all_that_is_needed_to_send(user: User) -> None:
 
 
 def test_what_has_been_due_the_longest_is_taken_first(user: User) -> None:
-    nowhere(user, 10)
+    unreachable_devices(user, 10)
     announce()
     for delivery in db.session.query(Delivery):
         delivery.due_at = utcnow() - timedelta(seconds=delivery.id)
@@ -72,7 +72,7 @@ def test_what_has_been_due_the_longest_is_taken_first(user: User) -> None:
 def test_each_push_service_gives_as_many_as_there_is_room_for(user: User) -> None:
     origins = "http://127.0.0.1:1", "http://one.example", "http://two.example"
     for origin in origins:
-        nowhere(user, 5, origin=origin)
+        unreachable_devices(user, 5, origin=origin)
     announce()
     none, some, enough = map(endpoints.service, origins)
     assert set(claims.services_due(utcnow())) == {none, some, enough}
@@ -85,7 +85,7 @@ def test_each_push_service_gives_as_many_as_there_is_room_for(user: User) -> Non
 
 
 def test_what_is_not_due_or_final_is_not_taken(user: User) -> None:
-    nowhere(user, 1 + len(DeliveryState))
+    unreachable_devices(user, 1 + len(DeliveryState))
     announce()
     later, *finished = db.session.query(Delivery)
     later.due_at = utcnow() + timedelta(seconds=30)
@@ -98,7 +98,7 @@ def test_what_is_not_due_or_final_is_not_taken(user: User) -> None:
 
 
 def test_a_taken_delivery_is_nobody_elses_until_the_lease_ends(user: User) -> None:
-    nowhere(user, 1)
+    unreachable_devices(user, 1)
     announce()
     [first] = claim()
     assert not claims.services_due(utcnow())
@@ -118,7 +118,7 @@ def test_the_lease_is_longer_than_a_push_canclaim() -> None:
 
 
 def test_a_claim_that_is_not_committed_is_none(user: User) -> None:
-    nowhere(user, 1)
+    unreachable_devices(user, 1)
     announce()
     assert len(claims.take({SERVICE: 10}, utcnow())) == 1
     db.session.rollback()
@@ -126,7 +126,7 @@ def test_a_claim_that_is_not_committed_is_none(user: User) -> None:
 
 
 def test_each_batch_has_a_token_of_its_own(user: User) -> None:
-    nowhere(user, 4)
+    unreachable_devices(user, 4)
     announce()
     first, second = claim(2), claim(2)
     assert len({claimed.claim for claimed in first}) == len({claimed.claim for claimed in second}) == 1
@@ -134,15 +134,15 @@ def test_each_batch_has_a_token_of_its_own(user: User) -> None:
 
 
 def test_the_number_of_statements_does_not_grow_with_the_batch(user: User) -> None:
-    nowhere(user, 500)
+    unreachable_devices(user, 500)
     announce()
-    with heard() as statements:
+    with recorded_statements() as statements:
         assert len(claim(500)) == 500
     assert len([statement for statement in statements if not statement.startswith("BEGIN")]) == 4
 
 
 def test_workers_that_claim_at_once_never_take_the_same_delivery(any_app: Flask, user: User) -> None:
-    nowhere(user, 120)
+    unreachable_devices(user, 120)
     announce()
 
     def take_all() -> list[int]:
@@ -159,7 +159,7 @@ def test_workers_that_claim_at_once_never_take_the_same_delivery(any_app: Flask,
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_nobody_waits_for_anothers_uncommitted_claim(any_app: Flask, user: User) -> None:
-    nowhere(user, 5)
+    unreachable_devices(user, 5)
     announce()
     mine = claims.take({SERVICE: 2}, utcnow())
     with any_app.app_context():
@@ -170,7 +170,7 @@ def test_nobody_waits_for_anothers_uncommitted_claim(any_app: Flask, user: User)
 
 
 def test_a_device_that_is_removed_takes_its_deliveries_along(user: User) -> None:
-    nowhere(user, 2)
+    unreachable_devices(user, 2)
     announce()
     db.session.query(Subscription).delete()
     db.session.commit()

@@ -14,7 +14,7 @@ from feedback_push.push.models import DeviceState
 from feedback_push.vapid_validators import vapid_private_key, vapid_public_key
 from tests import servers
 from tests.conftest import KEYS
-from tests.push.devices import nowhere, owner
+from tests.push.devices import owner, unreachable_devices
 from tests.test_cli import run, succeeds
 
 
@@ -52,7 +52,7 @@ def test_a_key_pair_can_be_made_before_there_are_any_settings(tmp_path: Path) ->
 
 def test_the_list_says_of_each_key_how_it_is_used(any_app: Flask) -> None:
     assert succeeds(any_app, "vapid", "list") == f"{KEYS.public_key}  from the settings  current, 0 devices\n"
-    nowhere(owner(), 1)
+    unreachable_devices(owner(), 1)
     told = succeeds(any_app, "vapid", "rotate")
     assert told.startswith("The new key is ")
     lines = succeeds(any_app, "vapid", "list").splitlines()
@@ -68,7 +68,7 @@ def test_nobody_waits_for_whoever_thinks_about_retiring_a_key(any_app: Flask, mo
         assert not db.session().in_transaction()  # on SQLite no visitor could write
         return True
 
-    nowhere(owner(), 1)
+    unreachable_devices(owner(), 1)
     succeeds(any_app, "vapid", "rotate")
     monkeypatch.setattr(click, "confirm", agrees)
     assert succeeds(any_app, "vapid", "retire").endswith("Retired 1 old key.\n")
@@ -85,7 +85,7 @@ def test_a_rotation_needs_a_contact(app: Flask) -> None:
 
 
 def test_retiring_says_who_would_be_lost_and_asks(any_app: Flask) -> None:
-    nowhere(owner(), 1)
+    unreachable_devices(owner(), 1)
     succeeds(any_app, "vapid", "rotate")
     ended = run(any_app, "vapid", "retire", typed="n\n")
     assert ended.exit_code == 1
@@ -99,7 +99,7 @@ def test_retiring_says_who_would_be_lost_and_asks(any_app: Flask) -> None:
 
 def test_when_every_device_has_moved_nobody_is_lost(any_app: Flask) -> None:
     assert succeeds(any_app, "vapid", "retire") == "There is no old key.\n"
-    nowhere(owner(), 1, DeviceState.GONE)
+    unreachable_devices(owner(), 1, DeviceState.GONE)
     succeeds(any_app, "vapid", "rotate")
     assert "Every device uses the current key." in succeeds(any_app, "vapid", "retire", "--yes")
     assert succeeds(any_app, "vapid", "retire") == "There is no old key.\n"

@@ -12,10 +12,10 @@ from feedback_push.database import db, utcnow
 from feedback_push.notification_validators import Burst
 from feedback_push.push import digests
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Subscription
-from tests.push.devices import nowhere, owner
+from tests.push.devices import owner, unreachable_devices
 from tests.push.notes import announce, fan_out, note, time_passes
-from tests.push.statements import heard
-from tests.push.wants import quiet_later, quiet_now, wants
+from tests.push.statements import recorded_statements
+from tests.push.stored_preferences import quiet_later, quiet_now, set_preferences
 from tests.push.workers import side_by_side
 
 HELD, SUMMARISED, WAITING = DeliveryState.HELD, DeliveryState.SUMMARISED, DeliveryState.WAITING
@@ -54,15 +54,15 @@ def deliveries(*device_ids: int, of: Collection[str] = ("feedback",)) -> list[De
 
 def held_in_quiet_hours(user: User, messages: int) -> None:
     """Let messages come in quiet hours, and these end."""
-    wants(user, quiet_hours=quiet_now())
+    set_preferences(user, quiet_hours=quiet_now())
     for number in range(messages):
         announce(note(tag=f"message-{number}"))
-    wants(user, quiet_hours=quiet_later())
+    set_preferences(user, quiet_hours=quiet_later())
     time_passes(3 * 3600)
 
 
 def test_held_messages_are_summarised_in_one_notification_for_every_device(user: User) -> None:
-    ids = nowhere(user, 3)
+    ids = unreachable_devices(user, 3)
     held_in_quiet_hours(user, 4)
     [summary] = tell()
     assert (summary.kind, summary.user_id, summary.counts) == ("summary:feedback", user.id, 4)
@@ -79,8 +79,8 @@ def test_held_messages_are_summarised_in_one_notification_for_every_device(user:
 
 
 def test_nothing_is_sent_before_it_is_due(user: User) -> None:
-    [device] = nowhere(user, 1)
-    wants(user, quiet_hours=quiet_now())
+    [device] = unreachable_devices(user, 1)
+    set_preferences(user, quiet_hours=quiet_now())
     announce()
     announce()
     time_passes(3600)
@@ -90,14 +90,14 @@ def test_nothing_is_sent_before_it_is_due(user: User) -> None:
 
 def test_one_administrators_summary_is_nobody_elses(user: User) -> None:
     other = owner("other@example.org")
-    nowhere(user, 1)
-    [theirs] = nowhere(other, 1)
-    wants(other, quiet_hours=quiet_now())
+    unreachable_devices(user, 1)
+    [theirs] = unreachable_devices(other, 1)
+    set_preferences(other, quiet_hours=quiet_now())
     held_in_quiet_hours(user, 2)
     [mine] = tell()
     assert mine.user_id == user.id
     assert deliveries(theirs, of=["summary:feedback"]) == []
-    wants(other, quiet_hours=quiet_later())
+    set_preferences(other, quiet_hours=quiet_later())
     time_passes(3 * 3600)
     [yours] = tell()
     assert (yours.user_id, yours.counts) == (other.id, 2)
@@ -105,7 +105,7 @@ def test_one_administrators_summary_is_nobody_elses(user: User) -> None:
 
 
 def test_a_later_summary_replaces_the_one_before(user: User) -> None:
-    nowhere(user, 1)
+    unreachable_devices(user, 1)
     for messages in (5, 2):
         held_in_quiet_hours(user, messages)
         tell()
@@ -117,7 +117,7 @@ def test_a_later_summary_replaces_the_one_before(user: User) -> None:
 
 
 def test_a_single_message_is_sent_as_itself(user: User) -> None:
-    ids = nowhere(user, 2)
+    ids = unreachable_devices(user, 2)
     held_in_quiet_hours(user, 1)
     assert tell() == []
     for one in deliveries(*ids):
@@ -128,18 +128,18 @@ def test_a_single_message_is_sent_as_itself(user: User) -> None:
 
 @pytest.mark.parametrize("gone_by", [0.8, 1])
 def test_a_single_message_that_expires_soon_is_sent_in_a_summary(user: User, any_app: Flask, gone_by: float) -> None:
-    [device] = nowhere(user, 1)
+    [device] = unreachable_devices(user, 1)
     held_in_quiet_hours(user, 1)
     time_passes(any_app.extensions["settings"].push_ttl * gone_by)
-    wants(user)
+    set_preferences(user)
     [summary] = tell()
     assert summary.counts == 1
     assert [one.state for one in deliveries(device)] == [SUMMARISED]
 
 
 def test_a_burst_is_summarised_after_its_window_and_the_count_continues(user: User) -> None:
-    [device] = nowhere(user, 1)
-    wants(user, burst=TWO)
+    [device] = unreachable_devices(user, 1)
+    set_preferences(user, burst=TWO)
     for _ in range(5):
         announce()
     assert tell() == []
@@ -154,8 +154,8 @@ def test_a_burst_is_summarised_after_its_window_and_the_count_continues(user: Us
 
 
 def test_after_a_burst_is_over_the_count_begins_anew(user: User) -> None:
-    nowhere(user, 1)
-    wants(user, burst=TWO)
+    unreachable_devices(user, 1)
+    set_preferences(user, burst=TWO)
     for _ in range(2):
         for _ in range(5):
             announce()
@@ -166,13 +166,13 @@ def test_after_a_burst_is_over_the_count_begins_anew(user: User) -> None:
 
 
 def test_what_is_released_is_due_at_once(user: User) -> None:
-    nowhere(user, 2)
-    [theirs] = nowhere(other := owner("other@example.org"), 1)
+    unreachable_devices(user, 2)
+    [theirs] = unreachable_devices(other := owner("other@example.org"), 1)
     for quiet in (user, other):
-        wants(quiet, quiet_hours=quiet_now())
+        set_preferences(quiet, quiet_hours=quiet_now())
     announce()
     announce()
-    wants(user)
+    set_preferences(user)
     assert tell() == []
     digests.release(user.id, utcnow())
     db.session.commit()
@@ -181,8 +181,8 @@ def test_what_is_released_is_due_at_once(user: User) -> None:
 
 
 def test_quiet_hours_send_nothing_even_if_it_was_planned(user: User) -> None:
-    [device] = nowhere(user, 1)
-    wants(user, quiet_hours=quiet_now())
+    [device] = unreachable_devices(user, 1)
+    set_preferences(user, quiet_hours=quiet_now())
     announce()
     announce()
     digests.release(user.id, utcnow())
@@ -195,7 +195,7 @@ def test_quiet_hours_send_nothing_even_if_it_was_planned(user: User) -> None:
 
 
 def test_a_device_that_is_removed_or_an_administrator_who_leaves_keeps_nothing_waiting(user: User) -> None:
-    first, second = nowhere(user, 2)
+    first, second = unreachable_devices(user, 2)
     held_in_quiet_hours(user, 2)
     db.session.query(Subscription).filter_by(id=first).delete()
     db.session.commit()
@@ -210,7 +210,7 @@ def test_a_device_that_is_removed_or_an_administrator_who_leaves_keeps_nothing_w
 
 
 def test_a_device_that_is_paused_meanwhile_is_left_in_peace(user: User) -> None:
-    paused, other = nowhere(user, 2)
+    paused, other = unreachable_devices(user, 2)
     held_in_quiet_hours(user, 2)
     db.session.get_one(Subscription, paused).paused_at = utcnow()
     db.session.commit()
@@ -219,7 +219,7 @@ def test_a_device_that_is_paused_meanwhile_is_left_in_peace(user: User) -> None:
 
 
 def test_workers_that_do_it_at_once_make_one_summary(any_app: Flask, user: User) -> None:
-    ids = nowhere(user, 5)
+    ids = unreachable_devices(user, 5)
     held_in_quiet_hours(user, 10)
     user_id = user.id
     side_by_side(any_app, 4, lambda: digests.make(user_id, utcnow()))
@@ -228,7 +228,7 @@ def test_workers_that_do_it_at_once_make_one_summary(any_app: Flask, user: User)
 
 
 def test_a_worker_that_dies_in_the_middle_leaves_all_as_it_was(user: User) -> None:
-    [device] = nowhere(user, 1)
+    [device] = unreachable_devices(user, 1)
     held_in_quiet_hours(user, 3)
     digests.make(user.id, utcnow())
     db.session.rollback()  # as the database does when the worker is killed
@@ -239,16 +239,16 @@ def test_a_worker_that_dies_in_the_middle_leaves_all_as_it_was(user: User) -> No
 
 def test_more_than_one_transaction_tells_of_is_counted_to_the_end(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digests, "_MOST_MESSAGES", 4)
-    [device] = nowhere(user, 1)
+    [device] = unreachable_devices(user, 1)
     held_in_quiet_hours(user, 10)
     assert [[summary.counts for summary in tell()] for _ in range(4)] == [[4], [8], [10], []]
     assert {one.state for one in deliveries(device)} == {SUMMARISED}
 
 
 def test_the_number_of_statements_does_not_grow_with_what_is_held(user: User) -> None:
-    nowhere(user, 5)
+    unreachable_devices(user, 5)
     held_in_quiet_hours(user, 40)
-    with heard() as statements:
+    with recorded_statements() as statements:
         digests.make(user.id, utcnow())
         db.session.commit()
     assert len([statement for statement in statements if not statement.startswith("BEGIN")]) <= 8

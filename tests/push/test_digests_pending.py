@@ -7,10 +7,10 @@ from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push import digests, outbox
 from feedback_push.push.models import Delivery, OutboxEntry, PreviewLevel, Subscription
-from tests.push.devices import nowhere, owner
+from tests.push.devices import owner, unreachable_devices
 from tests.push.notes import announce, fan_out, note
-from tests.push.statements import heard
-from tests.push.wants import quiet_now, wants
+from tests.push.statements import recorded_statements
+from tests.push.stored_preferences import quiet_now, set_preferences
 
 FEEDBACK, SUMMARY, TEST = "feedback", "summary:feedback", "test"
 
@@ -23,11 +23,11 @@ def user(any_app: Flask) -> User:
 @pytest.fixture
 def device(user: User) -> Subscription:
     """A device for which a message is held, and one waits, beside a summary and a test."""
-    [device_id] = nowhere(user, 1)
+    [device_id] = unreachable_devices(user, 1)
     device = db.session.get_one(Subscription, device_id)
-    wants(user, quiet_hours=quiet_now())
+    set_preferences(user, quiet_hours=quiet_now())
     announce()
-    wants(user)
+    set_preferences(user)
     announce(note(tag="message-2"))
     db.session.get_one(OutboxEntry, announce(note(tag="summary"))).kind = SUMMARY
     entry = outbox.enqueue_test(device)
@@ -47,7 +47,7 @@ def left(user: User) -> list[tuple[str, str]]:
 @pytest.mark.usefixtures("device")
 def test_what_is_still_to_be_sent_shows_as_much_as_is_wanted_now(user: User) -> None:
     other = owner("other@example.org")
-    nowhere(other, 1)
+    unreachable_devices(other, 1)
     announce(note(tag="message-3"))
     digests.apply_to_pending(user.id, shows=PreviewLevel.NOTHING, muted=set())
     assert left(user) == [*[(FEEDBACK, "nothing")] * 3, (SUMMARY, "all"), (TEST, "all")]
@@ -61,7 +61,7 @@ def test_what_is_muted_is_not_sent_any_more_and_counted_nowhere(user: User) -> N
 
 
 def test_a_device_that_is_paused_gets_nothing_but_the_test_that_was_asked_for(user: User, device: Subscription) -> None:
-    [other] = nowhere(user, 1)
+    [other] = unreachable_devices(user, 1)
     announce(note(tag="message-3"))
     digests.cancel_pending(device)
     assert left(user) == [(FEEDBACK, "all"), (TEST, "all")]
@@ -80,8 +80,8 @@ def test_sent_deliveries_stay_in_the_history(user: User, device: Subscription) -
 
 def test_all_that_a_device_has_ever_got_is_not_gone_through(app: Flask) -> None:
     user = owner()
-    [device_id] = nowhere(user, 1)
-    with heard() as statements:
+    [device_id] = unreachable_devices(user, 1)
+    with recorded_statements() as statements:
         digests.apply_to_pending(user.id, shows=PreviewLevel.NOTHING, muted={FEEDBACK})
         digests.cancel_pending(db.session.get_one(Subscription, device_id))
         digests.release(user.id, utcnow())

@@ -12,9 +12,9 @@ from feedback_push.push import fanout, outbox
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
 from tests import servers
 from tests.conftest import KEYS
-from tests.push.devices import nowhere, owner
+from tests.push.devices import owner, unreachable_devices
 from tests.push.notes import NOTE, fan_out, time_passes
-from tests.push.statements import heard, somebody_waits_for_a_lock
+from tests.push.statements import is_waiting_for_lock, recorded_statements
 from tests.push.workers import side_by_side
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -52,7 +52,7 @@ def _reached() -> list[int]:
 
 
 def test_every_administrators_every_device_gets_a_delivery_that_is_due_at_once(user: User, entry_id: int) -> None:
-    ids = [*nowhere(user, 2), *nowhere(owner("other@example.org"), 1)]
+    ids = [*unreachable_devices(user, 2), *unreachable_devices(owner("other@example.org"), 1)]
     assert fan_out(entry_id) == 1
     assert _reached() == ids
     for delivery in db.session.query(Delivery):
@@ -64,22 +64,22 @@ def test_every_administrators_every_device_gets_a_delivery_that_is_due_at_once(u
 
 @ON_SQLITE
 def test_an_entry_for_one_administrator_reaches_their_devices_only(user: User) -> None:
-    nowhere(owner("other@example.org"), 2)
-    ids = nowhere(user, 2)
+    unreachable_devices(owner("other@example.org"), 2)
+    ids = unreachable_devices(user, 2)
     fan_out(_enqueued(user_id=user.id))
     assert _reached() == ids
 
 
 @ON_SQLITE
 def test_an_entry_for_one_device_reaches_that_one_only(user: User) -> None:
-    ids = nowhere(user, 3)
+    ids = unreachable_devices(user, 3)
     fan_out(_enqueued(subscription_id=ids[1]))
     assert _reached() == [ids[1]]
 
 
 @ON_SQLITE
 def test_a_paused_device_gets_only_what_is_for_it_alone(user: User, entry_id: int) -> None:
-    paused, other = nowhere(user, 2)
+    paused, other = unreachable_devices(user, 2)
     db.session.get_one(Subscription, paused).paused_at = utcnow()
     db.session.commit()
     fan_out(entry_id)
@@ -91,22 +91,22 @@ def test_a_paused_device_gets_only_what_is_for_it_alone(user: User, entry_id: in
 
 @ON_SQLITE
 def test_a_device_that_is_gone_gets_none(user: User, entry_id: int) -> None:
-    nowhere(user, 2, DeviceState.GONE)
+    unreachable_devices(user, 2, DeviceState.GONE)
     fan_out(entry_id)
     assert _reached() == []
 
 
 def test_a_device_that_must_subscribe_again_gets_one_that_says_so(user: User, entry_id: int) -> None:
-    nowhere(user, 1, DeviceState.STALE)
-    nowhere(user, 1, DeviceState.LIVE, key="another")
-    nowhere(user, 1, DeviceState.STALE, key="another")
+    unreachable_devices(user, 1, DeviceState.STALE)
+    unreachable_devices(user, 1, DeviceState.LIVE, key="another")
+    unreachable_devices(user, 1, DeviceState.STALE, key="another")
     fan_out(entry_id)
     told = [(delivery.state, delivery.error, delivery.due_at) for delivery in db.session.query(Delivery)]
     assert told == [(DeliveryState.FAILED, "key-mismatch", None)] * 3
 
 
 def test_doing_it_again_adds_nothing(user: User, entry_id: int) -> None:
-    ids = nowhere(user, 3)
+    ids = unreachable_devices(user, 3)
     for _ in range(3):
         fan_out(entry_id)
     assert _reached() == ids
@@ -115,9 +115,9 @@ def test_doing_it_again_adds_nothing(user: User, entry_id: int) -> None:
 
 @ON_SQLITE
 def test_who_subscribes_after_it_is_done_gets_none(user: User, entry_id: int) -> None:
-    ids = nowhere(user, 1)
+    ids = unreachable_devices(user, 1)
     fan_out(entry_id)
-    nowhere(user, 1)
+    unreachable_devices(user, 1)
     fan_out(entry_id)
     assert _reached() == ids
 
@@ -128,8 +128,8 @@ def test_many_devices_are_reached_in_several_sets(
     user: User, entry_id: int, monkeypatch: pytest.MonkeyPatch, devices: int, sets: int
 ) -> None:
     monkeypatch.setattr(fanout, "SET_SIZE", 3)
-    nowhere(user, 1, DeviceState.GONE)
-    ids = nowhere(user, devices)
+    unreachable_devices(user, 1, DeviceState.GONE)
+    ids = unreachable_devices(user, devices)
     assert fan_out(entry_id) == sets
     assert _reached() == ids
     assert db.session.get_one(OutboxEntry, entry_id).fanned_out_at is not None
@@ -139,19 +139,19 @@ def test_it_goes_on_where_a_worker_that_died_left_off(
     user: User, entry_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fanout, "SET_SIZE", 2)
-    ids = nowhere(user, 5)
+    ids = unreachable_devices(user, 5)
     assert _next_set(entry_id)
     fanout.next_set(entry_id, KEYS.public_key)
     db.session.rollback()  # as a database does when the worker is killed
     assert _reached() == ids[:2]
     assert db.session.get_one(OutboxEntry, entry_id).fanned_out_at is None
-    ids += nowhere(user, 1)
+    ids += unreachable_devices(user, 1)
     fan_out(entry_id)
     assert _reached() == ids
 
 
 def test_deliveries_that_are_there_already_are_no_obstacle(user: User, entry_id: int) -> None:
-    ids = nowhere(user, 3)
+    ids = unreachable_devices(user, 3)
     db.session.add(Delivery(outbox_id=entry_id, subscription_id=ids[1], state=DeliveryState.ACCEPTED, attempts=1))
     db.session.commit()
     fan_out(entry_id)
@@ -161,7 +161,7 @@ def test_deliveries_that_are_there_already_are_no_obstacle(user: User, entry_id:
 
 @ON_SQLITE
 def test_an_entry_whose_time_is_over_is_left_alone(any_app: Flask, user: User, entry_id: int) -> None:
-    nowhere(user, 1)
+    unreachable_devices(user, 1)
     time_passes(any_app.extensions["settings"].push_ttl)
     assert not _next_set(entry_id)
     assert _reached() == []
@@ -169,7 +169,7 @@ def test_an_entry_whose_time_is_over_is_left_alone(any_app: Flask, user: User, e
 
 @ON_SQLITE
 def test_an_entry_that_is_no_longer_there_is_no_error(user: User, entry_id: int) -> None:
-    nowhere(user, 1)
+    unreachable_devices(user, 1)
     db.session.query(OutboxEntry).delete()
     db.session.commit()
     assert not _next_set(entry_id)
@@ -177,8 +177,8 @@ def test_an_entry_that_is_no_longer_there_is_no_error(user: User, entry_id: int)
 
 
 def test_the_number_of_statements_does_not_grow_with_the_devices(user: User, entry_id: int) -> None:
-    nowhere(user, 400)
-    with heard() as statements:
+    unreachable_devices(user, 400)
+    with recorded_statements() as statements:
         fan_out(entry_id)
     assert len(_reached()) == 400
     assert len([statement for statement in statements if not statement.startswith("BEGIN")]) <= 4
@@ -188,7 +188,7 @@ def test_workers_that_do_it_at_once_reach_each_device_once(
     any_app: Flask, user: User, entry_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fanout, "SET_SIZE", 3)
-    ids = nowhere(user, 40)
+    ids = unreachable_devices(user, 40)
     side_by_side(any_app, 4, lambda: fan_out(entry_id))
     fan_out(entry_id)  # as the sweep does for a task that gave up because another locked the entry
     assert _reached() == ids
@@ -196,7 +196,7 @@ def test_workers_that_do_it_at_once_reach_each_device_once(
 
 @ON_POSTGRESQL
 def test_nobody_waits_for_a_worker_that_is_at_it(any_app: Flask, user: User, entry_id: int) -> None:
-    nowhere(user, 1)
+    unreachable_devices(user, 1)
     fanout.next_set(entry_id, KEYS.public_key)
     db.session.flush()
     with any_app.app_context():
@@ -210,7 +210,7 @@ def test_nobody_waits_for_a_worker_that_is_at_it(any_app: Flask, user: User, ent
 def test_a_device_that_is_just_being_removed_keeps_no_other_from_its_delivery(
     any_app: Flask, user: User, entry_id: int
 ) -> None:
-    removed, *others = nowhere(user, 3)
+    removed, *others = unreachable_devices(user, 3)
 
     def fan_out_meanwhile() -> bool:
         with any_app.app_context():
@@ -219,7 +219,7 @@ def test_a_device_that_is_just_being_removed_keeps_no_other_from_its_delivery(
     with ThreadPoolExecutor(1) as worker:
         db.session.execute(delete(Subscription).where(Subscription.id == removed))
         fanning_out = worker.submit(fan_out_meanwhile)
-        servers.wait_until(somebody_waits_for_a_lock)
+        servers.wait_until(is_waiting_for_lock)
         db.session.commit()
         assert not fanning_out.result(10)
     assert _reached() == others

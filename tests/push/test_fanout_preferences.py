@@ -11,10 +11,10 @@ from feedback_push.notification_validators import NO_BURST, Burst, QuietHours
 from feedback_push.push import fanout, outbox
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, PreviewLevel
 from feedback_push.push.notification import TEST
-from tests.push.devices import nowhere, owner
+from tests.push.devices import owner, unreachable_devices
 from tests.push.notes import NOTE, announce, fan_out, time_passes
-from tests.push.statements import heard
-from tests.push.wants import quiet_later, quiet_now, wants
+from tests.push.statements import recorded_statements
+from tests.push.stored_preferences import quiet_later, quiet_now, set_preferences
 
 FIVE = Burst(5, 60)
 
@@ -39,22 +39,22 @@ def arrive(count: int) -> list[int]:
 
 
 def test_a_muted_kind_reaches_nobody_who_has_muted_it(user: User) -> None:
-    [mine], [theirs] = nowhere(user, 1), nowhere(owner("other@example.org"), 1)
-    wants(user, muted=["feedback", "another"])
+    [mine], [theirs] = unreachable_devices(user, 1), unreachable_devices(owner("other@example.org"), 1)
+    set_preferences(user, muted=["feedback", "another"])
     entry_id = announce()
     assert (states(mine), states(theirs)) == ([], [DeliveryState.WAITING])
     assert db.session.get_one(OutboxEntry, entry_id).fanned_out_at is not None
-    wants(user, muted=["another"])
+    set_preferences(user, muted=["another"])
     announce()
     assert states(mine) == [DeliveryState.WAITING]
 
 
 def test_each_administrators_devices_show_what_their_owner_wants(user: User) -> None:
     others = {shows: owner(f"{shows}@example.org") for shows in PreviewLevel}
-    ids = {shows: nowhere(other, 2) for shows, other in others.items()}
-    [undecided] = nowhere(user, 1)
+    ids = {shows: unreachable_devices(other, 2) for shows, other in others.items()}
+    [undecided] = unreachable_devices(user, 1)
     for shows, other in others.items():
-        wants(other, shows=shows)
+        set_preferences(other, shows=shows)
     announce()
     for shows, devices in ids.items():
         assert [delivery.shows for delivery in deliveries(*devices)] == [shows, shows]
@@ -62,9 +62,9 @@ def test_each_administrators_devices_show_what_their_owner_wants(user: User) -> 
 
 
 def test_in_quiet_hours_a_notification_is_held_until_they_end(user: User) -> None:
-    [mine], [theirs] = nowhere(user, 1), nowhere(owner("other@example.org"), 1)
+    [mine], [theirs] = unreachable_devices(user, 1), unreachable_devices(owner("other@example.org"), 1)
     user.time_zone = "America/St_Johns"
-    wants(user, quiet_hours=quiet_now("America/St_Johns"))
+    set_preferences(user, quiet_hours=quiet_now("America/St_Johns"))
     announce()
     [held] = deliveries(mine)
     assert (held.state, held.due_at, held.error) == (DeliveryState.HELD, None, None)
@@ -75,23 +75,23 @@ def test_in_quiet_hours_a_notification_is_held_until_they_end(user: User) -> Non
 
 
 def test_a_device_that_cannot_be_sent_to_has_failed_also_in_quiet_hours(user: User) -> None:
-    [stale] = nowhere(user, 1, DeviceState.STALE)
-    wants(user, quiet_hours=quiet_now())
+    [stale] = unreachable_devices(user, 1, DeviceState.STALE)
+    set_preferences(user, quiet_hours=quiet_now())
     announce()
     [failed] = deliveries(stale)
     assert (failed.state, failed.held_until, failed.due_at) == (DeliveryState.FAILED, None, None)
 
 
 def test_outside_of_them_nothing_is_held(user: User) -> None:
-    [mine] = nowhere(user, 1)
-    wants(user, quiet_hours=quiet_later())
+    [mine] = unreachable_devices(user, 1)
+    set_preferences(user, quiet_hours=quiet_later())
     announce()
     assert states(mine) == [DeliveryState.WAITING]
 
 
 def test_the_first_of_a_burst_come_one_by_one_and_the_rest_is_held_for_a_while(user: User) -> None:
-    [mine], [theirs] = nowhere(user, 1), nowhere(owner("other@example.org"), 1)
-    wants(user, burst=FIVE)
+    [mine], [theirs] = unreachable_devices(user, 1), unreachable_devices(owner("other@example.org"), 1)
+    set_preferences(user, burst=FIVE)
     arrive(8)
     assert states(mine) == [DeliveryState.WAITING] * 5 + [DeliveryState.HELD] * 3
     assert states(theirs) == [DeliveryState.WAITING] * 8
@@ -101,8 +101,8 @@ def test_the_first_of_a_burst_come_one_by_one_and_the_rest_is_held_for_a_while(u
 
 
 def test_a_clock_that_ran_ahead_holds_no_burst_for_longer_than_its_window(user: User) -> None:
-    [mine] = nowhere(user, 1)
-    wants(user, burst=FIVE)
+    [mine] = unreachable_devices(user, 1)
+    set_preferences(user, burst=FIVE)
     entries = [outbox.enqueue(NOTE) for _ in range(6)]
     for entry in entries:
         entry.created_at += timedelta(hours=1)
@@ -114,8 +114,8 @@ def test_a_clock_that_ran_ahead_holds_no_burst_for_longer_than_its_window(user: 
 
 
 def test_a_burst_is_over_when_fewer_come(user: User) -> None:
-    [mine] = nowhere(user, 1)
-    wants(user, burst=FIVE)
+    [mine] = unreachable_devices(user, 1)
+    set_preferences(user, burst=FIVE)
     arrive(5)
     time_passes(61)
     arrive(1)
@@ -126,8 +126,8 @@ def test_a_burst_is_over_when_fewer_come(user: User) -> None:
 
 
 def test_whether_it_is_a_burst_does_not_depend_on_when_it_is_fanned_out(user: User) -> None:
-    [mine] = nowhere(user, 1)
-    wants(user, burst=FIVE)
+    [mine] = unreachable_devices(user, 1)
+    set_preferences(user, burst=FIVE)
     entries = [outbox.enqueue(NOTE) for _ in range(7)]
     db.session.commit()
     for entry_id in reversed([entry.id for entry in entries]):
@@ -138,8 +138,8 @@ def test_whether_it_is_a_burst_does_not_depend_on_when_it_is_fanned_out(user: Us
 
 
 def test_what_is_not_for_everybody_makes_no_burst(user: User) -> None:
-    [mine] = nowhere(user, 1)
-    wants(user, burst=FIVE)
+    [mine] = unreachable_devices(user, 1)
+    set_preferences(user, burst=FIVE)
     for kind, audience in (
         (TEST, {"subscription_id": mine}),
         ("summary:feedback", {"user_id": user.id}),
@@ -150,10 +150,10 @@ def test_what_is_not_for_everybody_makes_no_burst(user: User) -> None:
 
 
 def test_a_burst_before_quiet_hours_is_held_until_these_end(user: User) -> None:
-    [mine] = nowhere(user, 1)
+    [mine] = unreachable_devices(user, 1)
     in_a_minute = utcnow() + timedelta(minutes=1, seconds=5)
     begin = in_a_minute.time().replace(second=0, microsecond=0)
-    wants(user, quiet_hours=QuietHours(begin, quiet_now().end), burst=Burst(1, 120))
+    set_preferences(user, quiet_hours=QuietHours(begin, quiet_now().end), burst=Burst(1, 120))
     arrive(2)
     first, second = deliveries(mine)
     assert first.state == DeliveryState.WAITING
@@ -163,8 +163,10 @@ def test_a_burst_before_quiet_hours_is_held_until_these_end(user: User) -> None:
 
 @pytest.mark.parametrize("kind", [TEST, "summary:feedback"])
 def test_a_test_and_a_summary_heed_none_of_it(user: User, kind: str) -> None:
-    [mine] = nowhere(user, 1)
-    wants(user, shows=PreviewLevel.NOTHING, quiet_hours=quiet_now(), burst=Burst(1, 60), muted=["feedback", kind])
+    [mine] = unreachable_devices(user, 1)
+    set_preferences(
+        user, shows=PreviewLevel.NOTHING, quiet_hours=quiet_now(), burst=Burst(1, 60), muted=["feedback", kind]
+    )
     for _ in range(3):
         fan_out(_enqueued(kind, user_id=user.id))
     assert states(mine) == [DeliveryState.WAITING] * 3
@@ -177,11 +179,11 @@ def test_who_wants_what_holds_in_every_set(user: User, monkeypatch: pytest.Monke
     devices: dict[int, list[int]] = {other.id: [] for other in (*others, user)}
     for _ in range(4):
         for other in (*others, user):
-            devices[other.id] += nowhere(other, 1)
+            devices[other.id] += unreachable_devices(other, 1)
     muting, naming, quiet, undecided = [*others, user]
-    wants(muting, muted=["feedback"])
-    wants(naming, shows=PreviewLevel.NAME)
-    wants(quiet, quiet_hours=quiet_now())
+    set_preferences(muting, muted=["feedback"])
+    set_preferences(naming, shows=PreviewLevel.NAME)
+    set_preferences(quiet, quiet_hours=quiet_now())
     announce()
     assert states(*devices[muting.id]) == []
     assert [delivery.shows for delivery in deliveries(*devices[naming.id])] == [PreviewLevel.NAME] * 4
@@ -193,10 +195,10 @@ def test_who_wants_what_holds_in_every_set(user: User, monkeypatch: pytest.Monke
 def test_preferences_cost_no_statement_for_each_administrator(user: User, burst: Burst, expected: int) -> None:
     for number in range(30):
         other = owner(f"{number}@example.org")
-        wants(other, burst=burst)
-        nowhere(other, 2)
+        set_preferences(other, burst=burst)
+        unreachable_devices(other, 2)
     entry_id = _enqueued("feedback")
-    with heard() as statements:
+    with recorded_statements() as statements:
         fan_out(entry_id)
     assert len([statement for statement in statements if not statement.startswith("BEGIN")]) == expected
 

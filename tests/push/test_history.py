@@ -12,9 +12,9 @@ from feedback_push.database import db, utcnow
 from feedback_push.push import history, outbox
 from feedback_push.push.history import History, LeftOut, Stage
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, MutedKind, OutboxEntry, Subscription
-from tests.push.devices import nowhere, owner
+from tests.push.devices import owner, unreachable_devices
 from tests.push.notes import NOTE, announce, note
-from tests.push.statements import heard
+from tests.push.statements import recorded_statements
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -40,8 +40,8 @@ def listed(found: History) -> list[int]:
 
 
 def test_a_notification_has_its_own_deliveries_and_the_readers_devices_come_first(reader: User) -> None:
-    theirs = nowhere(owner("other@example.org"), 2)
-    mine = nowhere(reader, 2)
+    theirs = unreachable_devices(owner("other@example.org"), 2)
+    mine = unreachable_devices(reader, 2)
     announce(note(tag="another"))
     entry_id = announce()
     found = history_of(entry_id, reader)
@@ -51,8 +51,8 @@ def test_a_notification_has_its_own_deliveries_and_the_readers_devices_come_firs
 
 
 def test_of_thousands_a_hundred_are_listed_and_all_are_counted(reader: User) -> None:
-    theirs = nowhere(owner("other@example.org"), 118)
-    mine = nowhere(reader, 2)
+    theirs = unreachable_devices(owner("other@example.org"), 118)
+    mine = unreachable_devices(reader, 2)
     entry_id = announce()
     now = utcnow()
     change(entry_id, mine[0], state=DeliveryState.ACCEPTED, due_at=None, accepted_at=now, shown_at=now, clicked_at=now)
@@ -73,13 +73,13 @@ def test_of_thousands_a_hundred_are_listed_and_all_are_counted(reader: User) -> 
 
 
 def test_the_number_of_statements_does_not_grow_with_the_devices(reader: User) -> None:
-    ids = nowhere(reader, 105)
+    ids = unreachable_devices(reader, 105)
     summary = announce(note(tag="summary"))
     entry_id = announce()
     for device_id in ids[:20]:
         change(entry_id, device_id, state=DeliveryState.SUMMARISED, due_at=None, summary_id=summary)
     entry = db.session.get_one(OutboxEntry, entry_id)
-    with heard() as statements:
+    with recorded_statements() as statements:
         found = history.load(entry, reader)
         names = [delivery.subscription.name for delivery in found.deliveries]
     assert names == ["Browser"] * 100
@@ -107,7 +107,7 @@ def test_every_delivery_has_come_to_a_stage(stage: Stage, row: dict[str, Any]) -
 
 
 def test_a_summarised_delivery_leads_to_the_summarys_delivery(reader: User) -> None:
-    first, _ = nowhere(reader, 2)
+    first, _ = unreachable_devices(reader, 2)
     entry_id, summary_id = announce(), announce(note(tag="summary"))
     change(entry_id, first, state=DeliveryState.SUMMARISED, due_at=None, summary_id=summary_id)
     found = history_of(entry_id, reader)
@@ -118,29 +118,29 @@ def test_a_summarised_delivery_leads_to_the_summarys_delivery(reader: User) -> N
 
 
 def test_why_a_device_of_the_readers_was_left_out_is_known(reader: User) -> None:
-    paused, resumed = nowhere(reader, 2)
-    nowhere(reader, 1, DeviceState.GONE)
+    paused, resumed = unreachable_devices(reader, 2)
+    unreachable_devices(reader, 1, DeviceState.GONE)
     for device_id in (paused, resumed):
         db.session.get_one(Subscription, device_id).paused_at = utcnow()
     db.session.commit()
     entry_id = announce()
     db.session.get_one(Subscription, resumed).paused_at = None
     db.session.commit()
-    [later] = nowhere(reader, 1)
-    nowhere(owner("other@example.org"), 1)
+    [later] = unreachable_devices(reader, 1)
+    unreachable_devices(owner("other@example.org"), 1)
     why = {device.id: why for device, why in history_of(entry_id, reader).left_out}
     assert why == {paused: LeftOut.PAUSED, resumed: LeftOut.OTHERWISE, later: LeftOut.ADDED_LATER}
 
 
 def test_a_kind_that_the_reader_has_turned_off_leaves_their_devices_out(reader: User) -> None:
-    [device_id] = nowhere(reader, 1)
+    [device_id] = unreachable_devices(reader, 1)
     db.session.add(MutedKind(user_id=reader.id, kind="feedback"))
     db.session.commit()
     assert [(device.id, why) for device, why in history_of(announce(), reader).left_out] == [(device_id, LeftOut.MUTED)]
 
 
 def test_what_no_worker_has_taken_is_still_to_come(reader: User) -> None:
-    nowhere(reader, 1)
+    unreachable_devices(reader, 1)
     entry = outbox.enqueue(NOTE)
     db.session.commit()
     found = history_of(entry.id, reader)
@@ -166,7 +166,7 @@ MOVING: list[tuple[bool, dict[str, Any]]] = [
 def test_it_is_worth_looking_again_while_something_is_about_to_happen(
     reader: User, moving: bool, row: dict[str, Any]
 ) -> None:
-    [device_id] = nowhere(reader, 1)
+    [device_id] = unreachable_devices(reader, 1)
     entry_id = announce()
     now = utcnow()
     times = {name: now + timedelta(seconds=value) for name, value in row.items() if isinstance(value, int)}
@@ -176,8 +176,8 @@ def test_it_is_worth_looking_again_while_something_is_about_to_happen(
 
 @ON_SQLITE
 def test_the_newest_error_is_found_without_reading_all_that_went_well(reader: User) -> None:
-    [device_id] = nowhere(reader, 1)
-    with heard() as statements:
+    [device_id] = unreachable_devices(reader, 1)
+    with recorded_statements() as statements:
         history.last_failed(db.session.get_one(Subscription, device_id))
     [query] = [words for words in statements if "FROM push_delivery" in words]
     plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", (device_id, "accepted", 1, 0)).all()
@@ -185,7 +185,7 @@ def test_the_newest_error_is_found_without_reading_all_that_went_well(reader: Us
 
 
 def test_the_newest_error_of_a_device_is_known(reader: User) -> None:
-    [device_id] = nowhere(reader, 1)
+    [device_id] = unreachable_devices(reader, 1)
     device = db.session.get_one(Subscription, device_id)
     assert history.last_failed(device) is None
     entries = [announce(note(tag=f"m-{number}")) for number in range(4)]

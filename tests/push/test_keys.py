@@ -17,7 +17,7 @@ from feedback_push.push.models import DeliveryState, DeviceState
 from feedback_push.webpush import vapid
 from tests.conftest import KEYS
 from tests.doubles.push_service import PushService
-from tests.push.devices import delivery_to, nowhere, owner, row_of, subscribe
+from tests.push.devices import delivery_to, owner, row_of, subscribe, unreachable_devices
 from tests.push.notes import note
 
 
@@ -157,18 +157,18 @@ def test_a_site_without_a_pair_turns_push_on_by_a_rotation(any_app: Flask) -> No
 @pytest.mark.usefixtures("any_app")
 def test_whom_a_retirement_would_lose_is_said_before() -> None:
     user = owner()
-    [old] = nowhere(user, 1)
+    [old] = unreachable_devices(user, 1)
     new = rotated()
-    nowhere(user, 2, key=new)
-    nowhere(user, 1, DeviceState.GONE)
-    nowhere(user, 1, DeviceState.STALE)
+    unreachable_devices(user, 2, key=new)
+    unreachable_devices(user, 1, DeviceState.GONE)
+    unreachable_devices(user, 1, DeviceState.STALE)
     assert keys.devices() == {KEYS.public_key: 1, new: 2}
     assert [device.id for device in keys.lost(keys.old())] == [old]
 
 
 def test_a_retired_key_is_erased_and_does_not_come_back_from_the_settings(any_app: Flask) -> None:
     new = rotated()
-    [device] = nowhere(owner(), 1)
+    [device] = unreachable_devices(owner(), 1)
     retire_all()
     assert list(keys.cached().live) == [new]
     assert list(with_settings(any_app).live) == [new]

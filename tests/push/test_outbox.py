@@ -8,7 +8,7 @@ from feedback_push.database import db, utcnow
 from feedback_push.push import outbox
 from feedback_push.push.models import OutboxEntry
 from tests.published import PublishedTasks
-from tests.push.devices import nowhere, owner
+from tests.push.devices import owner, unreachable_devices
 from tests.push.notes import NOTE, time_passes
 
 
@@ -31,7 +31,7 @@ def test_an_entry_carries_the_finished_notification(any_app: Flask) -> None:
 
 def test_an_entry_can_be_of_another_kind_and_for_one_administrator_or_one_device(any_app: Flask) -> None:
     user = owner()
-    [device_id] = nowhere(user, 1)
+    [device_id] = unreachable_devices(user, 1)
     for_user = outbox.enqueue(NOTE, kind="summary", user_id=user.id)
     for_device = outbox.enqueue(NOTE, kind="test", subscription_id=device_id)
     db.session.commit()

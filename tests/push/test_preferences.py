@@ -17,7 +17,7 @@ from feedback_push.push import preferences
 from feedback_push.push.models import MutedKind, Preference, PreviewLevel
 from feedback_push.push.preferences import EffectivePreferences
 from tests.push.devices import owner
-from tests.push.wants import quiet_now, wants
+from tests.push.stored_preferences import quiet_now, set_preferences
 
 NIGHT = QuietHours(time(22), time(7))
 
@@ -52,9 +52,9 @@ def test_without_a_choice_the_operators_settings_hold(strict_app: Flask) -> None
 
 def test_whoever_chooses_what_the_operator_has_set_goes_on_with_the_settings(strict_app: Flask) -> None:
     user = owner()
-    wants(user, shows=PreviewLevel.NOTHING, quiet_hours=NIGHT, burst=Burst(3, 30))
+    set_preferences(user, shows=PreviewLevel.NOTHING, quiet_hours=NIGHT, burst=Burst(3, 30))
     assert db.session.query(Preference).count() == 1
-    wants(user, shows=PreviewLevel.NAME, quiet_hours=NIGHT, burst=Burst(3, 30))
+    set_preferences(user, shows=PreviewLevel.NAME, quiet_hours=NIGHT, burst=Burst(3, 30))
     assert db.session.query(Preference).count() == 0
 
 
@@ -63,7 +63,7 @@ def test_a_choice_comes_before_the_operators_settings_but_shows_no_more(strict_a
     user.time_zone = "America/Lima"
     shown = []
     for shows in PreviewLevel:
-        wants(user, shows=shows, burst=Burst(7, 20))
+        set_preferences(user, shows=shows, burst=Burst(7, 20))
         shown.append(preferences.of(user).shows)
     assert shown == [PreviewLevel.NAME, PreviewLevel.NAME, PreviewLevel.NOTHING]
     assert preferences.of(user) == EffectivePreferences(
@@ -73,10 +73,12 @@ def test_a_choice_comes_before_the_operators_settings_but_shows_no_more(strict_a
 
 
 def test_a_choice_is_kept_and_can_be_changed(user: User) -> None:
-    wants(user, shows=PreviewLevel.NOTHING, quiet_hours=QuietHours(time(0, 5), time(23, 59)), muted=["feedback"])
+    set_preferences(
+        user, shows=PreviewLevel.NOTHING, quiet_hours=QuietHours(time(0, 5), time(23, 59)), muted=["feedback"]
+    )
     assert preferences.of(user).quiet_hours == QuietHours(time(0, 5), time(23, 59))
     assert preferences.muted_by(user) == {"feedback"}
-    wants(user, shows=PreviewLevel.NAME, burst=Burst(1, 2))
+    set_preferences(user, shows=PreviewLevel.NAME, burst=Burst(1, 2))
     assert preferences.of(user) == EffectivePreferences(PreviewLevel.NAME, None, Burst(1, 2), ZoneInfo("UTC"))
     assert preferences.muted_by(user) == set()
     assert db.session.query(Preference).count() == 1
@@ -84,13 +86,13 @@ def test_a_choice_is_kept_and_can_be_changed(user: User) -> None:
 
 def test_one_administrators_choice_is_nobody_elses(user: User) -> None:
     other = owner("other@example.org")
-    wants(other, shows=PreviewLevel.NOTHING, muted=["feedback"])
+    set_preferences(other, shows=PreviewLevel.NOTHING, muted=["feedback"])
     assert preferences.of(user) == EffectivePreferences(PreviewLevel.ALL, None, NO_BURST, ZoneInfo("UTC"))
     assert preferences.muted_by(user) == set()
 
 
 def test_a_choice_goes_with_its_administrator(user: User) -> None:
-    wants(user, muted=["feedback"])
+    set_preferences(user, muted=["feedback"])
     db.session.delete(user)
     db.session.commit()
     assert db.session.query(Preference).count() == db.session.query(MutedKind).count() == 0
@@ -103,7 +105,7 @@ def test_a_zone_that_this_machine_does_not_know_stops_nobodys_message(user: User
 
 def test_quiet_hours_are_in_the_administrators_zone(user: User) -> None:
     user.time_zone = "Asia/Kolkata"
-    wants(user, quiet_hours=quiet_now("Asia/Kolkata"))
+    set_preferences(user, quiet_hours=quiet_now("Asia/Kolkata"))
     until = preferences.of(user).quiet_until(utcnow())
     assert until is not None
     assert timedelta(hours=2, minutes=58) < until - utcnow() <= timedelta(hours=3)

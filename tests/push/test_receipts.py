@@ -19,10 +19,10 @@ from feedback_push.push.receipts import Event
 from tests.conftest import KEYS
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
-from tests.push.devices import delivery_to, nowhere, owner, row_of, subscribe
+from tests.push.devices import delivery_to, owner, row_of, subscribe, unreachable_devices
 from tests.push.malformed import DEEP, UNREADABLE
 from tests.push.notes import announce, note
-from tests.push.statements import heard
+from tests.push.statements import recorded_statements
 from tests.push.workers import side_by_side
 from tests.visits import Visit, Visitor
 
@@ -80,7 +80,7 @@ def test_a_push_that_is_tried_again_and_smaller_brings_the_same_token(device: De
 
 
 def test_a_click_is_written_and_implies_that_it_was_shown(browser: Visitor) -> None:
-    nowhere(owner(), 1)
+    unreachable_devices(owner(), 1)
     announce()
     tell(browser, receipts.token(only_delivery().id, KEY), "clicked")
     row = only_delivery()
@@ -89,7 +89,7 @@ def test_a_click_is_written_and_implies_that_it_was_shown(browser: Visitor) -> N
 
 
 def test_only_the_first_report_of_each_is_written(browser: Visitor) -> None:
-    nowhere(owner(), 1)
+    unreachable_devices(owner(), 1)
     announce()
     token = receipts.token(only_delivery().id, KEY)
     tell(browser, token)
@@ -105,7 +105,7 @@ def test_only_the_first_report_of_each_is_written(browser: Visitor) -> None:
 
 def test_a_report_is_about_its_own_delivery_only(browser: Visitor) -> None:
     user = owner()
-    ids = nowhere(user, 2)
+    ids = unreachable_devices(user, 2)
     announce()
     announce(note(tag="m-2"))
     told, *others = db.session.query(Delivery).order_by(Delivery.id)
@@ -144,7 +144,7 @@ def _tampered(token: str) -> list[str]:
 def test_a_token_that_is_not_ours_changes_nothing_and_is_answered_like_one_that_is(
     browser: Visitor, event: str
 ) -> None:
-    nowhere(owner(), 2)
+    unreachable_devices(owner(), 2)
     announce()
     token = receipts.token(db.session.query(Delivery).order_by(Delivery.id).first().id, KEY)  # type: ignore[union-attr]
     for wrong in _tampered(token):
@@ -172,7 +172,7 @@ def test_what_is_no_json_is_refused_in_json(client: Visitor, body: bytes) -> Non
     ],
 )
 def test_what_is_no_receipt_is_refused_and_changes_nothing(client: Visitor, told: Any) -> None:
-    nowhere(owner(), 1)
+    unreachable_devices(owner(), 1)
     announce()
     token = receipts.token(only_delivery().id, KEY)
     body = json.dumps(told).replace("TOKEN", token)
@@ -187,7 +187,7 @@ def test_a_large_body_is_not_read(client: Visitor) -> None:
 
 
 def test_a_token_that_is_not_ours_does_not_reach_the_database(client: Visitor) -> None:
-    with heard() as statements:
+    with recorded_statements() as statements:
         tell(client, f"1.{'0' * 32}")
         assert statements == []
         tell(client, receipts.token(1, KEY), "clicked")
@@ -204,7 +204,7 @@ def test_whoever_reports_too_often_is_asked_to_wait(visit: Visit) -> None:
 
 
 def test_the_same_report_from_many_sides_at_once_is_written_once(any_app: Flask) -> None:
-    nowhere(owner(), 1)
+    unreachable_devices(owner(), 1)
     announce()
     delivery_id = only_delivery().id
     times: list[datetime] = []

@@ -27,10 +27,10 @@ from feedback_push.webpush.responses import (
     Unavailable,
 )
 from tests import servers
-from tests.push.devices import nowhere, owner
+from tests.push.devices import owner, unreachable_devices
 from tests.push.log_lines import warnings
 from tests.push.notes import announce, claim, note, time_passes
-from tests.push.statements import heard, somebody_waits_for_a_lock
+from tests.push.statements import is_waiting_for_lock, recorded_statements
 from tests.push.workers import side_by_side
 
 ORIGIN = "http://127.0.0.1:1"
@@ -54,7 +54,7 @@ def user(any_app: Flask) -> User:
 @pytest.fixture
 def claimed(app: Flask) -> Claim:
     """The delivery of a note for the only device, claimed."""
-    nowhere(owner(), 1)
+    unreachable_devices(owner(), 1)
     announce()
     [claimed] = claim()
     return claimed
@@ -205,7 +205,7 @@ def test_no_wait_is_longer_than_the_time_to_live(claimed: Claim) -> None:
 
 
 def test_a_result_under_a_lost_claim_changes_nothing(user: User) -> None:
-    nowhere(user, len(EVERY_ERROR) + 1)
+    unreachable_devices(user, len(EVERY_ERROR) + 1)
     announce()
     batch = claim()
     time_passes(claims.LEASE.total_seconds())
@@ -250,7 +250,7 @@ def test_a_delivery_that_is_given_up_keeps_its_last_reason(claimed: Claim) -> No
 def test_what_was_removed_in_the_meantime_is_no_error(
     user: User, removed: type, caplog: pytest.LogCaptureFixture
 ) -> None:
-    nowhere(user, len(EVERY_ERROR) + 1)
+    unreachable_devices(user, len(EVERY_ERROR) + 1)
     announce()
     batch = claim()
     db.session.query(removed).delete()
@@ -281,7 +281,7 @@ def test_an_origin_that_did_not_look_at_our_signature_stays_held(claimed: Claim)
 
 
 def test_each_result_of_a_mixed_batch_changes_its_own_delivery(user: User) -> None:
-    nowhere(user, len(EVERY_ERROR) + 1)
+    unreachable_devices(user, len(EVERY_ERROR) + 1)
     announce(note(tag="earlier"))
     announce()
     batch = sorted(claim(), key=lambda claimed: claimed.id)[: len(EVERY_ERROR) + 1]
@@ -294,11 +294,11 @@ def test_each_result_of_a_mixed_batch_changes_its_own_delivery(user: User) -> No
 
 
 def test_hundreds_of_results_are_written_with_few_statements(user: User) -> None:
-    nowhere(user, 500)
+    unreachable_devices(user, 500)
     announce()
     batch = claim()
     errors = [None, Gone(410), Unavailable(503), Throttled(429, retry_after=5), Rejected(400)]
-    with heard() as statements:
+    with recorded_statements() as statements:
         _record(*((claimed, errors[index % 5]) for index, claimed in enumerate(batch)))
     assert len([statement for statement in statements if not statement.startswith("BEGIN")]) <= 12
     by_state = [delivery.state for delivery in db.session.query(Delivery)]
@@ -306,7 +306,7 @@ def test_hundreds_of_results_are_written_with_few_statements(user: User) -> None
 
 
 def test_workers_that_record_for_the_same_devices_at_once_do_not_block_each_other(any_app: Flask, user: User) -> None:
-    nowhere(user, 60)
+    unreachable_devices(user, 60)
     for number in range(4):
         announce(note(tag=f"m-{number}"))
     batches = [claim(60) for _ in range(4)]
@@ -327,7 +327,7 @@ def test_workers_that_record_for_the_same_devices_at_once_do_not_block_each_othe
 def test_what_removes_deliveries_in_steps_and_a_worker_that_records_do_not_wait_for_each_other(
     any_app: Flask, user: User, removal: Callable[[], None]
 ) -> None:
-    nowhere(user, 1)
+    unreachable_devices(user, 1)
     announce()
     [claimed] = claim()
 
@@ -339,7 +339,7 @@ def test_what_removes_deliveries_in_steps_and_a_worker_that_records_do_not_wait_
     with ThreadPoolExecutor(1) as other:
         db.session.execute(select(Subscription.id).with_for_update(key_share=True))  # as results.record does first
         removing = other.submit(remove)
-        servers.wait_until(somebody_waits_for_a_lock)
+        servers.wait_until(is_waiting_for_lock)
         _record((claimed, None))
         removing.result(10)
     assert db.session.query(Delivery).count() == 0
@@ -349,7 +349,7 @@ def test_what_removes_deliveries_in_steps_and_a_worker_that_records_do_not_wait_
 def test_a_worker_that_records_and_an_administrator_who_removes_the_device_do_not_wait_for_each_other(
     any_app: Flask, user: User
 ) -> None:
-    nowhere(user, 1)
+    unreachable_devices(user, 1)
     announce()
     [claimed] = claim()
 
@@ -360,7 +360,7 @@ def test_a_worker_that_records_and_an_administrator_who_removes_the_device_do_no
     with ThreadPoolExecutor(1) as worker:
         db.session.execute(select(Subscription.id).with_for_update())  # as its removal does first
         recording = worker.submit(record)
-        servers.wait_until(somebody_waits_for_a_lock)
+        servers.wait_until(is_waiting_for_lock)
         db.session.execute(delete(Subscription))  # its deliveries go with it
         db.session.commit()
         recording.result(10)

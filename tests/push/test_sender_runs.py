@@ -31,7 +31,7 @@ from tests.doubles.push_service import PushService
 from tests.push.devices import delivery_to, owner, row_of, subscribe, subscribe_all
 from tests.push.log_lines import warnings
 from tests.push.notes import NOTE, announce, note, time_passes
-from tests.push.statements import heard
+from tests.push.statements import recorded_statements
 from tests.webpush.sending import impatient
 
 
@@ -60,7 +60,7 @@ def test_hundreds_of_deliveries_go_out_together_and_are_written_with_few_stateme
     service.latency = 0.05
     devices = _new_devices(service, 500)
     announce()
-    with heard() as statements:
+    with recorded_statements() as statements:
         assert not sender.run()
     assert [len(device.pushes) for device in devices] == [1] * 500
     assert service.refusals == []

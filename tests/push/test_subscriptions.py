@@ -15,10 +15,10 @@ from feedback_push.push.browser_subscription import BrowserSubscription
 from feedback_push.push.models import Delivery, DeviceState, Subscription
 from tests import servers
 from tests.conftest import KEYS
-from tests.push.devices import nowhere, owner
+from tests.push.devices import owner, unreachable_devices
 from tests.push.malformed import GOOD, POINT, SECRET
 from tests.push.notes import announce
-from tests.push.statements import heard, somebody_waits_for_a_lock
+from tests.push.statements import is_waiting_for_lock, recorded_statements
 
 ENDPOINT: str = GOOD["endpoint"]
 BROWSER = BrowserSubscription(ENDPOINT, POINT, SECRET)
@@ -74,8 +74,8 @@ def test_what_waits_for_one_owner_of_a_device_is_never_shown_to_the_next(any_app
 
 def test_an_administrator_has_any_number_of_devices_the_newest_first(app: Flask) -> None:
     user = owner()
-    ids = nowhere(user, 5)
-    nowhere(owner("other@example.org"), 2)
+    ids = unreachable_devices(user, 5)
+    unreachable_devices(owner("other@example.org"), 2)
     assert [device.id for device in subscriptions.of(user)] == ids[::-1]
 
 
@@ -84,7 +84,7 @@ def test_a_device_that_was_gone_or_stale_lives_again_when_its_browser_subscribes
     app: Flask, state: DeviceState
 ) -> None:
     user = owner()
-    nowhere(user, 1, state, key="an earlier key")
+    unreachable_devices(user, 1, state, key="an earlier key")
     device = db.session.query(Subscription).one()
     device.failures = 7
     db.session.commit()
@@ -124,7 +124,7 @@ def test_a_browser_that_subscribes_in_two_tabs_at_once_is_one_device(any_app: Fl
 
 def test_a_removed_device_is_forgotten_with_all_that_waits_for_it(any_app: Flask) -> None:
     user = owner()
-    nowhere(user, 2)
+    unreachable_devices(user, 2)
     announce()
     one, other = subscriptions.of(user)
     subscriptions.remove(one.endpoint, user=user)
@@ -135,7 +135,7 @@ def test_a_removed_device_is_forgotten_with_all_that_waits_for_it(any_app: Flask
 
 def test_a_device_can_be_removed_by_its_number(app: Flask) -> None:
     user = owner()
-    first, second = nowhere(user, 2)
+    first, second = unreachable_devices(user, 2)
     subscriptions.remove_device(first, user=user)
     subscriptions.remove_device(first, user=user)
     db.session.commit()
@@ -144,7 +144,7 @@ def test_a_device_can_be_removed_by_its_number(app: Flask) -> None:
 
 def test_nobody_removes_another_administrators_device(app: Flask) -> None:
     mine, theirs = owner("mine@example.org"), owner("theirs@example.org")
-    nowhere(theirs, 1)
+    unreachable_devices(theirs, 1)
     [device] = subscriptions.of(theirs)
     subscriptions.remove(device.endpoint, user=mine)
     subscriptions.remove_device(device.id, user=mine)
@@ -154,16 +154,16 @@ def test_nobody_removes_another_administrators_device(app: Flask) -> None:
 
 def test_the_list_keeps_what_is_stale_and_ends_with_what_is_gone(app: Flask) -> None:
     user = owner()
-    stale = nowhere(user, 1, DeviceState.STALE)
-    gone = nowhere(user, 2, DeviceState.GONE)
+    stale = unreachable_devices(user, 1, DeviceState.STALE)
+    gone = unreachable_devices(user, 2, DeviceState.GONE)
     assert [device.id for device in subscriptions.of(user)] == [*stale, *gone[::-1]]
 
 
 def test_devices_are_counted_by_state_and_key(app: Flask) -> None:
     user = owner()
-    nowhere(user, 2)
-    nowhere(user, 3, DeviceState.STALE)
-    nowhere(user, 4, key="another")
+    unreachable_devices(user, 2)
+    unreachable_devices(user, 3, DeviceState.STALE)
+    unreachable_devices(user, 4, key="another")
     assert subscriptions.count(DeviceState.LIVE, KEYS.public_key) == 2
     assert subscriptions.count(DeviceState.STALE, KEYS.public_key) == 3
     assert subscriptions.count(DeviceState.GONE, KEYS.public_key) == 0
@@ -171,8 +171,8 @@ def test_devices_are_counted_by_state_and_key(app: Flask) -> None:
 
 def test_a_gone_device_is_remembered_for_thirty_days(any_app: Flask) -> None:
     user = owner()
-    nowhere(user, 1, DeviceState.GONE)
-    nowhere(user, 1)
+    unreachable_devices(user, 1, DeviceState.GONE)
+    unreachable_devices(user, 1)
     now = utcnow()
     subscriptions.forget_gone(now + timedelta(days=29))
     assert db.session.query(Subscription).count() == 2
@@ -182,7 +182,7 @@ def test_a_gone_device_is_remembered_for_thirty_days(any_app: Flask) -> None:
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_gone_device_that_comes_back_in_that_moment_keeps_what_waits_for_it(any_app: Flask) -> None:
-    nowhere(owner(), 1)
+    unreachable_devices(owner(), 1)
     announce()
     db.session.execute(update(Subscription).values(state=DeviceState.GONE, gone_at=utcnow() - timedelta(days=31)))
     db.session.commit()
@@ -194,7 +194,7 @@ def test_a_gone_device_that_comes_back_in_that_moment_keeps_what_waits_for_it(an
     with ThreadPoolExecutor(1) as sweep:
         db.session.execute(update(Subscription).values(state=DeviceState.LIVE, gone_at=None))
         forgetting = sweep.submit(forget)
-        servers.wait_until(somebody_waits_for_a_lock)
+        servers.wait_until(is_waiting_for_lock)
         db.session.commit()
         forgetting.result(10)
     assert db.session.query(Delivery).one().due_at
@@ -202,7 +202,7 @@ def test_a_gone_device_that_comes_back_in_that_moment_keeps_what_waits_for_it(an
 
 @pytest.mark.usefixtures("any_app")
 def test_nobody_waits_long_for_a_gone_device_with_many_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone, kept = nowhere(owner(), 2)
+    gone, kept = unreachable_devices(owner(), 2)
     for _ in range(5):
         announce()
     these = update(Subscription).where(Subscription.id == gone)
@@ -214,7 +214,7 @@ def test_nobody_waits_long_for_a_gone_device_with_many_deliveries(monkeypatch: p
     subscriptions.forget_gone(later)
     assert db.session.query(Delivery).count() == 10
     monkeypatch.setattr(subscriptions, "_SECONDS", 60.0)
-    with heard() as statements:
+    with recorded_statements() as statements:
         subscriptions.forget_gone(later)
     assert [words.split()[2] for words in statements if words.startswith("DELETE")] == [
         *["push_delivery"] * 3,
@@ -226,13 +226,13 @@ def test_nobody_waits_long_for_a_gone_device_with_many_deliveries(monkeypatch: p
 @pytest.mark.usefixtures("any_app")
 def test_nor_for_one_that_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     user = owner()
-    removed, kept = nowhere(user, 2)
+    removed, kept = unreachable_devices(user, 2)
     for _ in range(5):
         announce()
     monkeypatch.setattr(subscriptions, "_DELIVERIES", 2)
     subscriptions.remove_device(removed, user=owner("second@example.org"))
     assert db.session.query(Delivery).count() == 10
-    with heard() as statements:
+    with recorded_statements() as statements:
         subscriptions.remove_device(removed, user=user)
     db.session.rollback()
     assert len([words for words in statements if words.startswith("DELETE FROM push_delivery")]) == 3
@@ -246,8 +246,8 @@ def test_nor_for_one_that_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("any_app")
 def test_nor_for_an_account_that_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
     user = owner()
-    nowhere(user, 2)
-    [kept] = nowhere(owner("second@example.org"), 1)
+    unreachable_devices(user, 2)
+    [kept] = unreachable_devices(owner("second@example.org"), 1)
     for _ in range(5):
         announce()
     monkeypatch.setattr(subscriptions, "_DELIVERIES", 2)
@@ -264,7 +264,7 @@ def test_the_device_seen_longest_ago_makes_room_for_one_too_many(
 ) -> None:
     monkeypatch.setattr(subscriptions, "MOST", 3)
     user, other = owner(), owner("other@example.org")
-    nowhere(other, 5)
+    unreachable_devices(other, 5)
 
     def visit(name: str) -> None:
         browser = BrowserSubscription(f"{ENDPOINT}{name}", POINT, SECRET)

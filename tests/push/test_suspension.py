@@ -30,7 +30,7 @@ from tests.conftest import KEYS, make_user
 from tests.crossing import cross
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
-from tests.push.devices import delivery_to, nowhere, row_of, subscribe
+from tests.push.devices import delivery_to, row_of, subscribe, unreachable_devices
 from tests.push.notes import announce, claim, note
 from tests.push.test_sender_runs import _running
 
@@ -215,7 +215,7 @@ def test_what_waits_for_a_connection_is_not_sent(monkeypatch: pytest.MonkeyPatch
 
 
 def test_without_the_database_a_push_waits(app: Flask) -> None:
-    nowhere(make_user(EMAIL), 1)
+    unreachable_devices(make_user(EMAIL), 1)
     announce()
     nowhere_at_all = create_engine("sqlite:////nowhere/at/all.sqlite")
     [objection] = claims.Watch(nowhere_at_all.connect).refusals(claim())
@@ -223,7 +223,7 @@ def test_without_the_database_a_push_waits(app: Flask) -> None:
 
 
 def test_an_answer_of_the_database_is_good_for_a_moment_only(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere(user, 2)
+    unreachable_devices(user, 2)
     announce()
     batch = claim()
     watch = in_flight.InFlight(b"")._watch  # noqa: SLF001 - as a run has it

@@ -17,10 +17,10 @@ from feedback_push.push.models import Delivery, DeliveryState, DeviceState, Outb
 from tests.conftest import KEYS
 from tests.doubles.push_service import PushService
 from tests.published import PublishedTasks
-from tests.push.devices import nowhere, owner, subscribe, subscribe_all
+from tests.push.devices import owner, subscribe, subscribe_all, unreachable_devices
 from tests.push.log_lines import warnings
 from tests.push.notes import NOTE, announce, claim, time_passes
-from tests.push.wants import quiet_now, wants
+from tests.push.stored_preferences import quiet_now, set_preferences
 
 DELIVER: tuple[str, list[int]] = ("push.deliver", [])
 
@@ -56,7 +56,7 @@ def _reached() -> int:
 
 
 def test_fanning_out_makes_the_deliveries_and_rings_for_their_sending(user: User, published: PublishedTasks) -> None:
-    nowhere(user, 3)
+    unreachable_devices(user, 3)
     tasks.fan_out(_enqueue())
     assert _reached() == 3
     assert published.next() == DELIVER
@@ -66,7 +66,7 @@ def test_a_fan_out_of_several_sets_rings_for_the_deliveries_and_then_for_itself(
     user: User, published: PublishedTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fanout, "SET_SIZE", 2)
-    nowhere(user, 5)
+    unreachable_devices(user, 5)
     entry_id = _enqueue()
     for reached in (2, 4, 5):
         tasks.fan_out(entry_id)
@@ -87,7 +87,7 @@ def test_delivering_goes_on_with_the_fan_out(
 
 
 def test_fanning_out_twice_or_for_nothing_is_no_error(user: User, published: PublishedTasks) -> None:
-    nowhere(user, 2)
+    unreachable_devices(user, 2)
     entry_id = _enqueue()
     for id_ in (entry_id, entry_id, 99):
         tasks.fan_out(id_)
@@ -110,7 +110,7 @@ def test_a_delivery_that_runs_out_of_time_rings_for_itself(
     user: User, published: PublishedTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender, "BUDGET", 0.0)
-    nowhere(user, 1)
+    unreachable_devices(user, 1)
     announce()
     tasks.deliver()
     assert published.all() == [DELIVER]
@@ -123,14 +123,14 @@ def test_sweeping_rings_for_entries_that_nobody_has_fanned_out(user: User, publi
 
 
 def test_sweeping_rings_once_for_all_deliveries_that_are_due(user: User, published: PublishedTasks) -> None:
-    nowhere(user, 3)
+    unreachable_devices(user, 3)
     announce()
     tasks.sweep()
     assert published.all() == [DELIVER]
 
 
 def test_sweeping_finds_the_claims_of_a_worker_that_died(user: User, published: PublishedTasks) -> None:
-    nowhere(user, 1)
+    unreachable_devices(user, 1)
     announce()
     claim()
     tasks.sweep()
@@ -141,12 +141,12 @@ def test_sweeping_finds_the_claims_of_a_worker_that_died(user: User, published: 
 
 
 def test_sweeping_tells_what_was_held_and_rings_for_it(user: User, published: PublishedTasks) -> None:
-    nowhere(user, 1)
-    wants(user, quiet_hours=quiet_now())
+    unreachable_devices(user, 1)
+    set_preferences(user, quiet_hours=quiet_now())
     entries = [announce(), announce()]
     tasks.sweep()
     assert published.next(0.3) is None
-    wants(user)
+    set_preferences(user)
     time_passes(3 * 3600)
     tasks.sweep()
     [summary] = published.all()
@@ -159,13 +159,13 @@ def test_one_whose_summary_fails_keeps_no_other_from_theirs_and_no_retry_from_it
 ) -> None:
     other = owner("other@example.org")
     for administrator in (user, other):
-        nowhere(administrator, 1)
-        wants(administrator, quiet_hours=quiet_now())
+        unreachable_devices(administrator, 1)
+        set_preferences(administrator, quiet_hours=quiet_now())
     announce()
-    nowhere(owner("awake@example.org"), 1)
+    unreachable_devices(owner("awake@example.org"), 1)
     announce()
     for administrator in (user, other):
-        wants(administrator)
+        set_preferences(administrator)
     time_passes(3 * 3600)
     user_id, make = user.id, digests.make
     db.session.rollback()
@@ -183,17 +183,17 @@ def test_one_whose_summary_fails_keeps_no_other_from_theirs_and_no_retry_from_it
 
 
 def test_sweeping_sends_a_single_message_that_was_held_as_itself(user: User, published: PublishedTasks) -> None:
-    nowhere(user, 1)
-    wants(user, quiet_hours=quiet_now())
+    unreachable_devices(user, 1)
+    set_preferences(user, quiet_hours=quiet_now())
     announce()
-    wants(user)
+    set_preferences(user)
     time_passes(3 * 3600)
     tasks.sweep()
     assert published.all() == [DELIVER]
 
 
 def test_sweeping_rings_for_nothing_when_nothing_is_due(user: User, published: PublishedTasks) -> None:
-    nowhere(user, 2)
+    unreachable_devices(user, 2)
     tasks.fan_out(announce())
     db.session.query(Delivery).update({"due_at": utcnow() + timedelta(seconds=60)})
     db.session.commit()
@@ -203,8 +203,8 @@ def test_sweeping_rings_for_nothing_when_nothing_is_due(user: User, published: P
 
 
 def test_sweeping_forgets_the_devices_that_went_long_ago(user: User) -> None:
-    nowhere(user, 2, DeviceState.GONE)
-    kept = nowhere(user, 1, DeviceState.GONE)
+    unreachable_devices(user, 2, DeviceState.GONE)
+    kept = unreachable_devices(user, 1, DeviceState.GONE)
     long_ago = utcnow() - timedelta(days=31)
     db.session.query(Subscription).filter(Subscription.id.not_in(kept)).update({"gone_at": long_ago})
     db.session.commit()

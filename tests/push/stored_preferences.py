@@ -11,7 +11,7 @@ from feedback_push.push import preferences
 from feedback_push.push.models import PreviewLevel
 
 
-def wants(
+def set_preferences(
     user: User,
     *,
     shows: PreviewLevel = PreviewLevel.ALL,
