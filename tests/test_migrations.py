@@ -15,7 +15,7 @@ from feedback_push.push.models import Subscription
 from tests import servers
 from tests.environment import environment_of
 from tests.feedback.messages import receive
-from tests.push.devices import unreachable_devices, owner
+from tests.push.devices import owner, unreachable_devices
 from tests.push.notes import announce
 
 only_on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
