@@ -7,6 +7,9 @@ from dataclasses import dataclass
 # The backgrounds of the accent in site.css: page, card and form field, in light and dark.
 _LIGHT = ("#f4f7f6", "#ffffff")
 _DARK = ("#0e1413", "#161e1c", "#111816")
+# The muted text of site.css, which also stands on the tint.
+_LIGHT_MUTED = "#566562"
+_DARK_MUTED = "#95a49f"
 # Contrast ratios. WCAG 2.2 requires 4.5 for text (1.4.3) and 3 for shapes (1.4.11). More is easier to read on dark.
 _LIGHT_TEXT = 4.5
 _DARK_TEXT = 7.0
@@ -18,7 +21,7 @@ _STEP = 1 / 256  # of the way from black to white
 class Shades:
     """The shades of the accent for one colour scheme, as #rrggbb.
 
-    `button_words` is readable on both button colours.
+    `button_text` is readable on both button colours. The page's muted text is readable on `tint`.
     """
 
     text: str
@@ -31,12 +34,12 @@ class Shades:
 
 def light(accent: str) -> Shades:
     """Return the shades for a light page."""
-    return _shades(accent, _LIGHT, _LIGHT_TEXT, tinted=0.12)
+    return _shades(accent, _LIGHT, _LIGHT_TEXT, _tint(accent, _LIGHT[1], _LIGHT_MUTED, share=0.12))
 
 
 def dark(accent: str) -> Shades:
     """Return the shades for a dark page."""
-    return _shades(accent, _DARK, _DARK_TEXT, tinted=0.2)
+    return _shades(accent, _DARK, _DARK_TEXT, _tint(accent, _DARK[1], _DARK_MUTED, share=0.2))
 
 
 def contrast(one: str, other: str) -> float:
@@ -45,9 +48,8 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def _shades(accent: str, backgrounds: Sequence[str], text_ratio: float, tinted: float) -> Shades:
+def _shades(accent: str, backgrounds: Sequence[str], text_ratio: float, tint: str) -> Shades:
     away = -1 if _luminance(backgrounds[0]) > 0.5 else 1
-    tint = _mixed(accent, backgrounds[1], tinted)
     text = _readable(accent, away, (*backgrounds, tint), text_ratio)
     button = _readable(accent, away, backgrounds, _SHAPE)
     # Black or white always reaches 4.58, because the contrast between them is 21.
@@ -60,6 +62,12 @@ def _shades(accent: str, backgrounds: Sequence[str], text_ratio: float, tinted: 
         button_text=button_text,
         tint=tint,
     )
+
+
+def _tint(accent: str, ground: str, muted: str, share: float) -> str:
+    """Mix a share of the accent into the card's background, or less where muted text would be hard to read on it."""
+    tints = (_mixed(accent, ground, share * part / 20) for part in range(20, -1, -1))
+    return next(tint for tint in tints if contrast(muted, tint) >= _LIGHT_TEXT)
 
 
 def _readable(colour: str, away: int, backgrounds: Sequence[str], ratio: float) -> str:

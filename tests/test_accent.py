@@ -10,6 +10,7 @@ from feedback_push.accent import Shades, contrast
 # As site.css has them: page, card, form field.
 LIGHT = ["#f4f7f6", "#ffffff"]
 DARK = ["#0e1413", "#161e1c", "#111816"]
+MUTED = {"light": "#566562", "dark": "#95a49f"}
 COLOURS = st.integers(0, 0xFFFFFF).map("#{:06x}".format)
 
 
@@ -43,6 +44,7 @@ def test_every_colour_is_readable_in_light_and_dark(colour: str) -> None:
         for words in (shades.text, shades.hover_text):
             assert worst(words, [*grounds, shades.tint]) >= 4.5
         assert worst(shades.button, grounds) >= 3
+        assert contrast(MUTED["light" if grounds is LIGHT else "dark"], shades.tint) >= 4.5
         for button in (shades.button, shades.hover_button):
             assert contrast(shades.button_text, button) >= 4.5
 

@@ -1,11 +1,14 @@
 """branding.py: the site's name, logo, colour and texts on its pages."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from feedback_push import accent
 from feedback_push.auth.models import User
 from tests.conftest import PASSWORD
+from tests.servers import CHECKOUT
 from tests.visits import Page, Visit, Visitor
 
 NAME = "Café <Blue> & Söhne"
@@ -125,6 +128,14 @@ def test_the_colour_reaches_every_page_through_a_stylesheet(visit: Visit) -> Non
         assert "prefers-color-scheme: dark" in theme.text
 
 
+def test_the_browsers_own_bars_take_the_colour(visit: Visit) -> None:
+    visitor = visit(site_accent="#8b1e3f")
+    for address in ("/feedback/", "/login", "/admin/offline"):
+        light, dark = (meta.attributes["content"] for meta in visitor.read(address).all("meta", name="theme-color"))
+        assert (light, dark) == (accent.light("#8b1e3f").button, accent.dark("#8b1e3f").tint) == ("#8b1e3f", dark)
+    assert visitor.get("/admin/manifest.webmanifest").get_json()["theme_color"] == "#8b1e3f"
+
+
 def test_our_own_icon_takes_the_colour(client: Visitor, visit: Visit) -> None:
     assert "#0b6b57" in client.get("/logo").text
     assert "#8b1e3f" in visit(site_accent="#8b1e3f").get("/logo").text
@@ -137,6 +148,16 @@ def test_an_iphone_gets_an_icon_that_it_can_show(visit: Visit, tmp_path: Path, c
     [link] = visitor.read("/login").all("link", rel="apple-touch-icon")
     assert link.attributes["href"].startswith("/logo") is own
     assert visitor.get(link.attributes["href"]).status_code == 200
+
+
+@pytest.mark.parametrize("content", [PNG, SVG, None])
+def test_a_notification_shows_the_logo_if_there_is_one(visit: Visit, tmp_path: Path, content: bytes | None) -> None:
+    visitor = visit(**({"site_logo": logo_file(tmp_path, content)} if content else {}))
+    constants = visitor.get("/admin/sw.js").text.splitlines()[:2]
+    [address] = [json.loads(line.split(" = ")[1].rstrip(";")) for line in constants if line.startswith("const ICON")]
+    answer = visitor.get(address)
+    assert answer.headers["Cache-Control"].endswith("immutable")
+    assert answer.data == (content or (CHECKOUT / "static" / "icons" / "icon-192.png").read_bytes())
 
 
 def test_the_face_of_the_site_sets_no_cookie(client: Visitor) -> None:
