@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, select, text
+from sqlalchemy import ColumnElement, Row, func, literal_column, select, text
 
 from feedback_push.database import db
 from feedback_push.feedback import assignments, search, tags
@@ -121,7 +121,7 @@ def count(shown: Filter) -> int:
     conditions = _conditions(shown)
     if shown.words:
         return search.count(shown.words, conditions, within)
-    some = within.limited(select(Message.id).where(*conditions), Message.id).subquery()
+    some = within.limited(select(Message.id).where(*conditions), _key(shown)).subquery()
     return db.session.scalar(select(func.count()).select_from(some)) or 0
 
 
@@ -178,7 +178,12 @@ def _find(columns: Columns, shown: Filter, order: Order) -> Sequence[Row[Any]]:
     conditions = _conditions(shown)
     if shown.words:
         return search.find(columns, shown.words, conditions, within)
-    return db.session.execute(within.apply(select(*columns).where(*conditions), Message.id)).all()
+    return db.session.execute(within.apply(select(*columns).where(*conditions), _key(shown))).all()
+
+
+def _key(shown: Filter) -> Any:
+    # A few messages are deleted. The plus keeps both databases from looking for them among all ids, the newest first.
+    return literal_column("+feedback_message.id") if shown.list == DELETED else Message.id
 
 
 def _narrowed(order: Order, shown: Filter) -> Order | None:

@@ -117,6 +117,22 @@ def test_to_count_no_message_is_read_but_its_index_only(any_app: Flask) -> None:
     assert "ix_feedback_message_new" in plan
 
 
+def test_the_deleted_messages_are_found_by_their_index(any_app: Flask) -> None:
+    db.session.add_all(message(deleted_at=NOW if number == 7 else None) for number in range(2000))
+    db.session.commit()
+    on_postgresql = db.engine.dialect.name == "postgresql"
+    if on_postgresql:
+        db.session.execute(text("ANALYZE feedback_message"))
+        db.session.commit()
+    asked: list[tuple[str, object]] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *args: asked.append((args[2], args[3])))
+    assert ids(Filter(lists.DELETED)) == [8]
+    explain = "EXPLAIN" if on_postgresql else "EXPLAIN QUERY PLAN"
+    statement, values = asked[-1]
+    plan = db.session.connection().exec_driver_sql(f"{explain} {statement}", values)  # type: ignore[arg-type]
+    assert "ix_feedback_message_deleted_at" in " ".join(str(row) for row in plan)
+
+
 @pytest.mark.usefixtures("any_app")
 def test_the_dates_include_their_beginning_and_exclude_their_end() -> None:
     stored = {days: receive(created_at=at(days)).id for days in (5, 4, 3, 2, 1)}
