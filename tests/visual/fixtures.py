@@ -50,7 +50,7 @@ def fill(site: Site) -> None:
 
 def _file(filed: Message, staff: User) -> None:
     receive(submitter_name="Ada", submitter_email="ada@example.org", content="And the import as well.")
-    tags.add(filed.id, ["bug", "Firefox", "a tag as long as a tag may be, or nearly", "שאלה"])
+    tags.add(filed.id, ["bug", "Firefox", "a tag as long as a tag may be or nearly", "שאלה"])
     assignments.assign(filed.id, staff.id)
     saved_searches.save(staff, "Bugs of this month", {"list": "all", "tag": "bug", "from": "2026-11-01"})
     db.session.commit()

@@ -15,7 +15,9 @@ _ANSWER = "#answer, .reading button"
 
 @pytest.fixture
 def page(chromium: Browser, site: Site) -> Iterator[Page]:
-    with chromium.new_context(base_url=site.url, viewport={"width": 390, "height": 844}) as context:
+    with chromium.new_context(
+        base_url=site.url, locale="en", viewport={"width": 390, "height": 844}, reduced_motion="reduce"
+    ) as context:
         page = context.new_page()
         sign_in(page)
         yield page
