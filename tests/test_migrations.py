@@ -10,6 +10,7 @@ from feedback_push import database
 from feedback_push.auth import accounts, sessions, sign_in_links
 from feedback_push.auth.models import User
 from feedback_push.database import Base, db
+from feedback_push.feedback import assignments, lists, saved_searches, tags
 from feedback_push.feedback.models import MessageState
 from feedback_push.push.models import Subscription
 from tests import servers
@@ -18,6 +19,7 @@ from tests.feedback.messages import receive
 from tests.push.devices import owner, unreachable_devices
 from tests.push.notes import announce
 
+_OF_0013 = ("message_tag", "assignment", "saved_search")
 only_on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
@@ -149,3 +151,27 @@ def test_accounts_and_sessions_of_before_stay_and_each_account_can_get_a_sign_in
     code = sign_in_links.make(user).partition("#")[2]
     assert sign_in_links.use(code) == user
     assert migrate(any_app, "check")
+
+
+def test_messages_of_before_get_tags_and_an_assignee_and_are_still_found(any_app: Flask) -> None:
+    message_id, email = receive(content="Grüße").id, owner().email
+    db.session.commit()
+    assert migrate(any_app, "downgrade", "0011")
+    assert "feedback_tag" not in tables()
+    assert db.session.scalars(text("SELECT id FROM feedback_message")).all() == [message_id]
+    db.session.rollback()
+    database.upgrade(any_app)
+    assert migrate(any_app, "check")
+    staff = accounts.find(email)
+    assert staff
+    tags.add(message_id, ["bug"])
+    assert assignments.assign(message_id, staff.id)
+    saved_searches.save(staff, "Bugs", {"tag": "bug"})
+    db.session.commit()
+    [row] = lists.page(lists.Filter(words="gruss", tag="BUG", assignee=staff.id)).messages
+    assert (row.id, row.tags) == (message_id, "bug")
+    accounts.delete(staff)
+    db.session.execute(text("DELETE FROM feedback_message"))
+    db.session.commit()
+    left = [db.session.execute(text(f"SELECT count(*) FROM feedback_{name}")).scalar() for name in _OF_0013]  # noqa: S608
+    assert left == [0, 0, 0]

@@ -30,6 +30,7 @@ def test_the_history_of_an_open_message_is_updated(dashboard: Dashboard) -> None
     dashboard.wait_for_receipt(lambda told: told.shown_at is not None)
     browser.open(f"{dashboard.site.dashboard}")
     browser.find("a.row-link").click()
+    browser.wait_for("#history summary").click()
     assert "Shown" in browser.wait_for("#deliveries .pill").text
     browser.script("document.querySelector('#deliveries .pill').textContent = 'old'")
     browser.script("document.getElementById('history').dataset.moving = ''")
