@@ -1,10 +1,13 @@
 """Choose the language: a visitor's browser requests it; administrators may set their own."""
 
+import re
 from datetime import datetime
+from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask import Flask, g, has_request_context, request
-from flask_babel import Babel, format_timedelta, get_locale
+from flask_babel import Babel, Domain, format_timedelta, get_locale
 
 from feedback_push.config import current_settings
 from feedback_push.database import utcnow
@@ -12,7 +15,46 @@ from feedback_push.database import utcnow
 # Code and native name of each. `feedback_push/translations` has a catalogue for all but the first, the texts' language.
 LANGUAGES = {"en": "English", "de": "Deutsch", "lt": "Lietuvių"}
 
-_babel = Babel()
+_BREAKABLE = re.compile(r"(?<![\w-])(e)-(?=mail)", re.IGNORECASE)
+
+
+class _Unbroken:
+    """The translations of one language, with a hyphen in "e-mail" at which a browser breaks no line (U+2011).
+
+    The texts themselves keep the plain hyphen, so that they are found and translated as they are typed.
+    """
+
+    def __init__(self, translations: Any) -> None:
+        self._translations = translations
+
+    def ugettext(self, text: str) -> str:
+        return _unbroken(self._translations.ugettext(text))
+
+    def ungettext(self, one: str, several: str, count: int) -> str:
+        return _unbroken(self._translations.ungettext(one, several, count))
+
+    def upgettext(self, context: str, text: str) -> str:
+        return _unbroken(self._translations.upgettext(context, text))
+
+    def unpgettext(self, context: str, one: str, several: str, count: int) -> str:
+        return _unbroken(self._translations.unpgettext(context, one, several, count))
+
+
+class _Domain(Domain):  # type: ignore[misc]
+    def get_translations(self) -> Any:
+        """Return the translations of this request's language; a terminal gets the plain hyphen."""
+        translations = super().get_translations()
+        return _Unbroken(translations) if has_request_context() else translations
+
+
+class _Babel(Babel):  # type: ignore[misc]
+    @cached_property
+    def domain_instance(self) -> Domain:
+        """The source of all texts."""
+        return _Domain(domain=self.domain)
+
+
+_babel = _Babel()
 
 
 def init_app(app: Flask) -> None:
@@ -62,3 +104,7 @@ def _language() -> str | None:
 def _time_zone() -> str:
     chosen: str | None = g.get("time_zone")
     return chosen or current_settings().time_zone
+
+
+def _unbroken(text: str) -> str:
+    return _BREAKABLE.sub("\\1\u2011", text)

@@ -2,9 +2,10 @@
 
 import pytest
 from flask import Flask
-from flask_babel import get_timezone
+from flask_babel import get_timezone, gettext
 
 from feedback_push import language
+from tests.visits import Page, Visitor
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,17 @@ def test_a_page_says_in_which_language_it_is(app: Flask) -> None:
 def test_the_zones_to_choose_from_are_the_worlds() -> None:
     assert {"UTC", "Europe/Vilnius", "America/Argentina/Ushuaia"} <= set(language.time_zones())
     assert {"Etc/GMT+5", "localtime", "CET"} & set(language.time_zones()) == set()
+
+
+@pytest.mark.parametrize(("asked", "label"), [("en", "Your e\u2011mail address"), ("de", "Ihre E\u2011Mail-Adresse")])
+def test_no_line_breaks_inside_e_mail(client: Visitor, asked: str, label: str) -> None:
+    answer = client.get("/feedback/", headers={"Accept-Language": asked})
+    assert Page(answer).one("label", for_="submitter_email").raw.startswith(label)
+    address = client.send("/feedback/", content="My e-mail", submitter_name="Ada", submitter_email="e-mail")
+    page = Page(address)
+    assert page.fields["content"] == "My e-mail"  # nothing typed is changed
+    assert page.fields["submitter_email"] == "e-mail"
+
+
+def test_a_terminal_gets_plain_hyphens(app: Flask) -> None:
+    assert gettext("Your e-mail address") == "Your e-mail address"

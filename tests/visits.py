@@ -75,8 +75,8 @@ class Element:
 
     @property
     def words(self) -> str:
-        """The text as a person reads it, with single spaces."""
-        return " ".join(self.raw.split())
+        """The text as a person reads it, with single spaces and plain hyphens."""
+        return " ".join(self.raw.replace("\u2011", "-").split())
 
     def matches(self, tag: str, attributes: dict[str, str]) -> bool:
         """Return whether it has this tag (any tag if empty) and these attributes."""
