@@ -93,7 +93,7 @@ def test_without_a_connection_an_action_is_kept_back_and_sent_once_the_site_is_b
     browser.find("[data-when=unsent] button").click()
     banner(browser, "This was not done")
     site.serve()
-    banner(browser, "The site is back. Your last action was not done.")
+    banner(browser, "Connected again. Your last action was not done.")
     browser.find("[data-when=reached] button").click()
     browser.wait_for(lambda: "1 message archived." in browser.text)
     assert states(site) == ["archived"]

@@ -38,6 +38,9 @@ _LISTS = {
 }
 
 
+_LOOK = "document.dispatchEvent(new Event('visibilitychange'))"
+
+
 @pytest.fixture(params=LANGUAGES)
 def language(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -58,6 +61,45 @@ def look(walker: Walker, language: str) -> Callable[..., None]:
 
     walker.start()
     return look_at
+
+
+def test_a_session_or_a_network_that_is_gone(walker: Walker, look: Callable[..., None], language: str) -> None:
+    page, context = walker.page, walker.page.context
+    sign_in(page)
+    context.set_offline(True)
+    page.evaluate(_LOOK)
+    page.locator("[data-when=unreachable]").wait_for()
+    look("unreachable")
+    page.locator("#messages [type=checkbox]").first.check()
+    page.locator("[value=archive]").first.click()
+    page.locator("[data-when=unsent]").wait_for()
+    look("unsent")
+    context.set_offline(False)
+    page.evaluate(_LOOK)
+    page.locator("[data-when=reached]").wait_for()
+    look("reached")
+    page.locator("[data-leave]").click()
+    page.goto("/admin/nowhere")
+    look("error-of-the-dashboard", 404)
+    page.goto("/admin/devices")
+    context.clear_cookies()
+    page.evaluate(_LOOK)
+    page.locator("[data-when=ended]").wait_for()
+    look("ended")
+    page.goto("/admin/nowhere")
+    look("error-signed-out", 404)
+    sign_in(page)
+    page.locator("#messages [type=checkbox]").first.check()
+    context.clear_cookies()
+    page.locator("[value=archive]").first.click()
+    page.locator("#interrupted").wait_for()
+    look("sign-in-to-continue")
+    page.fill("#email", fixtures.STAFF)
+    page.fill("#password", PASSWORD)
+    page.click("main form button[type=submit]")
+    page.wait_for_url("**/admin/resume")
+    look("resume")
+    assert [words for words in walker.complaints if "ERR_INTERNET_DISCONNECTED" not in words] == []
 
 
 def test_what_visitors_come_to(walker: Walker, look: Callable[..., None]) -> None:
