@@ -192,7 +192,7 @@ def test_every_form_of_the_dashboard_names_its_action_and_no_password_is_kept(
     assert "battery" not in str(session_of(dashboard))
     page = sign_in_again(dashboard, answer)
     assert page.one("h1").words == "Change the password"
-    assert "What you sent was not kept" in page.one(id="interrupted").words
+    assert "your input was not kept" in page.one(id="interrupted").words
     assert [link for link in page.all("a", href="/admin/account") if link.words == "Back to the page"]
 
 
@@ -202,7 +202,7 @@ def test_what_a_cookie_cannot_hold_is_not_kept_and_that_is_said(dashboard: Visit
     answer = archive(dashboard, token, *range(10**12, 10**12 + 200))
     assert len(dashboard.get_cookie("session", domain="127.0.0.1").value) < 1000  # type: ignore[union-attr]
     page = sign_in_again(dashboard, answer)
-    assert "What you sent was not kept" in page.one(id="interrupted").words
+    assert "your input was not kept" in page.one(id="interrupted").words
     assert page.all("form", action="/admin/messages/move") == []
 
 

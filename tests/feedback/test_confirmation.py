@@ -47,7 +47,7 @@ def test_each_press_confirms_one_message_of_this_browser_and_nothing_of_others(
         assert send(somebody, form) == ASKED
     waits = set_aside(SpamReason.NO_PROOF)
     page = visitor.read("/feedback/confirm/")
-    assert "2 messages of yours wait" in page.one("main").words
+    assert "2 of your messages are waiting" in page.one("main").words
     assert visitor.post("/feedback/confirm/", data=page.fields).location == "/feedback/confirm/"
     assert stored(visitor) == [waits, ARRIVED, waits]  # the newest first, which the page asked for
     assert visitor.post("/feedback/confirm/", data=page.fields).location == "/feedback/complete/"
@@ -122,7 +122,7 @@ def test_the_one_more_step_without_its_token_asks_again(visitor: Visitor, let_pa
     let_pass(1.1)
     page = Page(press(visitor, csrf_token="old"))
     assert page.status == 400
-    assert "once more" in page.alert
+    assert "again" in page.alert
     assert visitor.post("/feedback/confirm/", data=page.fields).status_code == 303
     assert stored(visitor) == [ARRIVED]
 
