@@ -256,5 +256,5 @@ def test_no_group_has_one_choice_alone(dashboard: Visitor, visit: Visit, staff: 
     strict.sign_in(staff.email, PASSWORD)
     page = strict.read(PAGE)
     assert page.all("legend") == []
-    assert "A notification shows: Only that there is a new message" in page.one("main").words
+    assert "A notification shows: No details" in page.one("main").words
     assert strict.post(PAGE, data=page.fields).status_code == 303
