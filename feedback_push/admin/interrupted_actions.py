@@ -58,6 +58,7 @@ ACTIONS = {
     "admin.remove_search": Action(lambda _: gettext("Remove the saved search")),
     "admin.undo": Action(lambda _: gettext("Undo"), keeps_fields=False),
     "admin.settings": Action(lambda _: gettext("Save the settings"), page="admin.settings"),
+    "admin.show_qr_code": Action(lambda _: gettext("Show QR code"), page="admin.devices"),
     "admin.test_device": Action(lambda _: gettext("Send a test notification"), page="admin.devices"),
     "admin.rename_device": Action(lambda _: gettext("Rename the device"), page="admin.devices"),
     "admin.pause_device": Action(lambda _: gettext("Pause the device"), page="admin.devices"),
