@@ -23,7 +23,7 @@ _TYPED = st.text(st.sampled_from(f"ab א\n{LRE}{RLE}{PDF}{LRO}{RLO}{LRI}{RLI}{FS
 
 
 def reaches_beyond(text: str) -> bool:
-    """Whether a control in one of these paragraphs has an effect outside of the text, by UAX 9 X1 to X7."""
+    """Return whether a control in one of these paragraphs affects text outside, by UAX 9 X1 to X7."""
     return any(_reaches_beyond(paragraph) for paragraph in re.split("[\n\r\x1c-\x1e\x85\u2029]", text))
 
 

@@ -109,7 +109,7 @@ def test_a_new_logo_or_colour_has_a_new_address_that_may_be_kept_for_ever(visit:
 
 
 def addresses(visitor: Visitor, start: str) -> list[str]:
-    """Where the form's page gets it from."""
+    """Return the address in the form's page."""
     values = [
         element.attributes.get(name, "") for element in visitor.read("/feedback/").elements for name in ("href", "src")
     ]

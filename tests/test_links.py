@@ -1,4 +1,4 @@
-"""links.py: addresses in a visitor's text are links that show what was typed, lead where they say and run nothing."""
+"""links.py: addresses in a visitor's text become links that show the typed text and run no script."""
 
 import re
 from html import unescape

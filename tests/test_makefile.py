@@ -1,4 +1,4 @@
-"""Makefile: what `make run` installs and when it does so again, and which tests each target runs."""
+"""Makefile: `make run` installs the dependencies, and again after a change; each target runs its tests."""
 
 import os
 import shutil

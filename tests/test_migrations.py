@@ -24,7 +24,7 @@ only_on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], ind
 
 
 def migrate(app: Flask, *command: str) -> bool:
-    """Whether this flask db command succeeds."""
+    """Return whether this `flask db` command succeeds."""
     db.session.remove()
     database.enable_migrations(app)
     return app.test_cli_runner().invoke(args=["db", *command]).exit_code == 0

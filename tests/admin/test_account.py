@@ -47,7 +47,7 @@ def minutes_pass() -> None:
     """Make the next request record a visit."""
     db.session.execute(update(Session).values(last_seen_at=utcnow() - timedelta(minutes=6)))
     db.session.commit()
-    db.session.remove()  # or this test would hold the user for the request, whose token is known to that object only
+    db.session.remove()  # otherwise the request would reuse this test's user object, which has the token
 
 
 def ends(page: Page) -> list[str]:

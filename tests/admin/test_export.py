@@ -244,7 +244,7 @@ def test_memory_does_not_grow_with_the_number_of_messages_and_no_file_is_left(
     db.session.expunge_all()
     lengths: dict[str, int] = {}
     for extension in ("json", "xlsx"):
-        dashboard.get(f"/admin/messages.{extension}?q=nowhere")  # loads what is loaded once
+        dashboard.get(f"/admin/messages.{extension}?q=nowhere")  # loads modules that are imported once
 
         def read(parts: Iterator[bytes], extension: str = extension) -> None:
             lengths[extension] = sum(len(part) for part in parts)

@@ -224,7 +224,7 @@ def test_what_was_deleted_is_listed_and_brought_back_to_where_it_was(visitor: Vi
         str(id_) for id_ in ids[::-1]
     ]
     assert {button.attributes["value"] for button in page.all("button", name="move")} == {"restore"}
-    send(restore=ids[0], id=ids)  # the button beside one message, whatever is selected
+    send(restore=ids[0], id=ids)  # the button beside one message, for any selection
     page = visitor.read("/admin/?list=new")
     assert page.one("form", class_="notice undo").words == "1 message restored."
     assert names(page) == ["new"]

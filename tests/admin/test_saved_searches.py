@@ -1,4 +1,4 @@
-"""admin/saved_searches.py: an administrator's searches under names, in the inbox, and nobody else's."""
+"""admin/saved_searches.py: an administrator's own named searches, shown in the inbox."""
 
 import pytest
 from flask import Flask

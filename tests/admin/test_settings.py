@@ -30,7 +30,7 @@ NIGHT = QuietHours(time(22), time(7))
 
 @pytest.fixture
 def reserved(settings: Settings) -> Iterator[Visitor]:
-    """An administrator of a site whose operator shows names at most, and has defaults of their own."""
+    """The browser of an administrator on a site that shows names at most and sets its own defaults."""
     app = create_app(
         replace(
             settings,

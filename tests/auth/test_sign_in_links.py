@@ -1,4 +1,4 @@
-"""auth/sign_in_links.py and its pages: a link signs in once within ten minutes, and what ends sessions ends it."""
+"""auth/sign_in_links.py and its pages: a link signs in once within ten minutes, and ends with the sessions."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The loopback server ends in good order, whatever its clients are doing."""
+"""The loopback server stops cleanly, even while clients are busy."""
 
 import gc
 import socket

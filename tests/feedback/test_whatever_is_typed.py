@@ -27,7 +27,7 @@ def visitor(visit: Visit) -> Visitor:
 
 
 def body(pairs: dict[str, str]) -> bytes:
-    """A form as it goes over the line; what UTF-8 has no bytes for goes as a program would send it."""
+    """Encode a form; a lone surrogate is sent as a program would send it."""
     return urlencode({name: value.encode("utf-8", "surrogatepass") for name, value in pairs.items()}).encode()
 
 

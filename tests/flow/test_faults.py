@@ -188,7 +188,7 @@ def test_what_is_deleted_in_the_middle_ends_quietly(sqlite_site: Site, service: 
 
 
 def _released(site: Site, devices: list[Device]) -> bool:
-    """Whether all of them have their push; else everything that waits is due again."""
+    """Return whether every device has its push; if not, make all waiting deliveries due."""
     if received(devices) >= len(devices):
         return True
     let_time_pass(site)

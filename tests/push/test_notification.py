@@ -1,4 +1,4 @@
-"""Notifications: Declarative Web Push JSON, never too large, never cut inside what a reader sees as one character."""
+"""Notifications: Declarative Web Push JSON, never too large, and never cut inside a visible character."""
 
 import json
 import re

@@ -116,7 +116,7 @@ def _command(pid: int) -> str:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether the process has ended; a zombie has, and waits for its parent only."""
+    """Return whether the process has ended; a zombie has, too."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

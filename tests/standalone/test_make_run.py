@@ -63,7 +63,7 @@ def can_sign_in(run: Run, email: str, password: str) -> bool:
 
 
 def sign_in_by_link(run: Run, code: str) -> bool:
-    """Whether the dashboard opens after what the page of the link sends."""
+    """Return whether the dashboard opens after the link's form is sent."""
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', fetch(f"{run.url}/login/link", browser)[1])
     assert token

@@ -18,7 +18,7 @@ class Answer:
 
     @property
     def closes(self) -> bool:
-        """Whether it says that it closes the connection."""
+        """Return whether the response announces that the connection closes."""
         return self.headers.get("connection") == "close"
 
 
@@ -54,9 +54,9 @@ class Client:
         return self.answer()
 
     def is_alive(self) -> bool:
-        """Whether the connection still serves."""
+        """Return whether the connection still serves."""
         return self.ask("GET /healthz HTTP/1.1").status == 200
 
     def is_closed(self) -> bool:
-        """Whether the server has closed the connection in order; ConnectionResetError where it broke it off."""
+        """Return whether the server has closed the connection cleanly; raise ConnectionResetError if it aborted it."""
         return self.socket.recv(1) == b""
