@@ -50,7 +50,7 @@ class Program:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Suspend it during the block; clients can still connect to it."""
+        """Suspend the program during the block; clients can still connect."""
         os.killpg(self.process.pid, signal.SIGSTOP)
         try:
             yield

@@ -12,7 +12,7 @@ VARIABLE = r"[A-Z][A-Z0-9_]+"
 
 
 def read_by_the_package() -> set[str]:
-    """The first argument of every call such as env.str("NAME", …)."""
+    """Return the first argument of every call such as env.str("NAME", …)."""
     return {
         name
         for path in (CHECKOUT / "feedback_push").rglob("*.py")
@@ -29,13 +29,13 @@ def _variable(call: ast.Call) -> str | None:
 
 
 def in_the_tables() -> set[str]:
-    """The names in the first column of the tables."""
+    """Return the names in the first column of the tables."""
     rows = [line.split("|")[1] for line in (CHECKOUT / "docs/settings.md").read_text().splitlines() if line[:1] == "|"]
     return {name for cell in rows for name in re.findall(rf"`({VARIABLE})`", cell)}
 
 
 def in_the_example() -> set[str]:
-    """The names that are set, or commented out."""
+    """Return the names that are set, or commented out."""
     return set(re.findall(rf"^#?({VARIABLE})=", (CHECKOUT / ".env.example").read_text(), re.MULTILINE))
 
 

@@ -74,7 +74,7 @@ def sources(root: Path) -> list[Path]:
 
 
 def imports(path: Path, root: Path) -> Iterator[Import]:
-    """Everything that a file imports, also inside its functions."""
+    """Return every import of a file, also inside its functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, node.lineno) for alias in node.names)

@@ -29,13 +29,13 @@ def ask(visitor: Visitor, address: str, encodings: str = "br, gzip", **headers: 
 
 
 def named_in(page: Page) -> list[str]:
-    """The addresses of everything that a browser loads for a page."""
+    """Return the addresses that a browser loads for a page."""
     attributes = [element.attributes for element in page.elements if element.tag in ("link", "script", "img")]
     return [address for each in attributes if (address := each.get("href") or each.get("src"))]
 
 
 def loaded_with(visitor: Visitor, address: str) -> dict[str, TestResponse]:
-    """Everything that a browser loads for a page, with the modules that its scripts import."""
+    """Return everything that a browser loads for a page, with the modules that its scripts import."""
     waiting, found = named_in(visitor.read(address)), {}
     while waiting:
         asked = waiting.pop()

@@ -64,7 +64,7 @@ def test_words_that_are_not_marked_are_found() -> None:
 
 
 def words_in(source: str) -> set[str]:
-    """The words that stand in a template as they are."""
+    """Return the literal words of a template."""
     parser = _Words()
     parser.feed("".join(_outside_of_jinja(source)))
     parser.close()

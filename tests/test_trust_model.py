@@ -57,7 +57,7 @@ def test_every_attacker_is_covered_and_every_row_names_a_test() -> None:
 
 
 def numbers(text: str) -> list[str]:
-    """The requirements that a row is about: one, several between commas, or from one to another."""
+    """Return the requirements of a row: one, several separated by commas, or a range."""
     found = []
     for part in text.split(", "):
         first, _, last = part.partition("-")

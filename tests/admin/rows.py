@@ -13,7 +13,7 @@ _Row = TypeVar("_Row", Subscription, Delivery)
 
 
 def device(user: User, **more: Any) -> Subscription:
-    """A browser of this user, committed."""
+    """Commit and return a browser of this user."""
     usual = {
         "endpoint": f"https://updates.push.services.mozilla.com/wpush/v2/{uuid4().hex}",
         "p256dh": "B" * 87,

@@ -20,7 +20,7 @@ IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605
 
 
 def browser(app: Flask, user: User, agent: str = FIREFOX, **more: str) -> Visitor:
-    """A browser in which the user has signed in."""
+    """Return a browser in which the user has signed in."""
     visitor = Visitor(app)
     visitor.environ_base["HTTP_USER_AGENT"] = agent
     assert visitor.sign_in(user.email, PASSWORD, **more).status_code == 303
@@ -51,7 +51,7 @@ def minutes_pass() -> None:
 
 
 def ends(page: Page) -> list[str]:
-    """The actions that end one session each."""
+    """Return the actions that end one session each."""
     actions = [form.attributes.get("action", "") for form in page.all("form")]
     return [action for action in actions if action.endswith("/end")]
 

@@ -14,7 +14,7 @@ STEPS = ["notifications", "phone", "form", "message"]
 
 
 def done(page: Page) -> list[str]:
-    """The steps that are done, as a reader hears it."""
+    """Return the done steps as a screen reader reads them."""
     steps = [item for item in page.all("li") if "data-step" in item.attributes]
     assert [step.attributes["data-step"] for step in steps] == STEPS
     assert [step.words.startswith("Done:") for step in steps] == ["data-done" in step.attributes for step in steps]

@@ -167,7 +167,7 @@ SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
 def sheets(data: bytes) -> list[list[list[Any]]]:
-    """The rows of every sheet, read without the library that wrote them; a formula or a link fails."""
+    """Return the rows of every sheet, read without the library that wrote them; fail for a formula or a link."""
     with zipfile.ZipFile(io.BytesIO(data)) as book:
         assert book.testzip() is None
         assert not [name for name in book.namelist() if "sheets/_rels" in name]

@@ -17,13 +17,13 @@ CADDYFILE = "{} {{\n    reverse_proxy {}\n}}"
 
 
 def show(visitor: Visitor) -> Page:
-    """The page after the button was pressed."""
+    """Press the button and return the page."""
     token = visitor.read("/admin/devices").fields["csrf_token"]
     return Page(visitor.post("/admin/devices", data={"csrf_token": token}))
 
 
 def dark_modules(path: str) -> set[tuple[int, int]]:
-    """The dark modules that an SVG path draws, line by line: column and row."""
+    """Return the column and row of each dark module that an SVG path draws."""
     found, x, y = set(), 0.0, 0.0
     for kind, right, down, length in re.findall(r"([Mm])([-\d.]+) ([-\d.]+)|h(\d+)", re.sub(r"(\d)-", r"\1 -", path)):
         if kind:

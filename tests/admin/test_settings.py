@@ -55,7 +55,7 @@ def wishes_of(user: User) -> EffectivePreferences:
 
 
 def refused(answer: TestResponse, *, field: str) -> str:
-    """The words beside a field of a page that was not saved."""
+    """Return the error beside a field of a form that was not saved."""
     assert answer.status_code == 422
     page = Page(answer)
     assert "Nothing is saved yet" in page.alert

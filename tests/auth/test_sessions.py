@@ -20,7 +20,7 @@ def user(any_app: object) -> User:
 
 
 def begin(user: User, *, remembered: bool = False, browser: str = BROWSER) -> str:
-    """A new session's token."""
+    """Begin a session and return its token."""
     sessions.begin(user, browser=browser, remembered=remembered)
     db.session.commit()
     return user.token

@@ -27,19 +27,19 @@ def user(any_app: Flask) -> User:
 
 
 def link(user: User) -> str:
-    """The code of a new link."""
+    """Make a link and return its code."""
     address = sign_in_links.make(user)
     db.session.commit()
     return address.partition("#")[2]
 
 
 def opened(visitor: Visitor, code: str) -> Page:
-    """The page that the link's script gets for the code."""
+    """Return the page that the link's script gets for the code."""
     return Page(visitor.send("/login/link", token=code))
 
 
 def used(visitor: Visitor, code: str) -> Page:
-    """The answer to the button, whether or not the page before it has one."""
+    """Press the button, even if the page shows none, and return the response."""
     fields = visitor.read("/login/link").fields | {"token": code}
     return Page(visitor.post("/login/link/use", data=fields))
 

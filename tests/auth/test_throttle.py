@@ -62,7 +62,7 @@ def somewhere() -> str:
 
 
 def browser(site: Flask, address: str | None = None) -> Visitor:
-    """A browser of its own, at an address of its own unless one is given."""
+    """Return a new browser, by default with a new address."""
     visitor = Visitor(site)
     visitor.environ_base["REMOTE_ADDR"] = address or somewhere()
     return visitor
@@ -74,7 +74,7 @@ def fail(site: Flask, email: str, address: str | None = None, times: int = 4) ->
 
 
 def start(site: Flask, email: str, address: str | None = None) -> int:
-    """Seconds to wait before a try, which counts where there are none."""
+    """Start an attempt; return the seconds to wait, or 0 if the attempt counts."""
     with site.test_request_context(environ_overrides={"REMOTE_ADDR": address or somewhere()}):
         return throttle.of_sign_in(email).start()
 

@@ -200,7 +200,7 @@ def test_a_click_never_leads_to_another_site(dashboard: Dashboard, device: Devic
 
 
 def note(title: str, *, receipt: str = "", navigate: str = "", **more: Any) -> dict[str, Any]:
-    """A notification as the site might have made it."""
+    """Return a notification like the site's own."""
     shown = {"title": title, "body": "", "navigate": navigate, "data": {"receipt": receipt}, **more}
     return {"web_push": 8030, "notification": shown}
 

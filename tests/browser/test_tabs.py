@@ -26,7 +26,7 @@ _FREEZE = "await new Promise(mine => navigator.locks.request('feedback-push', ()
 
 
 def others_that_wait(browser: Firefox) -> int:
-    """How many of its tabs and workers wait for their turn; a page of the site has to be open."""
+    """Return how many tabs and workers wait for the lock; a page of the site must be open."""
     return int(browser.async_script("return (await navigator.locks.query()).pending.length"))
 
 

@@ -13,7 +13,7 @@ def message(**more: Any) -> Message:
 
 
 def receive(**more: Any) -> Message:
-    """A message in the inbox, committed."""
+    """Commit and return a message in the inbox."""
     received = message(**more)
     inbox.receive(received)
     db.session.commit()

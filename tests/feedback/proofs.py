@@ -6,7 +6,7 @@ from tests.visits import Visitor
 
 
 def solved(visitor: Visitor) -> str:
-    """A fresh challenge and its solution, as the form's script puts them into the form."""
+    """Return a new challenge and its solution, as the form's script fills them in."""
     challenge = altcha.Challenge.from_dict(visitor.get("/feedback/challenge").get_json())
     solution = altcha.solve_challenge(challenge)
     assert solution

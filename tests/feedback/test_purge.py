@@ -64,7 +64,7 @@ AGED = {"retain_messages_days": 100, "retain_spam_days": 30, "retain_deliveries_
 
 
 def sweep(app: Flask, **changes: int) -> None:
-    """The chore of one sweep, under these settings."""
+    """Run one sweep's clean-up under these settings."""
     settings = app.extensions["settings"]
     app.extensions["settings"] = replace(settings, **{**AGED, **changes})
     purge.remove_old(utcnow())

@@ -42,7 +42,7 @@ def at(visitor: Visitor, address: str) -> Visitor:
 
 
 def of(app: Flask, address: str) -> Visitor:
-    """Another browser, at this address."""
+    """Return another browser at this address."""
     return at(Visitor(app), address)
 
 

@@ -19,7 +19,7 @@ from tests.site import Site
 
 
 def subscribe_many(site: Site, service: PushService, count: int) -> list[Device]:
-    """Devices of one administrator, stored without a request for each."""
+    """Store devices of one administrator directly."""
     devices = [service.new_device(KEYS.public_key) for _ in range(count)]
     with site.database():
         user = accounts.find("staff@example.org") or make_user("staff@example.org")
@@ -31,7 +31,7 @@ def subscribe_many(site: Site, service: PushService, count: int) -> list[Device]
 
 
 def received(devices: Sequence[Device]) -> int:
-    """How many pushes have arrived at all of them."""
+    """Return how many pushes have arrived at all devices."""
     return sum(len(device.pushes) for device in devices)
 
 
@@ -42,7 +42,7 @@ def wait_until_final(site: Site, timeout: float = 60) -> None:
 
 
 def states(site: Site) -> Counter[DeliveryState]:
-    """How many deliveries are in which state."""
+    """Count the deliveries by state."""
     with site.database():
         return Counter(db.session.scalars(select(Delivery.state)))
 
@@ -70,7 +70,7 @@ def let_time_pass(site: Site) -> None:
 
 
 def pushes_of_each(devices: Sequence[Device]) -> Counter[int]:
-    """How many devices have got how many pushes."""
+    """Count the devices by their number of pushes."""
     return Counter(len(device.pushes) for device in devices)
 
 

@@ -37,12 +37,12 @@ class Broker(Server):
     run = staticmethod(servers.redis_server)
 
     def restart(self) -> None:
-        """It keeps nothing on disk: all that was queued is gone, and every connection broken."""
+        """Restart the server, which loses its queues, because it stores nothing, and breaks every connection."""
         self.stop()
         self.start()
 
     def flush(self) -> None:
-        """Lose all that is queued, the connections stay."""
+        """Delete all queues and keep the connections."""
         with redis.Redis.from_url(self.url) as client:
             client.flushall()
 
@@ -58,7 +58,7 @@ class Database(Server):
     run = staticmethod(servers.postgresql)
 
     def make_site(self, folder: Path) -> str:
-        """The address of a database for a site."""
+        """Create a database for a site and return its URL."""
         with psycopg.connect(f"{self.url}/postgres", autocommit=True) as connection:
             connection.execute("CREATE DATABASE site")
         url = f"{self.url}/site".replace("postgresql:", "postgresql+psycopg:")
@@ -71,7 +71,7 @@ _Any = TypeVar("_Any", bound=Server)
 
 @contextmanager
 def running(server: _Any) -> Iterator[_Any]:
-    """The server, started, and stopped at the end."""
+    """Run the server for the block."""
     server.start()
     try:
         yield server

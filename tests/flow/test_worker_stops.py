@@ -92,5 +92,5 @@ def test_two_workers_share_the_devices_and_tell_nobody_twice(
 
 
 def sending_time(worker: Program) -> float:
-    """How many seconds a worker has spent with sending."""
+    """Return how many seconds a worker has spent on sending."""
     return sum(map(float, re.findall(r"push\.deliver\S+ succeeded in ([\d.]+)s", worker.log)))

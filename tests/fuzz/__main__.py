@@ -64,7 +64,7 @@ class _Run(NamedTuple):
 
 
 def main() -> int:
-    """Fuzz a site of its own."""
+    """Start a site and fuzz it."""
     if not _TOOL.exists():
         print(f"Nothing fuzzed: there is no {_TOOL}. `make fuzz` installs it.")
         return 1
@@ -79,7 +79,7 @@ def main() -> int:
 
 @contextmanager
 def _database(folder: Path) -> Iterator[str]:
-    """Of the kind in FUZZ_DATABASE; they do not refuse the same things."""
+    """Run a database of the kind in FUZZ_DATABASE, because the two refuse different values."""
     if os.environ.get("FUZZ_DATABASE", "sqlite") != "postgresql":
         yield f"sqlite:///{folder / 'site.sqlite'}"
         return

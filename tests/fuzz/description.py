@@ -26,7 +26,7 @@ Read = Callable[[str], Page]  # the page at an address
 
 
 def of_site(read: Read, known: Known, examples: Mapping[str, list[Json]]) -> Json:
-    """All endpoints. `examples` are JSON bodies that take the place of the one in LINES."""
+    """Return all endpoints. `examples` are JSON bodies that replace the one in LINES."""
     paths: dict[str, Json] = {}
     asked = sorted(arguments() | _fields("/admin/", read, known).keys())  # the lists of messages have a form that asks
     for name, line in LINES.items():
@@ -37,7 +37,7 @@ def of_site(read: Read, known: Known, examples: Mapping[str, list[Json]]) -> Jso
 
 
 def arguments() -> set[str]:
-    """The names that our code looks for in addresses."""
+    """Return the names that our code reads from addresses."""
     return {name for file in _CODE.rglob("*.py") for name in _ARGUMENT.findall(file.read_text())}
 
 
@@ -82,7 +82,7 @@ def _form(fields: Mapping[str, list[str]], *, whole: bool) -> Json:
 
 
 def _fields(address: str, read: Read, known: Known) -> dict[str, list[str]]:
-    """The named fields of a page's forms, boxes that are not checked included, each with the values it can have."""
+    """Return the named fields of a page's forms, including unchecked boxes, each with its possible values."""
     [filled, *_] = _filled(address, known)
     page = read(filled)
     found: dict[str, list[str]] = {}
@@ -102,7 +102,7 @@ def _fields(address: str, read: Read, known: Known) -> dict[str, list[str]]:
 
 
 def _filled(template: str, known: Known) -> list[str]:
-    """The template with each of the good values for its placeholder; it has one at most."""
+    """Return the template with each valid value for its placeholder; it has one at most."""
     names = PLACEHOLDER.findall(template)
     return [PLACEHOLDER.sub(value, template) for value in known.get(names[0], ["1"])] if names else [template]
 
@@ -116,7 +116,7 @@ def _half_whole(examples: list[Json]) -> Json:
 
 
 def _like(examples: Iterable[Any]) -> Json:
-    """A schema that the examples fit, and others of their kind."""
+    """Return a schema that fits the examples and similar values."""
     kept = list(examples)
     if kept and isinstance(kept[0], dict):
         names = dict.fromkeys(name for example in kept for name in example)

@@ -15,7 +15,7 @@ NAMES = ("nginx", "caddy")
 
 
 def program(name: str) -> str | None:
-    """The program's path, or None where it is not installed."""
+    """Return the program's path, or None if it is not installed."""
     return shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 
 

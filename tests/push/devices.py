@@ -14,7 +14,7 @@ from tests.doubles.push_service import PushService
 
 
 def owner(email: str = "owner@example.org") -> User:
-    """An administrator without a password, which would take time to hash, committed."""
+    """Commit and return an administrator without a password, because hashing one takes time."""
     user = User(email=email, password_hash="")
     db.session.add(user)
     db.session.commit()
@@ -31,7 +31,7 @@ def subscribe(user: User, device: Device, vapid_public_key: str = KEYS.public_ke
 
 
 def new_device(user: User, service: PushService) -> Device:
-    """A device at this push service, subscribed for this user."""
+    """Subscribe a new device at this push service for this user."""
     device = service.new_device(KEYS.public_key)
     subscribe(user, device)
     return device
@@ -84,12 +84,12 @@ def unreachable_devices(
 
 
 def row_of(device: Device) -> Subscription:
-    """The device as the database has it now."""
+    """Return the current row of the device."""
     db.session.rollback()
     return db.session.query(Subscription).filter_by(endpoint=device.endpoint).one()
 
 
 def delivery_to(device: Device) -> Delivery:
-    """The only delivery for this device as the database has it now."""
+    """Return the current row of the only delivery to this device."""
     db.session.rollback()
     return db.session.query(Delivery).join(Subscription).filter(Subscription.endpoint == device.endpoint).one()

@@ -6,6 +6,6 @@ import pytest
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Warnings and worse, but for those of a slow broker, which may come at any time from a thread of its own."""
+    """Return the warnings and errors, except those of a slow broker, which its thread may log at any time."""
     grave = [record for record in caplog.records if record.levelno >= logging.WARNING]
     return [record.getMessage() for record in grave if record.name != "feedback_push.dispatch"]

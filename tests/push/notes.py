@@ -21,7 +21,7 @@ _TIMES: dict[Any, tuple[str, ...]] = {
 
 
 def note(**fields: Any) -> Notification:
-    """Another note than NOTE."""
+    """Return a variant of NOTE."""
     return replace(NOTE, **fields)
 
 

@@ -9,7 +9,7 @@ from tests.push.devices import delivery_to, row_of
 
 
 def due_in(device: Device) -> float:
-    """In how many seconds the device's only delivery is looked at again."""
+    """Return in how many seconds the device's only delivery is due."""
     due_at = delivery_to(device).due_at
     assert due_at is not None
     return (due_at - utcnow()).total_seconds()

@@ -11,7 +11,7 @@ from feedback_push.database import db
 
 @contextmanager
 def recorded_statements() -> Iterator[list[str]]:
-    """Every statement of the block; one that is executed with many parameters at once is one."""
+    """Record every statement of the block; an executemany counts as one."""
     statements: list[str] = []
 
     def listen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

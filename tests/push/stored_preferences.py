@@ -25,12 +25,12 @@ def set_preferences(
 
 
 def quiet_now(zone: str = "UTC", hours: int = 3) -> QuietHours:
-    """Quiet hours of this zone that have begun an hour ago and last for so many more."""
+    """Return quiet hours in this zone that began an hour ago and last this many more hours."""
     clock = utcnow().astimezone(ZoneInfo(zone)).replace(second=0, microsecond=0)
     return QuietHours((clock - timedelta(hours=1)).time(), (clock + timedelta(hours=hours)).time())
 
 
 def quiet_later() -> QuietHours:
-    """Quiet hours in UTC that begin in three hours."""
+    """Return quiet hours in UTC that begin in three hours."""
     clock = utcnow().replace(second=0, microsecond=0)
     return QuietHours((clock + timedelta(hours=3)).time(), (clock + timedelta(hours=5)).time())

@@ -32,7 +32,7 @@ def test_a_key_pair_is_printed_for_the_settings_and_written_nowhere(
 
 
 def flask(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """The command in a shell where nothing else is set."""
+    """Return the command in a shell without other variables."""
     command = [str(servers.BIN / "flask"), "--app", "wsgi", *words]
     environment = {"PATH": os.environ["PATH"], **settings}
     return subprocess.run(

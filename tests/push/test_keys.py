@@ -31,7 +31,7 @@ def another_process(any_app: Flask) -> Iterator[Flask]:
 
 
 def with_settings(app: Flask, **changes: str) -> keys.Keyring:
-    """The keys as the site has them under other settings."""
+    """Return the site's keys under other settings."""
     settings: Settings = replace(app.extensions["settings"], **changes)
     db.session.commit()
     other = create_app(settings)

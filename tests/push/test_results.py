@@ -93,7 +93,7 @@ def _device() -> Subscription:
 
 
 def _wait(claimed: Claim, error: PushError) -> float:
-    """In how many seconds a refused delivery is due again."""
+    """Return in how many seconds a refused delivery is due again."""
     now = _record((claimed, error))
     due_at = _delivery().due_at
     assert due_at is not None

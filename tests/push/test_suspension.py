@@ -43,14 +43,14 @@ def user(any_app: Flask) -> User:
 
 
 def sign_in(user: User) -> str:
-    """A new session's token, in which the user asks from now on."""
+    """Begin a session, use it from now on, and return its token."""
     sessions.begin(user, browser="Firefox on Linux", remembered=True)
     db.session.commit()
     return user.token
 
 
 def device_in_new_session(user: User, service: PushService) -> tuple[Device, str]:
-    """A device and the token of the session that has added it."""
+    """Return a device and the token of the session that has added it."""
     token = sign_in(user)
     device = service.new_device(KEYS.public_key)
     subscribe(user, device)

@@ -38,12 +38,12 @@ terminal.say("stopped")
 
 
 def python(script: str, *arguments: object) -> Child:
-    """A child that runs this script."""
+    """Return a child that runs this script."""
     return Child("A child", [sys.executable, "-c", script, *map(str, arguments)], pause=0.1)
 
 
 def pid_in(notes: Path) -> int:
-    """The process that has written it down."""
+    """Return the process id that the child has written."""
     wait_until(notes.exists)
     return int(notes.read_text())
 

@@ -30,16 +30,16 @@ class Run:
         return self.output.read_text()
 
     def family(self) -> list[int]:
-        """The launcher and all that it has started, as process numbers."""
+        """Return the process ids of the launcher and of all its descendants."""
         launcher = psutil.Process(self.process.pid)
         return [launcher.pid, *(child.pid for child in launcher.children(recursive=True))]
 
     def members(self, word: str) -> list[int]:
-        """Those of the family with this word in their command, parents first."""
+        """Return the processes with this word in their command, parents first."""
         return [pid for pid in self.family() if word in _command(pid)]
 
     def stop(self, ask: Callable[[], None]) -> int:
-        """The exit code after asking; everything has to be gone in time."""
+        """Ask the launcher to stop, require every process to end in time, and return the exit code."""
         family = self.family()
         ask()
         wait_until(lambda: self.process.poll() is not None, STOPS_WITHIN, "the launcher's end")

@@ -37,7 +37,7 @@ def client(settings: Settings) -> Redis:
 
 
 def earlier_server(settings: Settings) -> subprocess.Popen[bytes]:
-    """A server as a killed launcher leaves it behind, with a key."""
+    """Run a server with a key, as a killed launcher leaves it behind."""
     (settings.instance_dir / "broker").mkdir()
     server = subprocess.Popen(broker.command(settings))
     with client(settings) as connection:

@@ -42,7 +42,7 @@ class Client:
         self.socket.sendall("\r\n".join([first, named, *others, "", ""]).encode("latin-1") + body)
 
     def answer(self, method: str = "GET") -> Answer:
-        """The next answer."""
+        """Return the next response."""
         response = HTTPResponse(self.socket, method=method)
         response.begin()
         headers = {name.lower(): value for name, value in response.getheaders()}

@@ -295,7 +295,7 @@ def test_the_same_name_is_connected_to_where_private_addresses_are_allowed(monke
 
 
 def _post(listener: socket.socket, policy: EndpointPolicy) -> str:
-    """Why there was no answer."""
+    """Return the reason for the missing answer."""
     outcomes: list[Response | NoAnswer | Cancelled] = []
     with closing(Transport(policy.open_socket)) as client:
         client.post(f"http://localhost:{listener.getsockname()[1]}/", (), b"", outcomes.append)
