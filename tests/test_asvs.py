@@ -67,7 +67,7 @@ def test_a_field_that_is_not_in_the_form_sets_nothing(client: Visitor, staff: Us
     assert message.id != 77
 
 
-def test_what_stands_in_the_address_counts_for_nothing_in_a_form(client: Visitor, staff: User) -> None:
+def test_a_query_does_not_count_as_form_data(client: Visitor, staff: User) -> None:
     token = client.read("/feedback/").fields["csrf_token"]
     address = "/feedback/?content=Hello&submitter_name=Ada"
     assert client.post(address, data={"csrf_token": token}).status_code == 422

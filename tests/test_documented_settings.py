@@ -44,7 +44,7 @@ def test_the_names_are_found_at_all() -> None:
 
 
 @pytest.mark.parametrize("documented", [in_the_tables, in_the_example], ids=["docs/settings.md", ".env.example"])
-def test_what_is_read_is_documented_and_what_is_documented_is_read(documented: Callable[[], set[str]]) -> None:
+def test_every_setting_is_documented_and_every_documented_one_is_read(documented: Callable[[], set[str]]) -> None:
     names, read = documented(), read_by_the_package()
     assert {"not documented": read - names, "not read": names - read} == {"not documented": set(), "not read": set()}
 

@@ -83,7 +83,7 @@ def test_scripts_get_json(broken: Visitor, code: int) -> None:
     assert INSIDE not in answer.text
 
 
-def test_whoever_sends_json_gets_json(client: Visitor) -> None:
+def test_a_json_request_gets_a_json_error(client: Visitor) -> None:
     assert client.post("/nowhere", json={}).json == {"error": client.post("/push/nowhere").get_json()["error"]}
 
 
@@ -137,7 +137,7 @@ def _twice() -> str:
     return "done"
 
 
-def test_what_somebody_else_has_just_removed_is_not_there(any_app: Flask) -> None:
+def test_a_row_that_somebody_else_has_just_removed_is_missing(any_app: Flask) -> None:
     user = make_user("staff@example.org")
     phone = device(user)
     phone_id = phone.id

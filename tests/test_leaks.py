@@ -49,7 +49,7 @@ def test_a_secret_in_a_traceback_is_one_too() -> None:
 
 
 @pytest.mark.parametrize("line", HARMLESS)
-def test_what_is_no_secret_may_be_logged(line: str) -> None:
+def test_other_texts_may_be_logged(line: str) -> None:
     with leaks.guard():
         LOG.warning(line)
 

@@ -37,7 +37,7 @@ def test_events_are_lines_on_standard_error_and_libraries_log_only_warnings() ->
     assert said.stdout == ""
 
 
-def test_what_visitors_write_is_not_in_the_log(any_app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_visitors_texts_are_not_in_the_log(any_app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     db.session.execute(text("ALTER TABLE push_outbox RENAME TO elsewhere"))
     db.session.commit()
     typed = {"content": "my secret", "submitter_name": "Ada Lovelace", "submitter_email": "ada@example.org"}

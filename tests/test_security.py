@@ -250,7 +250,7 @@ def test_a_path_of_this_site_may_be_returned_to(path: str) -> None:
      "/\t/evil.example", "/\n/evil.example", "/\r/evil.example", "\t//evil.example", " //evil.example",
      "/ /evil.example", "/\x00/evil.example", "/a\r\nSet-Cookie: a=b"],
 )  # fmt: skip
-def test_whatever_else_is_asked_for_does_not_leave_the_site(target: str) -> None:
+def test_no_redirect_leaves_the_site(target: str) -> None:
     assert path_within_site(target) is None
 
 

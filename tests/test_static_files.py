@@ -46,7 +46,7 @@ def loaded_with(visitor: Visitor, address: str) -> dict[str, TestResponse]:
     return found
 
 
-def test_whatever_a_page_loads_may_be_kept_for_ever(client: Visitor, staff: User) -> None:
+def test_files_that_a_page_loads_may_be_cached_for_ever(client: Visitor, staff: User) -> None:
     addresses = loaded_with(client, "/feedback/")
     client.sign_in(staff.email, PASSWORD)
     for page in ("/admin/", "/admin/devices", "/admin/settings"):

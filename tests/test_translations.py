@@ -48,7 +48,7 @@ def test_a_translation_has_the_placeholders_of_its_text(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-def test_what_is_compiled_is_what_is_written(language: str) -> None:
+def test_compiled_catalogues_match_their_sources(language: str) -> None:
     assert file_of(language).with_suffix(".mo").read_bytes() == compiled(catalogue_of(language)), "make translations"
 
 

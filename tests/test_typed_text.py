@@ -53,7 +53,7 @@ def test_a_field_that_was_not_sent_stays_so() -> None:
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=[])))
-def test_whatever_is_typed_can_be_stored_afterwards(text: str) -> None:
+def test_every_typed_text_is_storable_afterwards(text: str) -> None:
     stored = storable(text)
     assert stored is not None
     assert "\0" not in stored

@@ -197,7 +197,7 @@ def test_what_one_of_the_clients_would_not_heed_is_refused_by_its_name(value: st
 
 
 @pytest.mark.parametrize("raw", RAW)
-def test_what_is_special_in_a_password_has_to_be_percent_encoded(raw: str) -> None:
+def test_special_characters_in_a_password_must_be_percent_encoded(raw: str) -> None:
     for rule, address in [
         (rules.database_url, "postgresql://ada:{}@127.0.0.1/x"),
         (rules.redis_url, "redis://:{}@127.0.0.1:6379/0"),
@@ -247,7 +247,7 @@ _CHARACTERS = st.characters(exclude_categories=["Cs"]) | st.sampled_from("@:/?#%
 
 
 @given(user=st.text(_CHARACTERS, min_size=1, max_size=12), password=st.text(_CHARACTERS, min_size=1, max_size=12))
-def test_whatever_is_taken_every_library_reads_as_it_is_meant(user: str, password: str) -> None:
+def test_every_library_reads_an_accepted_address_alike(user: str, password: str) -> None:
     for spelled in ((user, password), (quote(user, safe=""), quote(password, safe=""))):
         credentials = ":".join(spelled)
         meant = (user, password, "host", 7) if spelled[0] != user or spelled[1] != password else None

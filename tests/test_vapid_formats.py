@@ -77,7 +77,7 @@ def test_the_files_that_pywebpushs_own_tool_writes_are_usable(tmp_path: Path, pr
     )
 
 
-def test_what_is_not_such_a_key_is_refused_without_a_part_of_it(tmp_path: Path, private_files: None) -> None:
+def test_an_invalid_key_is_refused_without_repeating_it(tmp_path: Path, private_files: None) -> None:
     other_curve = ec.generate_private_key(ec.SECP384R1())
     other_kind = ed25519.Ed25519PrivateKey.generate()
     pkcs8 = [key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) for key in (other_curve, other_kind)]

@@ -53,7 +53,7 @@ def test_a_public_key_of_another_pair_is_refused() -> None:
         "-----BEGIN EC PRIVATE KEY-----",
     ],
 )
-def test_what_is_no_private_key_on_the_curve_is_refused(value: str) -> None:
+def test_a_private_key_outside_the_curve_is_refused(value: str) -> None:
     is_refused(rules.vapid_private_key, value, "")
 
 

@@ -272,7 +272,7 @@ def test_an_entry_says_whether_it_came_from_the_readers_network_and_shows_no_has
             assert not entry.address_hash or entry.address_hash[:8] not in page.one("main").words
 
 
-def test_what_was_counted_says_how_often(app: Flask, staff: User) -> None:
+def test_a_counted_entry_shows_its_count(app: Flask, staff: User) -> None:
     for _ in range(3):
         Visitor(app).sign_in(staff.email, "wrong password")
     page = browser(app, staff).read("/admin/account")
@@ -301,7 +301,7 @@ def test_a_made_up_cursor_does_no_harm(app: Flask, staff: User, cursor: str) -> 
     assert browser(app, staff).get(f"/admin/audit?before={cursor}").status_code == 200
 
 
-def test_what_is_written_in_the_log_is_shown_as_text(app: Flask, staff: User) -> None:
+def test_log_entries_are_shown_as_text(app: Flask, staff: User) -> None:
     audit.record(AuditEvent.DEVICE_RENAMED, staff, before="<b>x</b>", device="<script>alert(1)</script>")
     db.session.commit()
     text = browser(app, staff).get("/admin/audit").text

@@ -144,14 +144,14 @@ def test_all_of_a_page_can_be_selected_without_a_script(dashboard: Visitor) -> N
     assert len(selected.all("input", name="id", checked="")) == 1
 
 
-def test_who_deletes_messages_is_in_the_log(visitor: Visitor) -> None:
+def test_a_deletion_is_in_the_log(visitor: Visitor) -> None:
     ids = [receive(submitter_name=name).id for name in ("Ada", "Bob", "Cid")]
     for move, chosen in (("delete", ids[:2]), ("delete", ids[:2]), ("archive", ids[2:])):
         press(visitor, move, *chosen)
     assert noted() == [("messages-deleted", 2)]
 
 
-def test_who_takes_a_deletion_back_is_in_the_log_once(visitor: Visitor) -> None:
+def test_the_undo_of_a_deletion_is_in_the_log_once(visitor: Visitor) -> None:
     ids = [receive().id for _ in range(3)]
     press(visitor, "delete", *ids[:2])
     page = visitor.read("/admin/")
@@ -160,7 +160,7 @@ def test_who_takes_a_deletion_back_is_in_the_log_once(visitor: Visitor) -> None:
     assert noted() == [("messages-deleted", 2), ("messages-restored", 2)]
 
 
-def test_what_goes_into_spam_and_comes_out_of_it_is_in_the_log(visitor: Visitor) -> None:
+def test_moves_into_and_out_of_spam_are_in_the_log(visitor: Visitor) -> None:
     ids = [receive().id for _ in range(3)]
     press(visitor, "spam", *ids)
     undo(visitor, visitor.read("/admin/"))

@@ -79,7 +79,7 @@ TOLD: list[tuple[dict[str, Any], str, bool]] = [
 
 
 @pytest.mark.parametrize(("row", "words", "final"), TOLD)
-def test_what_does_not_arrive_is_explained(
+def test_a_test_that_does_not_arrive_is_explained(
     dashboard: Visitor, phone: Subscription, row: dict[str, Any], words: str, final: bool
 ) -> None:
     press(dashboard, phone, "test")

@@ -279,7 +279,7 @@ def test_a_link_on_another_site_leads_to_the_list_instead(dashboard: Visitor) ->
         assert dashboard.get(address, headers={"Sec-Fetch-Site": "cross-site"}).location == "/admin/?q=x"
 
 
-def test_who_exports_messages_is_in_the_log(visitor: Visitor) -> None:
+def test_an_export_is_in_the_log(visitor: Visitor) -> None:
     for extension in ("csv", "xlsx", "json"):
         visitor.get(f"/admin/messages.{extension}")
     told = [(entry.email, audit.label(entry)) for entry in audit.page().entries if entry.event == "messages-exported"]

@@ -133,7 +133,7 @@ def test_times_are_in_the_language_and_zone_of_the_reader(dashboard: Visitor, st
     assert page.one("script", id="local-times").attributes["data-time-zone"] == "Europe/Vilnius"
 
 
-def test_what_was_set_aside_says_why_in_the_list_and_on_its_page(visitor: Visitor) -> None:
+def test_spam_shows_its_reason_in_the_list_and_on_its_page(visitor: Visitor) -> None:
     caught = receive(state=MessageState.SPAM, spam_reason=SpamReason.TOO_FAST)
     marked = receive(state=MessageState.SPAM)
     unknown = receive(state=MessageState.SPAM, spam_reason="no longer known")
@@ -144,7 +144,7 @@ def test_what_was_set_aside_says_why_in_the_list_and_on_its_page(visitor: Visito
         assert visitor.read(f"/admin/messages/{other.id}").all(id="spam-reason") == []
 
 
-def test_who_opens_what_is_read_waits_for_no_writer(dashboard: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opening_a_read_message_waits_for_no_writer(dashboard: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = receive()
     address = f"/admin/messages/{stored.id}"
     assert dashboard.get(address).status_code == 200

@@ -67,7 +67,7 @@ def test_a_page_that_is_not_there_is_not_there(client: Visitor) -> None:
         assert client.get(f"/admin/messages/{number}").status_code == 404
 
 
-def test_what_a_visitor_wrote_is_shown_as_text_on_every_page(dashboard: Visitor) -> None:
+def test_a_visitors_text_is_shown_as_text_on_every_page(dashboard: Visitor) -> None:
     markup = "<img src=x onerror=alert(1)>{}"
     sent = receive(
         content=markup.format("content"), submitter_name=markup.format("name"), submitter_email=markup.format("email")
@@ -218,7 +218,7 @@ def test_after_a_rotation_the_devices_page_counts_the_moved_devices(dashboard: V
     assert "vapid retire" in dashboard.read("/admin/devices").one(id="key-rotation").words
 
 
-def test_what_is_wrong_with_a_device_is_said(dashboard: Visitor, staff: User) -> None:
+def test_a_devices_problem_is_shown(dashboard: Visitor, staff: User) -> None:
     device(staff, name="Fine", last_accepted_at=datetime(2026, 1, 31, 12, tzinfo=UTC))
     device(staff, name="Failing", failures=5)
     device(staff, name="Slow", failures=4)
@@ -295,7 +295,7 @@ def test_without_keys_the_dashboard_says_that_push_is_off(visit: Visit, staff: U
         assert page.all(id="push-script") + page.all(id="push") == []
 
 
-def test_whatever_a_page_points_to_is_there(dashboard: Visitor, app: Flask, staff: User) -> None:
+def test_every_address_on_a_page_exists(dashboard: Visitor, app: Flask, staff: User) -> None:
     device(staff)
     message = receive(submitter_email="ada@example.org")
     pages = [Visitor(app).read(address) for address in ("/feedback/", "/feedback/complete/", "/login", "/nowhere")]

@@ -81,7 +81,7 @@ def test_a_stranger_is_asked_to_sign_in(client: Visitor, staff: User) -> None:
     assert db.session.query(Preference).count() == 0
 
 
-def test_who_has_not_chosen_sees_what_the_operator_has_set(reserved: Visitor) -> None:
+def test_without_a_choice_the_operators_defaults_are_shown(reserved: Visitor) -> None:
     page = reserved.read(PAGE)
     fields = page.fields
     assert (fields["quiet_from"], fields["quiet_until"], "quiet" in fields) == ("21:30", "06:15", True)
@@ -96,7 +96,7 @@ def test_no_more_can_be_chosen_than_the_operator_shows(reserved: Visitor) -> Non
     assert refused(reserved.send(PAGE, shows="all"), field="shows") == "Please choose from the list."
 
 
-def test_what_is_chosen_holds_and_is_shown(any_app: Flask) -> None:
+def test_choices_are_applied_and_shown(any_app: Flask) -> None:
     visitor, user = Visitor(any_app), make_user("staff@example.org")
     visitor.sign_in(user.email, PASSWORD)
     answer = visitor.send(
@@ -121,7 +121,7 @@ def test_what_is_chosen_holds_and_is_shown(any_app: Flask) -> None:
     assert visitor.read(PAGE).all(id="saved") == []
 
 
-def test_what_is_switched_off_asks_for_no_values(dashboard: Visitor, staff: User) -> None:
+def test_a_disabled_option_requires_no_values(dashboard: Visitor, staff: User) -> None:
     set_preferences(staff, quiet_hours=NIGHT, burst=Burst(3, 60))
     fields = dashboard.read(PAGE).fields
     kept = {name: fields[name] for name in ("csrf_token", "shows", "language", "time_zone", "kinds")}
@@ -160,7 +160,7 @@ def test_a_kind_that_is_unchecked_is_muted_until_it_is_checked_again(dashboard: 
         ({"time_zone": "Mars/Olympus"}, "time_zone", "Please choose from the list."),
     ],
 )
-def test_what_makes_no_sense_is_not_saved_and_nothing_is_lost(
+def test_an_invalid_form_is_not_saved_and_keeps_its_values(
     dashboard: Visitor, staff: User, typed: dict[str, str], field: str, words: str
 ) -> None:
     everything = {"quiet": "y", "quiet_from": "22:00", "quiet_until": "08:30", "burst": "y", "burst_count": "12"}

@@ -101,7 +101,7 @@ def test_the_database_too_keeps_an_address_to_one_account() -> None:
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("email", ["", "ada", "ada@", "ada@example.org\nbob@example.org", "Ada <ada@example.org>"])
-def test_what_is_no_address_gets_no_account(email: str) -> None:
+def test_an_invalid_address_gets_no_account(email: str) -> None:
     with pytest.raises(AccountError, match="Not an e-mail address"):
         accounts.create(email, PASSWORD)
     assert accounts.list_all() == []

@@ -28,7 +28,7 @@ def test_a_password_has_at_most_1000_characters() -> None:
     ["password", "PassWord", " password ", "12345678", "qwertyuiop", "letmein1", "iloveyou", "1q2w3e4r", "trustno1",
      "baseball", "superman", "mountain", "elizabeth", "Washington"],
 )  # fmt: skip
-def test_what_everybody_tries_first_is_refused(password: str) -> None:
+def test_a_common_password_is_refused(password: str) -> None:
     assert "very common" in (problem(password, EMAIL) or "")
 
 

@@ -47,7 +47,7 @@ def test_a_token_is_its_users_and_no_other(user: User) -> None:
         assert sessions.find(nobodys) is None
 
 
-def test_what_is_stored_signs_nobody_in(user: User) -> None:
+def test_stored_hashes_do_not_sign_in(user: User) -> None:
     token = begin(user)
     stored = [str(value) for value in db.session.execute(text("SELECT * FROM auth_session")).one()]
     assert token not in stored

@@ -152,7 +152,7 @@ ENDS: dict[str, Callable[[User], object]] = {
 
 
 @pytest.mark.parametrize("how", ENDS)
-def test_whatever_ends_a_session_of_the_account_ends_its_link(any_app: Flask, user: User, how: str) -> None:
+def test_ending_sessions_ends_the_accounts_link(any_app: Flask, user: User, how: str) -> None:
     code, other = link(user), link(make_user("bob@example.org"))
     ENDS[how](user)
     db.session.commit()

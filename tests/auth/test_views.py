@@ -102,7 +102,7 @@ def test_the_form_keeps_where_people_wanted_to_go(client: Visitor, staff: User) 
     assert client.send(answer.location, email=staff.email, password=PASSWORD).location == "/admin/devices"
 
 
-def test_whoever_is_signed_in_needs_no_form(client: Visitor, staff: User) -> None:
+def test_a_signed_in_administrator_skips_the_form(client: Visitor, staff: User) -> None:
     client.sign_in(staff.email, PASSWORD)
     answer = client.get("/login?next=/admin/devices")
     assert (answer.status_code, answer.location) == (302, "/admin/devices")

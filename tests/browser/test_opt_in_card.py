@@ -142,7 +142,7 @@ def test_installing_is_suggested_once_notifications_work_and_the_browser_offers_
     assert not browser.find("#install").is_displayed
 
 
-def test_whoever_declines_is_not_asked_again(dashboard: Dashboard) -> None:
+def test_a_declined_suggestion_does_not_return(dashboard: Dashboard) -> None:
     browser = dashboard.browser
     dashboard.sign_in()
     dashboard.turn_on()

@@ -121,7 +121,7 @@ def test_an_administrators_account_is_exported_without_what_opens_it(any_app: Fl
     assert not [secret for secret in (user.password_hash, mine.endpoint, mine.auth, *hashes) if secret in words]
 
 
-def test_what_an_administrator_has_chosen_is_exported(any_app: Flask) -> None:
+def test_an_administrators_preferences_are_exported(any_app: Flask) -> None:
     user, other = make_user("staff@example.org"), make_user("other@example.org")
     at_night = QuietHours(time(22), time(7))
     preferences.save(user, shows=PreviewLevel.NAME, quiet_hours=at_night, burst=NO_BURST, muted={"feedback"})
@@ -183,7 +183,7 @@ def test_an_account_is_not_erased_with_the_messages_and_the_command_says_so(any_
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_what_is_erased_stands_nowhere_in_the_file(any_app: Flask, tmp_path: Path) -> None:
+def test_erased_data_is_nowhere_in_the_file(any_app: Flask, tmp_path: Path) -> None:
     receive(content="unforgettable " * 2000 + "for good", submitter_name="Unforgettable", submitter_email=ADA)
     for repeated in (b"unforgettable unforgettable", b"ada example org for good"):
         assert repeated in everything_in(tmp_path)

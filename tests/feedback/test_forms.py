@@ -45,7 +45,7 @@ def fill(app: Flask) -> Any:
     ],
     ids=lambda typed: "-".join(typed) or "only-what-is-needed",
 )
-def test_what_people_write_is_taken(fill: Any, typed: dict[str, str]) -> None:
+def test_ordinary_input_is_accepted(fill: Any, typed: dict[str, str]) -> None:
     form = fill(**typed)
     assert form.errors == {}
     assert {name: form[name].data for name in typed} == typed
@@ -89,7 +89,7 @@ def test_an_address_is_trimmed_and_blanks_are_none(fill: Any) -> None:
         assert (form.errors, form.submitter_email.data) == ({}, kept)
 
 
-def test_what_no_database_can_store_is_left_out(fill: Any) -> None:
+def test_characters_that_no_database_stores_are_removed(fill: Any) -> None:
     form = fill(content="a\0b\ud83dc\udc69d", submitter_name="A\0da", submitter_email="ada\0@example.org")
     assert form.errors == {}
     assert (form.content.data, form.submitter_name.data) == ("abcd", "Ada")

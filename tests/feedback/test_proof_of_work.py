@@ -92,7 +92,7 @@ def test_a_proof_cannot_be_made_up(visitor: Visitor, let_pass: Pass, change: Cal
 
 
 @pytest.mark.parametrize("proof", ["x", "é", "e30=", "W10=", "bnVsbA==", "A" * 100_000, "\0", "[" * 3000])
-def test_what_is_no_proof_at_all_is_none(visitor: Visitor, let_pass: Pass, proof: str) -> None:
+def test_an_invalid_proof_counts_as_missing(visitor: Visitor, let_pass: Pass, proof: str) -> None:
     form = opened(visitor)
     let_pass(3)
     assert send(visitor, form, proof=proof) == ASKED

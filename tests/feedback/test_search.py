@@ -65,7 +65,7 @@ NOT_FOUND = [("日本 人気", "日本人"), ("本日は人", "日本"), ("日�
 
 
 @pytest.mark.usefixtures("any_app")
-def test_what_is_typed_finds_what_a_reader_takes_for_the_same() -> None:
+def test_a_search_finds_texts_that_look_the_same() -> None:
     receive(content="Something else")
     for stored, queries in FOUND:
         wanted = receive(content=stored)
@@ -148,7 +148,7 @@ def test_no_message_is_too_long_to_be_stored() -> None:
 
 
 @pytest.mark.usefixtures("any_app")
-def test_what_is_changed_or_removed_is_not_found_as_it_was() -> None:
+def test_changed_and_removed_texts_are_no_longer_found() -> None:
     stored, other = receive(content="before"), receive(content="untouched")
     stored.content = "after"
     db.session.commit()

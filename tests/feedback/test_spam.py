@@ -23,7 +23,7 @@ def test_somebody_who_types_and_whose_browser_computes_gets_through(visitor: Vis
     assert stored(visitor) == [ARRIVED]
 
 
-def test_what_fills_in_the_hidden_field_is_set_aside_and_thanked(visitor: Visitor, let_pass: Pass) -> None:
+def test_a_filled_honeypot_sets_the_message_aside_and_thanks(visitor: Visitor, let_pass: Pass) -> None:
     form = opened(visitor)
     assert send(visitor, form, proof=solved(visitor), website="https://spam.example") == THANKED
     let_pass(60)

@@ -165,7 +165,7 @@ def test_of_what_is_too_long_no_more_comes_back_than_is_taken_and_the_page_says_
     assert messages() == []
 
 
-def test_whatever_can_be_typed_can_be_stored(any_app: Flask) -> None:
+def test_every_typed_text_can_be_stored(any_app: Flask) -> None:
     visitor = Visitor(any_app)
     same = [
         "x" * 100_000,

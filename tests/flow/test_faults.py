@@ -172,7 +172,7 @@ def test_a_wrong_clock_loses_nobody(sqlite_site: Site, service: PushService, ahe
 
 
 @pytest.mark.parametrize("removed", [OutboxEntry, Subscription, User])
-def test_what_is_deleted_in_the_middle_ends_quietly(sqlite_site: Site, service: PushService, removed: type) -> None:
+def test_a_deletion_during_the_run_causes_no_error(sqlite_site: Site, service: PushService, removed: type) -> None:
     def remove() -> None:
         with sqlite_site.database():
             db.session.execute(delete(removed))

@@ -26,7 +26,7 @@ _JSON = st.recursive(
 )
 
 
-def test_what_a_browser_sends_is_read() -> None:
+def test_a_browsers_subscription_is_read() -> None:
     assert BrowserSubscription.parse(GOOD, POLICY) == BrowserSubscription(ENDPOINT, POINT, SECRET)
 
 

@@ -56,7 +56,7 @@ def test_a_claim_carries_all_that_is_needed_to_send(user: User) -> None:
         assert (claimed.origin, claimed.service) == ("http://127.0.0.1:1", SERVICE)
 
 
-def test_what_has_been_due_the_longest_is_taken_first(user: User) -> None:
+def test_the_oldest_due_delivery_is_taken_first(user: User) -> None:
     unreachable_devices(user, 10)
     announce()
     for delivery in db.session.query(Delivery):
@@ -84,7 +84,7 @@ def test_each_push_service_gives_as_many_as_there_is_room_for(user: User) -> Non
     assert set(claims.services_due(utcnow())) == {none, some}
 
 
-def test_what_is_not_due_or_final_is_not_taken(user: User) -> None:
+def test_deliveries_that_are_not_due_or_final_are_not_taken(user: User) -> None:
     unreachable_devices(user, 1 + len(DeliveryState))
     announce()
     later, *finished = db.session.query(Delivery)

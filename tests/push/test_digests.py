@@ -165,7 +165,7 @@ def test_after_a_burst_is_over_the_count_begins_anew(user: User) -> None:
     assert [summary.counts for summary in told()] == [3, 3]
 
 
-def test_what_is_released_is_due_at_once(user: User) -> None:
+def test_a_released_delivery_is_due_at_once(user: User) -> None:
     unreachable_devices(user, 2)
     [theirs] = unreachable_devices(other := owner("other@example.org"), 1)
     for quiet in (user, other):

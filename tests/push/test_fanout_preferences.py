@@ -137,7 +137,7 @@ def test_whether_it_is_a_burst_does_not_depend_on_when_it_is_fanned_out(user: Us
     assert held == {entry.id for entry in entries[5:]}
 
 
-def test_what_is_not_for_everybody_makes_no_burst(user: User) -> None:
+def test_an_entry_for_one_user_makes_no_burst(user: User) -> None:
     [mine] = unreachable_devices(user, 1)
     set_preferences(user, burst=FIVE)
     for kind, audience in (

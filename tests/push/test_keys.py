@@ -178,7 +178,7 @@ def test_a_retired_key_is_erased_and_does_not_come_back_from_the_settings(any_ap
 
 
 @pytest.mark.usefixtures("any_app")
-def test_what_happened_to_keys_is_in_the_audit_log() -> None:
+def test_key_changes_are_in_the_audit_log() -> None:
     rotated()
     retire_all()
     assert [entry.event for entry in audit.page().entries] == [AuditEvent.KEY_RETIRED, AuditEvent.KEY_ROTATED]

@@ -174,7 +174,7 @@ def test_a_title_that_fills_the_payload_leaves_no_body() -> None:
     assert json.loads(note(title="t" * 2780, body=FAMILY * 20).to_json())["notification"]["body"] == ""
 
 
-def test_what_cannot_be_made_small_enough_is_an_error() -> None:
+def test_a_payload_that_cannot_be_shortened_is_an_error() -> None:
     with pytest.raises(ValueError, match="too large"):
         note(title="t" * 3000).to_json()
 

@@ -55,7 +55,7 @@ def test_an_unsupported_language_becomes_english(app: Flask) -> None:
     assert shown(entry(), PreviewLevel.NOTHING, "tlh")["lang"] == "en"
 
 
-def test_what_many_devices_get_is_made_once(app: Flask) -> None:
+def test_a_payload_for_many_devices_is_made_once(app: Flask) -> None:
     one, same = entry(), entry()._replace(expires_at=utcnow())
     assert payload_for(one, PreviewLevel.NOTHING, "lt") is payload_for(one._replace(), PreviewLevel.NOTHING, "lt")
     assert payload_for(one, PreviewLevel.NOTHING, "lt") is not payload_for(same, PreviewLevel.NOTHING, "lt")

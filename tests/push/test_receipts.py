@@ -157,7 +157,7 @@ def test_a_token_that_is_not_ours_changes_nothing_and_is_answered_like_one_that_
 
 
 @pytest.mark.parametrize("body", [*UNREADABLE, *DEEP, b"[" * 1000])
-def test_what_is_no_json_is_refused_in_json(client: Visitor, body: bytes) -> None:
+def test_invalid_json_is_refused_in_json(client: Visitor, body: bytes) -> None:
     answer = client.post("/push/receipt", data=body, content_type="application/json")
     assert answer.status_code == (413 if len(body) > views.LARGEST_RECEIPT else 400)
     assert list(answer.get_json()) == ["error"]
@@ -171,7 +171,7 @@ def test_what_is_no_json_is_refused_in_json(client: Visitor, body: bytes) -> Non
         *({"token": "TOKEN", "event": event} for event in ("", "closed", "SHOWN", None, 7, ["shown"], {"shown": 1})),
     ],
 )
-def test_what_is_no_receipt_is_refused_and_changes_nothing(client: Visitor, told: Any) -> None:
+def test_an_invalid_receipt_is_refused_and_changes_nothing(client: Visitor, told: Any) -> None:
     unreachable_devices(owner(), 1)
     announce()
     token = receipts.token(only_delivery().id, KEY)
@@ -194,7 +194,7 @@ def test_a_token_that_is_not_ours_does_not_reach_the_database(client: Visitor) -
     assert [statement.split()[0] for statement in statements] == ["UPDATE", "UPDATE"]
 
 
-def test_whoever_reports_too_often_is_asked_to_wait(visit: Visit) -> None:
+def test_too_many_receipts_are_answered_with_a_wait(visit: Visit) -> None:
     browser = visit(ratelimit_enabled=True)
     browser.environ_base["REMOTE_ADDR"] = f"2001:db8::{uuid4().hex[:4]}:{uuid4().hex[:4]}"
     most = int(views.RECEIPTS.split()[0])

@@ -247,9 +247,7 @@ def test_a_delivery_that_is_given_up_keeps_its_last_reason(claimed: Claim) -> No
 
 
 @pytest.mark.parametrize("removed", [Subscription, OutboxEntry, User])
-def test_what_was_removed_in_the_meantime_is_no_error(
-    user: User, removed: type, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_rows_removed_meanwhile_are_no_error(user: User, removed: type, caplog: pytest.LogCaptureFixture) -> None:
     unreachable_devices(user, len(EVERY_ERROR) + 1)
     announce()
     batch = claim()

@@ -253,7 +253,7 @@ def test_a_time_to_live_of_0_is_never_sent(service: PushService, device: Device)
     assert [request.headers["TTL"] for request in service.requests] in (["1"], [])
 
 
-def test_what_has_outlived_its_time_is_not_sent(service: PushService, device: Device) -> None:
+def test_an_expired_delivery_is_not_sent(service: PushService, device: Device) -> None:
     announce()
     time_passes(TTL)
     assert not sender.run()
@@ -261,7 +261,7 @@ def test_what_has_outlived_its_time_is_not_sent(service: PushService, device: De
     assert service.requests == []
 
 
-def test_what_a_worker_that_died_had_claimed_is_sent_when_the_lease_ends(any_app: Flask, service: PushService) -> None:
+def test_a_dead_workers_claims_are_sent_when_the_lease_ends(any_app: Flask, service: PushService) -> None:
     device = new_device(owner(), service)
     announce()
     claim()

@@ -124,7 +124,7 @@ def test_a_device_that_is_refused_for_ever_does_not_keep_the_probe_from_the_othe
     assert len(other.pushes) == 1
 
 
-def test_what_is_held_beyond_its_time_expires_unsent(service: PushService, device: Device) -> None:
+def test_a_delivery_held_beyond_its_ttl_expires_unsent(service: PushService, device: Device) -> None:
     device.answers([403])
     announce()
     sender.run()

@@ -123,7 +123,7 @@ def test_time_alone_suspends_nothing_but_a_later_end_reaches_the_device(
     assert [len(device.pushes) for device in (phone, pushed_out)] == [1, 1]
 
 
-def test_what_waits_is_cancelled_and_the_history_says_why(user: User, service: PushService) -> None:
+def test_waiting_deliveries_are_cancelled_and_the_history_says_why(user: User, service: PushService) -> None:
     device, token = device_in_new_session(user, service)
     kept, _ = device_in_new_session(user, service)
     announce()
@@ -159,7 +159,7 @@ def test_what_is_more_than_one_transaction_takes_is_not_sent_either(
     assert {row.error for row in db.session.query(Delivery)} == {"session-ended"}
 
 
-def test_what_is_claimed_already_is_not_sent(user: User, service: PushService) -> None:
+def test_a_claimed_delivery_is_not_sent(user: User, service: PushService) -> None:
     device, token = device_in_new_session(user, service)
     kept, _ = device_in_new_session(user, service)
     announce()
@@ -176,7 +176,7 @@ def test_what_is_claimed_already_is_not_sent(user: User, service: PushService) -
     assert delivery_to(kept).state == DeliveryState.ACCEPTED
 
 
-def test_what_waits_for_its_turn_at_the_push_service_is_not_sent(
+def test_a_push_queued_for_its_service_is_not_sent(
     settings: Settings, service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(concurrency, "_SILENCE", 60)
@@ -199,7 +199,7 @@ def test_what_waits_for_its_turn_at_the_push_service_is_not_sent(
         db.engine.dispose()
 
 
-def test_what_waits_for_a_connection_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_push_waiting_for_a_connection_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "_CHECK_AGAIN_AFTER", 0)
     outcomes: list[Any] = []
     policy = EndpointPolicy(hosts=("localhost",), private_allowed=True)

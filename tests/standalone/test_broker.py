@@ -46,7 +46,7 @@ def earlier_server(settings: Settings) -> subprocess.Popen[bytes]:
     return server
 
 
-def test_what_waits_in_the_broker_is_there_after_a_restart(own: Settings) -> None:
+def test_queued_tasks_survive_a_restart_of_the_broker(own: Settings) -> None:
     for found in (None, b"waiting"):
         with broker.running(own), client(own) as connection:
             assert connection.get("key") == found

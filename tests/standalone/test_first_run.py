@@ -91,7 +91,7 @@ def test_a_second_start_changes_nothing(secrets_file: Path) -> None:
 
 
 @pytest.mark.parametrize("last_line", ["VAPID_PRIVATE_KEY=", "VAPID_PRIVATE_KEY=\n"])
-def test_what_an_existing_file_lacks_is_added_at_its_end(secrets_file: Path, last_line: str) -> None:
+def test_missing_secrets_are_appended_to_an_existing_file(secrets_file: Path, last_line: str) -> None:
     secrets_file.write_text(f"# the operator's own words\n{last_line}")
     assert list(keep_secrets(secrets_file)) == ["VAPID_PRIVATE_KEY", "SECRET_KEY"]
     assert secrets_file.read_text().startswith("# the operator's own words\nVAPID_PRIVATE_KEY=\nSECRET_KEY=")

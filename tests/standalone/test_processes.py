@@ -30,7 +30,7 @@ def test_a_child_that_will_not_end_is_killed_when_patience_runs_out(tmp_path: Pa
     assert 0.3 <= time.monotonic() - leaving < 60
 
 
-def test_what_a_child_has_started_ends_with_it(tmp_path: Path) -> None:
+def test_a_childs_descendants_end_with_it(tmp_path: Path) -> None:
     with processes.running(python(WITH_A_CHILD, NOTING, tmp_path / "notes")):
         pid = pid_in(tmp_path / "notes")
     wait_until(lambda: is_gone(pid))
@@ -79,7 +79,7 @@ def test_deaths_before_a_long_life_are_forgotten(capfd: pytest.CaptureFixture[st
     assert len(capfd.readouterr().out.splitlines()) == 4
 
 
-def test_what_a_dead_child_left_behind_is_killed_before_it_starts_again(tmp_path: Path) -> None:
+def test_a_dead_childs_processes_are_killed_before_its_restart(tmp_path: Path) -> None:
     with pytest.raises(StartError), processes.running(python(LEAVES_ONE, tmp_path)) as children:
         processes.watch(list(children))
     left = [int(path.name) for path in tmp_path.iterdir()]

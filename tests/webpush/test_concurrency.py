@@ -36,12 +36,12 @@ def test_no_more_are_taken_than_the_limit_allows() -> None:
     assert queue.take(MANY) == []
 
 
-def test_who_asks_for_fewer_gets_fewer() -> None:
+def test_fewer_are_returned_on_request() -> None:
     queue = _queue()
     assert [queue.take(3), queue.take(3), queue.take(3)] == [[0, 1, 2], [3, 4, 5], [6, 7]]
 
 
-def test_who_leaves_lets_the_first_in_line_in() -> None:
+def test_a_released_place_goes_to_the_first_waiting_caller() -> None:
     queue = _queue(most=1)
     queue.take(1)
     queue.finish(None)
@@ -137,7 +137,7 @@ def test_while_a_service_answers_others_wait_as_long_as_their_patience_lasts(mon
     assert queue.take_overdue() == list(range(9, MANY))
 
 
-def test_what_waits_can_be_taken_out_at_once() -> None:
+def test_waiting_jobs_can_be_removed_at_once() -> None:
     queue = _queue()
     queue.take(MANY)
     assert queue.take_all() == list(range(8, MANY))

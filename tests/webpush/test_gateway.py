@@ -298,7 +298,7 @@ def test_an_allowed_name_on_a_private_address_is_not_connected_to(service: PushS
     assert "is not a public address" in result.error.detail
 
 
-def test_what_may_not_be_sent_to_is_refused_without_a_request(service: PushService) -> None:
+def test_a_forbidden_endpoint_is_refused_without_a_request(service: PushService) -> None:
     device = service.new_device(KEYS.public_key)
     forbidden = push_to(device, endpoint=device.endpoint.replace("127.0.0.1", "127.0.0.2"))
     unusable = push_to(device, p256dh="B" + "A" * 86)

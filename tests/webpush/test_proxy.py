@@ -81,7 +81,7 @@ def test_plain_http_is_tunnelled_too_and_the_allow_list_still_decides(
     assert [head.split(" ")[:2] for head in proxy.heads] == [["CONNECT", service.url.removeprefix("http://")]]
 
 
-def test_what_the_proxy_answers_is_not_an_answer_of_the_push_service(
+def test_a_proxys_answer_is_not_the_push_services(
     service: PushService, proxy: ConnectProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = service.new_device(KEYS.public_key)

@@ -109,7 +109,7 @@ def test_the_reason_is_the_services_own_words(body: object, headers: dict[str, s
         "BTBZMqHH6r4Tts7J_aSIgg==",
     ],
 )
-def test_what_could_be_a_secret_is_left_out_of_the_reason(secret: str) -> None:
+def test_possible_secrets_are_left_out_of_the_reason(secret: str) -> None:
     for body in (f"cannot push to {secret} today", {"reason": f"cannot push to {secret} today"}):
         assert refusal(400, body).detail == "cannot push to … today"
 
