@@ -66,6 +66,7 @@ def test_what_a_device_keeps_to_itself_is_known(service: PushService) -> None:
         assert leaks.lines(f"a line\nkept ({secret})\nanother") == [f"kept ({secret})"]
 
 
+@pytest.mark.server
 def test_what_a_program_writes_is_looked_through_when_it_ends(tmp_path: Path) -> None:
     with (
         pytest.raises(AssertionError, match="correct horse"),

@@ -112,6 +112,7 @@ def test_an_address_that_cannot_be_mailed_stops_no_message_and_its_person_is_fou
     assert personal_data.count("a..b.@docomo.ne.jp") == 1
 
 
+@pytest.mark.server
 def test_a_task_names_the_new_entry(visit: Visit, tmp_path: Path) -> None:
     with servers.redis_server(tmp_path) as url, redis.Redis.from_url(url, decode_responses=True) as broker:
         assert visit(redis_url=url).send("/feedback/", **TYPED).status_code == 303

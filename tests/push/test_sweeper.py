@@ -111,6 +111,7 @@ def test_a_process_forked_while_its_parent_sends_can_send(app: Flask) -> None:
     sender.start_afresh()
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("database_url", "pool"), [("sqlite", THREADS), ("postgresql", PREFORK)], indirect=["database_url"]
 )

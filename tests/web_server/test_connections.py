@@ -126,6 +126,7 @@ def test_a_stop_finishes_current_requests_and_accepts_no_more(serve: Serve) -> N
         assert len(answer.result(5).text) == 8 * MEGABYTE
 
 
+@pytest.mark.server
 def test_the_command_serves_until_it_is_told_to_stop_and_says_when_its_port_is_taken(
     settings: Settings, tmp_path: Path
 ) -> None:
