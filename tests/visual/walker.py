@@ -80,7 +80,7 @@ class Walker:
             self.page.set_viewport_size({"width": width, "height": _HEIGHT})
             self.page.emulate_media(color_scheme=scheme)
             found += [f"{width} {scheme}: {words}" for words in self._flaws(width, scheme, part)]
-            if os.environ.get("PICTURES"):  # they take half of the time
+            if os.environ.get("PICTURES"):  # for people only: no test compares them
                 self._save(f"{name}-{width}-{scheme}.png", part)
         self.complaints += [f"{name}: {words}" for words in found]
 
