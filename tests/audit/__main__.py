@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests import servers
-from tests.audit import lighthouse, observatory
+from tests.audit import lighthouse, observatory, phone
 from tests.conftest import make_settings, migrate
 from tests.site import Site
 from tests.visual import fixtures
@@ -33,7 +33,7 @@ def _audit(folder: Path, redis_url: str) -> int:
     with Site(settings) as site:
         fixtures.fill(site)
         site.serve()
-        findings = [tool.findings(site, folder) for tool in (lighthouse, observatory)]
+        findings = [tool.findings(site, folder) for tool in (phone, lighthouse, observatory)]
     print("\n\n".join("\n".join(found.lines) for found in findings))
     return 0 if all(found.good for found in findings) else 1
 
