@@ -19,6 +19,7 @@ _TEXTS = {".css": "text/css", ".js": "text/javascript", ".md": "text/markdown", 
 _TYPES = {**_TEXTS, ".png": "image/png"}
 _WORTHWHILE = 0.95  # of the size; a compressed form that is not smaller is not used
 _HASHED = re.compile(r"(?P<stem>.+)\.(?P<version>[0-9a-f]{12})(?P<suffix>\.\w+)")
+_IMPORT = re.compile(r"^@import \"(\.[^\"]+)\";\n", re.MULTILINE)
 # The files that a file names: in a stylesheet in url(…), in a script at the end of an import.
 _REFERENCES = {
     ".css": re.compile(r"(\burl\(\s*[\"']?)(?!data:|#)([^\"')\s]+)"),
@@ -117,17 +118,22 @@ class StaticFolder:
             return self._sources[name]
         folder_name = posixpath.dirname(name)
 
-        def with_hash(match: re.Match[str]) -> str:
+        def named(address: str) -> StaticFile:
             # The other file comes first, because its name contains the hash of its content.
-            other = self.get(posixpath.normpath(posixpath.join(folder_name, match[2])))
-            if not other:
-                raise FileNotFoundError(f"static/{name} names {match[2]}, which does not exist.")
+            if other := self.get(posixpath.normpath(posixpath.join(folder_name, address))):
+                return other
+            raise FileNotFoundError(f"static/{name} names {address}, which does not exist.")
+
+        def with_hash(match: re.Match[str]) -> str:
+            hashed_name = named(match[2]).hashed_name
             if prefix:
-                return match[1] + prefix + other.hashed_name
-            path = posixpath.relpath(other.hashed_name, folder_name or ".")
+                return match[1] + prefix + hashed_name
+            path = posixpath.relpath(hashed_name, folder_name or ".")
             return match[1] + (path if path.startswith(".") else f"./{path}")
 
-        return pattern.sub(with_hash, self._sources[name].decode()).encode()
+        text = pattern.sub(with_hash, self._sources[name].decode())
+        # A stylesheet contains those of its folder that it imports: the browser would ask for one after the other.
+        return _IMPORT.sub(lambda match: named(match[1]).content.decode(), text).encode()
 
 
 def init_app(app: Flask) -> None:

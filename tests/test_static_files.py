@@ -167,6 +167,14 @@ def test_a_name_changes_with_the_content_and_with_what_it_names(tmp_path: Path) 
     assert [name for name in first if first[name] != second[name]] == ["a/one.js", "two.js"]
 
 
+def test_a_stylesheet_contains_those_that_it_imports(tmp_path: Path) -> None:
+    (tmp_path / "one.css").write_text('@import "./two.css";\n\nb { color: blue; }\n')
+    (tmp_path / "two.css").write_text("a { color: red; }\n")
+    file = static_files.StaticFolder(tmp_path).get("one.css")
+    assert file
+    assert file.content == b"a { color: red; }\n\nb { color: blue; }\n"
+
+
 def test_a_missing_file_is_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "one.js").write_text('import "./nowhere.js";\n')
     with pytest.raises(FileNotFoundError, match=r"static/one\.js names \./nowhere\.js"):
