@@ -48,7 +48,7 @@ format: $(VENV)/.dev-installed ## fix lint errors and format the code
 bench: $(VENV)/.dev-installed ## run the benchmarks, with comparable projects, and print a table
 	@$(BIN)/python -m benchmarks
 
-audit: $(VENV)/.dev-installed ## run Lighthouse and Mozilla Observatory on a test site (needs Node and Chromium)
+audit: $(VENV)/.dev-installed ## run Lighthouse, Mozilla Observatory and a slow phone on a test site (needs Node and Chromium)
 	@$(BIN)/python -m tests.audit
 
 fuzz: $(VENV)/.dev-installed $(FUZZ)/.installed ## fuzz every endpoint of a test site for FUZZ_SECONDS (600)
