@@ -76,12 +76,14 @@ def test_a_message_has_a_limited_number_of_tags_and_so_has_the_site(
     address = f"/admin/messages/{message.id}/tags"
     send(visitor, address, tag=",".join(f"tag {number}" for number in range(20)))
     page = send(visitor, address, tag="one more")
-    assert (len(tagged(page)), page.alert) == (20, "A message has at most 20 tags.")
+    assert len(tagged(page)) == 20
+    assert page.alert.endswith("A message has at most 20 tags.")
     monkeypatch.setattr(tags, "MOST", 20)
     page = send(visitor, f"/admin/messages/{receive().id}/tags", tag="tag 1, one more")
-    assert (tagged(page), page.alert) == ([], "There are 20 tags already. Remove one first.")
+    assert tagged(page) == []
+    assert page.alert.endswith("There are 20 tags already. Remove one first.")
     page = send(visitor, address, tag="x" * 41)
-    assert page.alert == "A tag has at most 40 characters."
+    assert page.alert.endswith("A tag has at most 40 characters.")
     assert db.session.scalar(select(func.count()).select_from(Tag)) == 20
 
 
