@@ -54,11 +54,18 @@ def show_message(message_id: int) -> ResponseReturnValue:
     message = inbox.find(message_id) or abort(404)
     inbox.mark_read(message)
     db.session.commit()
+    return message_page(message)
+
+
+def message_page(message: Message, *, tag_typed: str = "", tag_problem: str | None = None) -> str:
+    """Return the page of a message; after a tag was refused, with the typed text and the reason."""
     asked = message_query.from_request()
-    newer, older = lists.neighbours(asked.filter, message_id)
+    newer, older = lists.neighbours(asked.filter, message.id)
     return page(
         "admin/message.html",
         message=message,
+        tag_typed=tag_typed,
+        tag_problem=tag_problem,
         spam_label=spam_reasons.label(message.spam_reason),
         history=history.of(message),
         shown=asked,

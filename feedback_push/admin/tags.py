@@ -1,11 +1,12 @@
 """Put tags on a message and take them off; the page of all tags, where they are renamed and removed."""
 
-from flask import abort, flash, redirect, request, url_for
+from flask import abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_login import current_user
 
 from feedback_push.admin import message_query
+from feedback_push.admin.messages import message_page
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
@@ -28,9 +29,9 @@ def add_tags(message_id: int) -> ResponseReturnValue:
         abort(404)
     if problem := _problem(message_id, typed):
         db.session.rollback()
-        flash(problem, "message")
-    else:
-        db.session.commit()
+        message = inbox.find(message_id) or abort(404)
+        return message_page(message, tag_typed=typed[: tags.LONGEST_TYPED], tag_problem=problem), 422
+    db.session.commit()
     return _back(message_id)
 
 

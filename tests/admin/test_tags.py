@@ -25,16 +25,26 @@ def visitor(any_app: Flask) -> Visitor:
 
 
 def send(visitor: Visitor, address: str, **typed: str) -> Page:
-    """Send a form of the dashboard and return the page that follows."""
+    """Send a form of the dashboard and return the page that follows, or the one that refuses it."""
     token = visitor.read("/admin/tags").fields["csrf_token"]
     data = {"csrf_token": token, **typed}
     answer = visitor.post(address, data=data, headers={"Referer": visitor.site})
+    if answer.status_code == 422:
+        return Page(answer)
     assert answer.status_code == 303
     return visitor.read(answer.location)
 
 
 def tagged(page: Page) -> list[str]:
     return [button.attributes["value"] for button in page.all("button", name="tag")]
+
+
+def refused(page: Page) -> tuple[str, str]:
+    """Return the typed text and the reason; the field has the focus."""
+    assert page.status == 422
+    field = page.one("input", id="tag")
+    assert "autofocus" in field.attributes
+    return field.attributes["value"], page.one(id=field.attributes["aria-describedby"]).words
 
 
 def test_a_typed_tag_is_on_the_message_in_the_list_and_filters_it(visitor: Visitor) -> None:
@@ -77,13 +87,13 @@ def test_a_message_has_a_limited_number_of_tags_and_so_has_the_site(
     send(visitor, address, tag=",".join(f"tag {number}" for number in range(20)))
     page = send(visitor, address, tag="one more")
     assert len(tagged(page)) == 20
-    assert page.alert.endswith("A message has at most 20 tags.")
+    assert refused(page) == ("one more", "A message has at most 20 tags.")
     monkeypatch.setattr(tags, "MOST", 20)
     page = send(visitor, f"/admin/messages/{receive().id}/tags", tag="tag 1, one more")
     assert tagged(page) == []
-    assert page.alert.endswith("There are 20 tags already. Remove one first.")
+    assert refused(page) == ("tag 1, one more", "There are 20 tags already. Remove one first.")
     page = send(visitor, address, tag="x" * 41)
-    assert page.alert.endswith("A tag has at most 40 characters.")
+    assert refused(page) == ("x" * 41, "A tag has at most 40 characters.")
     assert db.session.scalar(select(func.count()).select_from(Tag)) == 20
 
 
