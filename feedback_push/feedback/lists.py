@@ -165,7 +165,7 @@ def _conditions(shown: Filter) -> list[ColumnElement[bool]]:
     if shown.tag:
         conditions.append(tags.on(shown.tag))
     if shown.person:
-        conditions.append(Message.person == person_of(shown.person))
+        conditions.append(Message.person == (person_of(shown.person) or ""))
     if shown.assignee is not None:
         conditions.append(assignments.to(shown.assignee))
     return conditions
