@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
@@ -19,7 +20,7 @@ from feedback_push.push.models import Subscription
 from tests.admin.rows import device
 from tests.conftest import PASSWORD, make_user
 from tests.feedback.messages import receive
-from tests.visits import Page, Visitor
+from tests.visits import Element, Page, Visitor
 
 
 def token_of(visitor: Visitor) -> str:
@@ -49,11 +50,7 @@ def sign_in_again(visitor: Visitor, answer: TestResponse, email: str = "staff@ex
 def send_again(visitor: Visitor, page: Page) -> TestResponse:
     form = page.one("form", action="/admin/messages/move")
     assert form.attributes["method"] == "post"
-    fields: dict[str, list[str]] = {}
-    for field in page.all("input"):
-        fields.setdefault(field.attributes["name"], []).append(field.attributes["value"])
-    fields["csrf_token"] = fields["csrf_token"][:1]
-    return visitor.post(form.attributes["action"], data=fields)
+    return visitor.post(form.attributes["action"], data=sent_by(page.all("input")))
 
 
 def states() -> list[str]:
@@ -224,3 +221,24 @@ def test_the_settings_and_a_devices_name_go_on_too(dashboard: Visitor, staff: Us
     assert page.one("h1").words == "Rename the device"
     dashboard.post(page.one("form", action=f"/admin/devices/{phone_id}/rename").attributes["action"], data=page.fields)
     assert db.session.get_one(Subscription, phone_id).name == 'My "phone"'
+    page = dashboard.read("/admin/settings")
+    form = sent_by(box for box in page.all("input", checked=""))
+    usual = {"quiet_from": "22:00", "quiet_until": "07:00", "burst_count": "10", "burst_seconds": "60"}
+    form |= {name: [value] for name, value in usual.items()}
+    form |= {"language": ["lt"], "time_zone": ["Europe/Vilnius"], "csrf_token": [page.fields["csrf_token"]]}
+    end_session(dashboard)
+    page = sign_in_again(dashboard, dashboard.post("/admin/settings", data=form))
+    assert page.one("h1").words == "Save the settings"
+    again = sent_by(page.all("input", type="hidden"))
+    assert {**again, "csrf_token": []} == {**form, "csrf_token": []}
+    assert dashboard.post("/admin/settings", data=again).status_code == 303
+    db.session.refresh(staff)
+    assert (staff.language, staff.time_zone) == ("lt", "Europe/Vilnius")
+
+
+def sent_by(inputs: Iterable[Element]) -> dict[str, list[str]]:
+    """What a form sends, with one token even if the page has several forms."""
+    fields: dict[str, list[str]] = {}
+    for field in inputs:
+        fields.setdefault(field.attributes["name"], []).append(field.attributes["value"])
+    return fields | ({"csrf_token": fields["csrf_token"][:1]} if "csrf_token" in fields else {})
