@@ -58,7 +58,7 @@ def test_the_card_that_has_just_turned_notifications_on_offers_a_test_and_says_h
     assert not browser.find("#push-test").is_displayed
     dashboard.turn_on()
     browser.find("#push-test").click()
-    assert browser.alert("It works").body == "This is the test that you asked for."
+    assert browser.alert("It works").body == "This is the test notification you asked for."
     browser.wait_for(lambda: "Arrived after" in browser.find("#push-tested").text)
     assert browser.url == dashboard.site.dashboard
     dashboard.lose_cookies()
