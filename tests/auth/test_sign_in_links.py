@@ -185,6 +185,20 @@ def accounts_password() -> None:
     db.session.commit()
 
 
+def test_a_session_that_is_just_ended_makes_no_link(any_app: Flask, user: User) -> None:
+    def end() -> None:
+        sessions.end_all(db.session.scalars(select(User)).one())
+        db.session.commit()
+
+    visitor = Visitor(any_app)
+    visitor.sign_in(user.email, PASSWORD)
+    fields = {"csrf_token": visitor.read("/admin/devices").fields["csrf_token"]}
+    _, answer = cross(any_app, end, "DELETE FROM auth_session", lambda: visitor.post("/admin/devices", data=fields))
+    assert (answer.location or "").startswith("/login")
+    db.session.rollback()
+    assert db.session.scalars(select(SignInLink)).all() == []
+
+
 def test_of_two_browsers_that_use_a_link_at_once_one_is_refused(any_app: Flask, user: User) -> None:
     code, here, there = link(user), Visitor(any_app), Visitor(any_app)
     pages = cross(any_app, lambda: used(here, code), "UPDATE auth_sign_in_link", lambda: used(there, code))
