@@ -50,7 +50,7 @@ class Branding:
     @property
     def home_url(self) -> str:
         """The URL of the website that the form belongs to; the form's own if the operator has set none."""
-        return self.home or url_for("feedback.home")
+        return self.home or url_for("feedback.form")
 
     @property
     def logo_url(self) -> str:

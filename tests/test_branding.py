@@ -45,7 +45,7 @@ def test_a_visitor_reads_whose_form_it_is_and_finds_the_way_back(visit: Visit, t
             assert page.one("a", href="https://www.example.org/?a&b").words == NAME, address
             assert page.one("img").attributes["alt"] == ""  # the name stands beside it
     page = visit(site_name=NAME).read("/feedback/")
-    assert [link.words for link in page.all("a", href="/")] == [NAME]
+    assert [link.words for link in page.all("a", href="/feedback/")] == [NAME]
 
 
 def test_a_site_can_set_the_forms_texts(visit: Visit) -> None:

@@ -305,7 +305,9 @@ def test_every_address_on_a_page_exists(dashboard: Visitor, app: Flask, staff: U
     ]
     addresses = {value for value in values if value.startswith("/")}
     assert len(addresses) > 10
-    assert {address: dashboard.get(address).status_code for address in addresses} == dict.fromkeys(addresses, 200)
+    assert {
+        address: dashboard.get(address, follow_redirects=True).status_code for address in addresses
+    } == dict.fromkeys(addresses, 200)
 
 
 def test_visitors_see_nothing_of_push(dashboard: Visitor, app: Flask) -> None:
