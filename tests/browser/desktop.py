@@ -51,6 +51,18 @@ class Alert:
     source: str
 
 
+# Firefox has fetched the icon, and shows a copy of it.
+_AVERAGE_COLOUR = """
+const icon = w.document.getElementById("alertImage");
+if (!(await until(() => icon.src, arguments[1]))) return null;
+const canvas = new OffscreenCanvas(1, 1);
+const context = canvas.getContext("2d");
+context.drawImage(await createImageBitmap(await (await fetch(icon.src)).blob()), 0, 0, 1, 1);
+const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
+return "#" + [red, green, blue].map((part) => part.toString(16).padStart(2, "0")).join("");
+"""
+
+
 class Desktop(Pages):
     """Answer prompts and read alerts. An alert closes by itself after 20 seconds."""
 
@@ -78,6 +90,10 @@ class Desktop(Pages):
     def alert(self, title: str | None = None, timeout: float = 60) -> Alert:
         """Return the newest alert (with this title), as soon as there is one."""
         return Alert(**self._in_alert("return described(w)", title, timeout))
+
+    def alert_icon_colour(self, title: str | None = None, timeout: float = 60) -> str:
+        """Return the average colour of the alert's icon, as #rrggbb, as soon as there is an alert with an icon."""
+        return str(self._in_alert(_AVERAGE_COLOUR, title, timeout))
 
     def click_alert(self, title: str | None = None, timeout: float = 60) -> None:
         """Click the alert; the service worker gets a `notificationclick`."""

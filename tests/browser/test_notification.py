@@ -1,7 +1,10 @@
 """static/admin/sw.js in a real Firefox: the content of a notification, and the target of a click."""
 
 import json
+import struct
+import zlib
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +40,28 @@ def test_a_message_appears_on_the_screen_and_a_click_opens_it(dashboard: Dashboa
     assert browser.wait_for("#content").text == "It is great."
     assert browser.url.startswith(f"{site.dashboard}messages/")
     browser.wait_for(lambda: browser.alerts == [])
+
+
+def test_a_notification_has_the_logo_of_the_site(dashboard: Dashboard, tmp_path: Path) -> None:
+    site = dashboard.site
+    (tmp_path / "logo.png").write_bytes(png("#8b1e3f"))
+    site.web.terminate()
+    site.serve(SITE_LOGO=str(tmp_path / "logo.png"))
+    dashboard.sign_in()
+    dashboard.turn_on()
+    site.visitor().write("Hello", name="Ada")
+    assert dashboard.browser.alert_icon_colour("Ada:") == "#8b1e3f"
+    site.web.terminate()
+    site.serve()
+
+
+def png(colour: str, size: int = 64) -> bytes:
+    """Return a square picture of one colour."""
+    rows = (b"\0" + bytes.fromhex(colour[1:]) * size) * size
+    chunks = {b"IHDR": struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0), b"IDAT": zlib.compress(rows), b"IEND": b""}
+    lines = [struct.pack(">I", len(body)) + name + body for name, body in chunks.items()]
+    sums = [struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks.items()]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(line + checked for line, checked in zip(lines, sums, strict=True))
 
 
 def test_what_was_shown_is_reported_and_then_that_it_was_clicked(dashboard: Dashboard, device: Device) -> None:
