@@ -142,6 +142,8 @@ def test_all_of_a_page_can_be_selected_without_a_script(dashboard: Visitor) -> N
     assert page.all("input", name="id", checked="") == []
     selected = dashboard.read(page.one(id="select-all").attributes["href"])
     assert len(selected.all("input", name="id", checked="")) == 1
+    assert selected.one(id="selected").words == "1 selected"
+    assert selected.one(id="clear").attributes["href"] == "/admin/"
 
 
 def test_a_deletion_is_in_the_log(visitor: Visitor) -> None:
