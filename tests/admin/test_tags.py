@@ -101,8 +101,10 @@ def test_a_tag_that_no_message_has_is_removed(visitor: Visitor) -> None:
     first, second = receive(submitter_email="ada@example.org"), receive()
     for message in (first, second):
         send(visitor, f"/admin/messages/{message.id}/tags", tag="Ada's")
-    assert tagged(send(visitor, f"/admin/messages/{second.id}/tags/remove", tag="ada's")) == []
-    assert tags.names() == ["Ada's"]
+    send(visitor, f"/admin/messages/{second.id}/tags", tag="once")
+    for tag in ("ada's", "once"):
+        page = send(visitor, f"/admin/messages/{second.id}/tags/remove", tag=tag)
+    assert (tagged(page), tags.names()) == ([], ["Ada's"])
     assert personal_data.erase_some("ada@example.org") == 1
     db.session.commit()
     assert (tags.names(), db.session.scalars(select(MessageTag.tag_id)).all()) == ([], [])
