@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from feedback_push.auth.models import AuditEntry, Session, User
 from feedback_push.database import db
 from feedback_push.feedback import tags
-from feedback_push.feedback.models import Message, SavedSearch, person_of
+from feedback_push.feedback.models import Assignment, Message, SavedSearch, person_of
 from feedback_push.ids import id_in
 from feedback_push.push import outbox
 from feedback_push.push.models import Delivery, MutedKind, OutboxEntry, Preference, Subscription
@@ -79,7 +79,7 @@ def _theirs(email: str) -> ColumnElement[bool]:
 
 def _part(email: str, after: int) -> Sequence[Message]:
     following = select(Message).where(_theirs(email), Message.id > after).order_by(Message.id).limit(BATCH)
-    more = (joinedload(Message.outbox_entry), selectinload(Message.tags), joinedload(Message.assignee))
+    more = (joinedload(Message.outbox_entry), selectinload(Message.tags))
     return db.session.scalars(following.options(*more)).all()
 
 
@@ -98,11 +98,9 @@ def _message(message: Message, deliveries: dict[int, list[dict[str, Any]]]) -> d
     times = ("created_at", "read_at", "deleted_at")
     entry = message.outbox_entry
     notification = _notification(entry, deliveries.get(entry.id, [])) if entry else None
-    filing = {
-        "tags": [tag.name for tag in message.tags],
-        "assigned_to": message.assignee.email if message.assignee else None,
-    }
-    return {**_plain(message, columns, times), **filing, "notification": notification}
+    # Not the assignee: that is another person's data.
+    tags_of_message = [tag.name for tag in message.tags]
+    return {**_plain(message, columns, times), "tags": tags_of_message, "notification": notification}
 
 
 def _notification(entry: OutboxEntry, deliveries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -125,12 +123,16 @@ def _account(user: User) -> dict[str, Any]:
     devices = db.session.scalars(select(Subscription).where(Subscription.user_id == user.id).order_by(Subscription.id))
     audit = db.session.scalars(select(AuditEntry).where(AuditEntry.user_id == user.id).order_by(AuditEntry.id))
     muted = db.session.scalars(select(MutedKind.kind).where(MutedKind.user_id == user.id).order_by(MutedKind.kind))
+    assigned = db.session.scalars(
+        select(Assignment.message_id).where(Assignment.user_id == user.id).order_by(Assignment.message_id)
+    )
     searches = db.session.scalars(select(SavedSearch).where(SavedSearch.user_id == user.id).order_by(SavedSearch.id))
     preference = db.session.get(Preference, user.id)
     return {
         **_plain(user, ("email", "language", "time_zone"), ("created_at",)),
         "notifications": _plain(preference, _CHOSEN, ()) if preference else None,
         "muted": list(muted),
+        "assigned_messages": list(assigned),
         "saved_searches": [_plain(each, ("name", "query"), ("created_at",)) for each in searches],
         "sessions": [
             _plain(each, ("browser", "remembered"), ("created_at", "last_seen_at", "expires_at")) for each in sessions

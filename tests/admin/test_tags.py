@@ -105,6 +105,7 @@ def test_a_tag_that_no_message_has_is_removed(visitor: Visitor) -> None:
     for tag in ("ada's", "once"):
         page = send(visitor, f"/admin/messages/{second.id}/tags/remove", tag=tag)
     assert (tagged(page), tags.names()) == ([], ["Ada's"])
+    assert [each["tags"] for each in personal_data.messages("ada@example.org")] == [["Ada's"]]
     assert personal_data.erase_some("ada@example.org") == 1
     db.session.commit()
     assert (tags.names(), db.session.scalars(select(MessageTag.tag_id)).all()) == ([], [])
@@ -155,6 +156,9 @@ def test_a_message_is_assigned_until_the_account_is_deleted(visitor: Visitor) ->
     assert [row["assigned_to"] for row in visitor.get("/admin/messages.json").get_json()] == [
         *(None, "colleague@example.org", "staff@example.org"),
     ]
+    account = personal_data.account("staff@example.org")
+    assert account
+    assert account["assigned_messages"] == [mine.id]
     accounts.delete(colleague)
     db.session.commit()
     assert db.session.scalars(select(Assignment.message_id)).all() == [mine.id]
