@@ -75,8 +75,13 @@ def _blocked(browser: Browser, context: BrowserContext, trace: Path) -> float:
     page.goto("/admin/", wait_until="networkidle")
     browser.stop_tracing()
     events = json.loads(trace.read_text())["traceEvents"]
-    named = [event for event in events if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"]
-    threads = {(event["pid"], event["tid"]) for event in named}
+    # The browser's own start page has a main thread, too.
+    threads = {
+        (event["pid"], event["tid"])
+        for event in events
+        if event["name"] == "ParseHTML" and event["args"].get("beginData", {}).get("url") == page.url
+    }
+    assert threads
     tasks = [
         _SLOWER * event["tdur"] / 1000
         for event in events
