@@ -193,7 +193,7 @@ def test_at_400_percent_nothing_lies_over_the_content(opened: Callable[..., Page
     page = opened(ZOOMED)
     page.evaluate("document.getElementById('install').hidden = false")
     page.check("#messages > li >> nth=0 >> [name=id]")
-    site.visitor().write("Hello")
+    site.visitor().write("Hello", name="Came at 400 percent")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator("#arrivals")).to_be_visible()
     assert page.evaluate(_COVERING) == []
