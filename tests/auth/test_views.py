@@ -231,7 +231,7 @@ def test_every_visit_lets_a_session_last_on_in_the_table_and_in_the_cookie(
 def test_who_is_signed_in_is_one_question_to_the_database_and_nothing_is_written(client: Visitor, staff: User) -> None:
     client.sign_in(staff.email, PASSWORD, remember="y")
     with recorded_statements() as statements:
-        client.get("/admin/")
+        client.get("/admin/devices")
     about_auth = [statement for statement in statements if "auth_" in statement]
     assert len(about_auth) == 1
     assert about_auth[0].startswith("SELECT")

@@ -148,7 +148,7 @@ def test_what_a_new_site_comes_to(bare_site: Site, walker: Walker, look: Callabl
     page.goto(urljoin(bare_site.dashboard, "devices"))
     look("devices-empty")
     page.context.clear_cookies()
-    page.route("**/proof.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
+    page.route("**/proof*.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
     page.goto(urljoin(bare_site.url, "/feedback/"))
     page.wait_for_timeout(_AS_LONG_AS_PEOPLE_TYPE)
     send_unchecked(page, **{"#content": "Hello", "#submitter_name": "Ada"})
