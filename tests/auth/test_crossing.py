@@ -122,7 +122,7 @@ def test_a_password_change_in_a_session_that_is_just_ended_changes_nothing(app: 
     }
     change = lambda: there.post("/admin/account/password", data=fields)  # noqa: E731
     _, answer = cross(app, lambda: ends_elsewhere(here), "DELETE FROM auth_session", change)
-    assert answer.location == "/login"
+    assert (answer.location or "").startswith("/login")
     assert here.signed_in()
     assert not there.signed_in()
     assert accounts.has_password(account(), PASSWORD)
