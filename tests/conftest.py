@@ -60,6 +60,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not needs_server(item)]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses `any_app` on each kind of database, unless it names one itself."""
+    named = any("database_url" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "any_app" in metafunc.fixturenames and not named:
+        metafunc.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_servers(pytestconfig: pytest.Config) -> Iterator[None]:
     """Fail with `--fast` a test that starts a server and is not marked."""
@@ -156,22 +163,22 @@ def fresh_postgresql_url(postgresql: Databases) -> str:
     return postgresql.empty()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Return the URL of a fresh database; a test that uses it runs once on each kind."""
-    name = "sqlite_url" if request.param == "sqlite" else "fresh_postgresql_url"
+    """Return the URL of a fresh database: SQLite, unless the test names another kind or uses `any_app`."""
+    name = "sqlite_url" if getattr(request, "param", "sqlite") == "sqlite" else "fresh_postgresql_url"
     url: str = request.getfixturevalue(name)
     return url
 
 
 @pytest.fixture
-def settings(request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path) -> Settings:
+def settings(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Settings:
     """Return settings for a site with push, whose push services may be on loopback.
 
     With `--fast`, its Redis does not run: a test that needs it there asks for `redis_url` itself.
     """
     redis_url = "" if request.config.getoption("fast") else request.getfixturevalue("redis_url")
-    return make_settings(sqlite_url, redis_url, tmp_path)
+    return make_settings(database_url, redis_url, tmp_path)
 
 
 @pytest.fixture
@@ -184,14 +191,22 @@ def private_files() -> Iterator[None]:
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
-    """Yield the application on SQLite, inside its application context."""
-    yield from _application(settings)
+    """Yield the application inside its application context; on SQLite, unless the test uses `any_app`."""
+    app = create_app(settings)
+    app.test_client_class = Visitor
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
 
 
 @pytest.fixture
-def any_app(settings: Settings, database_url: str) -> Iterator[Flask]:
-    """Yield the application, once on SQLite and once on PostgreSQL, inside its application context."""
-    yield from _application(replace(settings, database_url=database_url))
+def any_app(app: Flask) -> Flask:
+    """Return `app`; a test that uses it runs once on SQLite and once on PostgreSQL.
+
+    Use it for the SQL in which the two differ: locks, ON CONFLICT, RETURNING, search, indexes, foreign keys, odd texts.
+    """
+    return app
 
 
 @pytest.fixture
@@ -230,7 +245,7 @@ def service() -> Iterator[PushService]:
 
 @pytest.fixture
 def published(redis_url: str) -> Iterator[PublishedTasks]:
-    """Yield the tasks that `app` or `any_app` has published."""
+    """Yield the tasks that `app` has published."""
     with closing(PublishedTasks(redis_url)) as queue:
         yield queue
 
@@ -296,15 +311,6 @@ def migrate(url: str, folder: Path) -> None:
     app = create_app(make_settings(url, "redis://127.0.0.1:1/0", folder))
     database.upgrade(app)
     with app.app_context():
-        db.engine.dispose()
-
-
-def _application(settings: Settings) -> Iterator[Flask]:
-    app = create_app(settings)
-    app.test_client_class = Visitor
-    with app.app_context():
-        yield app
-        db.session.remove()
         db.engine.dispose()
 
 

@@ -28,8 +28,8 @@ def succeeds(app: Flask, *words: str, typed: str = "") -> str:
     return ended.output
 
 
-def test_an_account_is_made_with_a_password_from_standard_input(any_app: Flask) -> None:
-    told = succeeds(any_app, "user", "create", "Ada@Example.org", "--password-stdin", typed=f"{PASSWORD}\r\n")
+def test_an_account_is_made_with_a_password_from_standard_input(app: Flask) -> None:
+    told = succeeds(app, "user", "create", "Ada@Example.org", "--password-stdin", typed=f"{PASSWORD}\r\n")
     assert told == "ada@example.org can sign in now.\n"
     db.session.rollback()
     assert accounts.authenticate("ada@example.org", PASSWORD)

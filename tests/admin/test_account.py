@@ -56,27 +56,27 @@ def ends(page: Page) -> list[str]:
     return [action for action in actions if action.endswith("/end")]
 
 
-def test_a_changed_password_is_the_only_one_and_ends_every_other_session(any_app: Flask) -> None:
+def test_a_changed_password_is_the_only_one_and_ends_every_other_session(app: Flask) -> None:
     user = make_user("staff@example.org")
-    here, there = browser(any_app, user), browser(any_app, user, IPHONE, remember="y")
+    here, there = browser(app, user), browser(app, user, IPHONE, remember="y")
     before = here.get_cookie("session", domain="127.0.0.1")
     page = change(here)
     assert page.one(role="status").words == "Your password is changed. All other sessions have ended."
     assert here.signed_in()
     assert not there.signed_in()
-    assert Visitor(any_app).sign_in(user.email, PASSWORD).status_code == 422
-    assert Visitor(any_app).sign_in(user.email, NEW).status_code == 303
-    thief = Visitor(any_app)
+    assert Visitor(app).sign_in(user.email, PASSWORD).status_code == 422
+    assert Visitor(app).sign_in(user.email, NEW).status_code == 303
+    thief = Visitor(app)
     assert before
     thief.set_cookie("session", before.value, domain="127.0.0.1")
     assert not thief.signed_in()
 
 
 def test_the_browser_that_changes_the_password_keeps_its_notifications_and_the_others_lose_theirs(
-    any_app: Flask,
+    app: Flask,
 ) -> None:
     user = make_user("staff@example.org")
-    here, there = browser(any_app, user), browser(any_app, user, IPHONE)
+    here, there = browser(app, user), browser(app, user, IPHONE)
     for visitor, name in ((here, "here"), (there, "there")):
         headers = {"X-CSRFToken": visitor.get("/push/key").headers["X-CSRFToken"], "Referer": visitor.site}
         body = {**GOOD, "endpoint": f"{GOOD['endpoint']}{name}"}
@@ -178,9 +178,9 @@ def test_each_session_says_when_it_ends_at_the_latest(app: Flask, staff: User) -
     assert page.all("p", class_="detail")[0].words.endswith("at the latest")
 
 
-def test_one_session_can_be_ended(any_app: Flask) -> None:
+def test_one_session_can_be_ended(app: Flask) -> None:
     user = make_user("staff@example.org")
-    phone, here = browser(any_app, user, IPHONE), browser(any_app, user)
+    phone, here = browser(app, user, IPHONE), browser(app, user)
     [action] = ends(here.read("/admin/account"))
     page = press(here, action)
     assert page.one(role="status").words == "The session of Safari on iPhone has ended."
@@ -215,10 +215,10 @@ def test_ending_the_others_as_the_first_request_for_minutes_keeps_the_own_sessio
     assert not other.signed_in()
 
 
-def test_all_others_can_be_ended_at_once(any_app: Flask) -> None:
+def test_all_others_can_be_ended_at_once(app: Flask) -> None:
     user = make_user("staff@example.org")
-    others = [browser(any_app, user, IPHONE), browser(any_app, user)]
-    stranger, here = browser(any_app, make_user("ada@example.org")), browser(any_app, user)
+    others = [browser(app, user, IPHONE), browser(app, user)]
+    stranger, here = browser(app, make_user("ada@example.org")), browser(app, user)
     page = press(here, "/admin/account/sessions/end-others")
     assert page.one(role="status").words == "2 sessions have ended."
     assert [other.signed_in() for other in others] == [False, False]

@@ -17,8 +17,8 @@ from tests.visits import Page, Visitor
 
 
 @pytest.fixture
-def visitor(any_app: Flask) -> Visitor:
-    visitor = Visitor(any_app)
+def visitor(app: Flask) -> Visitor:
+    visitor = Visitor(app)
     visitor.sign_in(make_user("staff@example.org").email, PASSWORD)
     return visitor
 
@@ -63,6 +63,7 @@ def test_only_the_latest_action_is_reported_and_can_be_undone(visitor: Visitor) 
     assert states() == ["read"]
 
 
+@pytest.mark.usefixtures("any_app")
 def test_several_are_deleted_at_once_and_undo_brings_them_back(visitor: Visitor) -> None:
     ids = [receive().id, receive(state=MessageState.READ).id, receive().id]
     answer = press(visitor, "delete", *ids[:2], back="/admin/?q=hello")
@@ -183,7 +184,7 @@ def test_an_action_on_too_many_messages_has_no_undo(visitor: Visitor) -> None:
     assert "undo" not in page.fields
 
 
-def test_an_undo_works_once_in_its_own_session_and_for_an_hour(any_app: Flask, visitor: Visitor) -> None:
+def test_an_undo_works_once_in_its_own_session_and_for_an_hour(app: Flask, visitor: Visitor) -> None:
     def refused(who: Visitor, page: Page) -> bool:
         before = states()
         token = who.read("/admin/settings").fields["csrf_token"]
@@ -193,7 +194,7 @@ def test_an_undo_works_once_in_its_own_session_and_for_an_hour(any_app: Flask, v
         assert told == "The action was undone." or told.startswith("Nothing was changed: ")
         return told != "The action was undone." and states() == before
 
-    other = Visitor(any_app)
+    other = Visitor(app)
     other.sign_in("staff@example.org", PASSWORD)
     ids = [receive().id, receive().id]
     press(visitor, "delete", ids[0])
@@ -225,7 +226,7 @@ def test_of_two_undos_at_once_one_is_refused(any_app: Flask, visitor: Visitor) -
     assert noted() == [("messages-deleted", 1), ("messages-restored", 1)]
 
 
-def test_a_session_keeps_its_latest_undos(any_app: Flask, visitor: Visitor) -> None:
+def test_a_session_keeps_its_latest_undos(app: Flask, visitor: Visitor) -> None:
     some = receive().id
     for move in ["archive", "inbox"] * 11:
         press(visitor, move, some)

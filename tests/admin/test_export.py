@@ -35,8 +35,8 @@ COLUMNS = ["id", "created_at", "state", "submitter_name", "submitter_email", "co
 
 
 @pytest.fixture
-def visitor(any_app: Flask) -> Visitor:
-    visitor = Visitor(any_app)
+def visitor(app: Flask) -> Visitor:
+    visitor = Visitor(app)
     visitor.sign_in(make_user("staff@example.org").email, PASSWORD)
     return visitor
 
@@ -45,6 +45,7 @@ def table(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
 
 
+@pytest.mark.usefixtures("any_app")
 def test_both_hold_what_the_filter_shows(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lists, "PART_SIZE", 2)
     wanted = [receive(content=f'Grüße, "{number}"\nund mehr', submitter_email="a@example.org") for number in range(5)]

@@ -104,8 +104,8 @@ def test_a_very_long_message_is_cut_in_the_list(dashboard: Visitor) -> None:
     assert len(dashboard.get("/admin/").data) < 20_000
 
 
-def test_pages_follow_each_other_even_when_a_message_arrives_meanwhile(any_app: Flask) -> None:
-    visitor, user = Visitor(any_app), make_user("staff@example.org")
+def test_pages_follow_each_other_even_when_a_message_arrives_meanwhile(app: Flask) -> None:
+    visitor, user = Visitor(app), make_user("staff@example.org")
     visitor.sign_in(user.email, PASSWORD)
     for number in range(101):
         receive(submitter_name=f"Visitor {number}")
@@ -137,8 +137,8 @@ def test_after_the_oldest_message_there_is_a_way_back(dashboard: Visitor) -> Non
     assert [link for link in page.all("a") if link.words == "← Newest messages"]
 
 
-def test_a_message_is_shown_as_it_was_written_and_is_read_from_then_on(any_app: Flask) -> None:
-    visitor, user = Visitor(any_app), make_user("staff@example.org")
+def test_a_message_is_shown_as_it_was_written_and_is_read_from_then_on(app: Flask) -> None:
+    visitor, user = Visitor(app), make_user("staff@example.org")
     visitor.sign_in(user.email, PASSWORD)
     written = receive(content="Hello\n\n  <script>alert(1)</script> & you", submitter_name="<i>Ada</i>")
     page = visitor.read(f"/admin/messages/{written.id}")
@@ -171,12 +171,12 @@ def test_a_visitor_can_be_answered_and_puts_nothing_else_into_the_link(
     assert email in page.one("article").words
 
 
-def test_everybody_sees_and_removes_only_their_own_devices(any_app: Flask) -> None:
+def test_everybody_sees_and_removes_only_their_own_devices(app: Flask) -> None:
     ada, bob = make_user("ada@example.org"), make_user("bob@example.org")
     mine, another = device(ada, name="Firefox on Linux"), device(ada, name="Chrome on Android")
     theirs = device(bob, name="Safari on iPhone")
     gone = device(ada, name="Opera on Mac", state=DeviceState.GONE, gone_at=utcnow())
-    visitor = Visitor(any_app)
+    visitor = Visitor(app)
     visitor.sign_in(ada.email, PASSWORD)
     page = visitor.read("/admin/devices")
     assert [name.words for name in page.all("bdi")] == ["Chrome on Android", "Firefox on Linux", "Opera on Mac"]

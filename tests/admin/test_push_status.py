@@ -24,7 +24,7 @@ MOZILLA = "https://updates.push.services.mozilla.com"
 
 
 @pytest.fixture
-def owner(any_app: Flask) -> User:
+def owner(app: Flask) -> User:
     return make_user("staff@example.org")
 
 
@@ -128,6 +128,7 @@ def test_the_newest_unread_message_is_known_by_its_number(owner: User) -> None:
     assert status.newest_unread == first.id
 
 
+@pytest.mark.usefixtures("any_app")
 def test_after_a_rotation_the_progress_of_the_devices_is_shown(owner: User) -> None:
     old = device(owner)
     assert push_status.rotation_progress() is None
@@ -143,10 +144,10 @@ def test_after_a_rotation_the_progress_of_the_devices_is_shown(owner: User) -> N
 
 
 @pytest.mark.usefixtures("owner")
-def test_a_key_that_a_new_secret_key_made_unreadable_is_an_alarm(any_app: Flask) -> None:
+def test_a_key_that_a_new_secret_key_made_unreadable_is_an_alarm(app: Flask) -> None:
     keys.rotate()
     db.session.commit()
-    settings = any_app.extensions["settings"]
+    settings = app.extensions["settings"]
     changed = {"secret_key": "another secret key", "vapid_private_key": "", "vapid_public_key": ""}
     for changes in ({"secret_key": "another secret key"}, changed):
         other = create_app(replace(settings, **changes))

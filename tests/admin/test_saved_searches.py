@@ -15,8 +15,8 @@ SEARCH = "list=archived&q=gr%C3%BC%C3%9Fe&from=2026-03-02&tag=bug&person=a@b.org
 
 
 @pytest.fixture
-def visitor(any_app: Flask) -> Visitor:
-    visitor = Visitor(any_app)
+def visitor(app: Flask) -> Visitor:
+    visitor = Visitor(app)
     visitor.sign_in(make_user("staff@example.org").email, PASSWORD)
     return visitor
 
@@ -26,6 +26,7 @@ def saved(page: Page) -> dict[str, str]:
     return {a.words: a.attributes["href"] for a in page.all("a") if a.words in links and a.words.startswith("My ")}
 
 
+@pytest.mark.usefixtures("any_app")
 def test_a_search_is_saved_with_all_its_filters_shown_in_the_inbox_and_removed(visitor: Visitor) -> None:
     receive()
     page = send(visitor, f"/admin/searches?{SEARCH}&before=7&unknown=1", name=" My \n bugs ")
@@ -47,7 +48,7 @@ def test_a_search_is_saved_with_all_its_filters_shown_in_the_inbox_and_removed(v
 
 
 def test_searches_are_ones_own_limited_and_end_with_the_account(
-    visitor: Visitor, any_app: Flask, monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saved_searches, "MOST", 2)
     for number in range(2):
@@ -55,7 +56,7 @@ def test_searches_are_ones_own_limited_and_end_with_the_account(
     page = send(visitor, "/admin/searches?q=2", name="My 2")
     assert page.alert.endswith("You have 2 saved searches. Remove one first.")
     assert list(saved(page)) == ["My 0", "My 1"]
-    colleague = Visitor(any_app)
+    colleague = Visitor(app)
     colleague.sign_in(make_user("colleague@example.org").email, PASSWORD)
     send(colleague, "/admin/searches?q=x", name="My 0")
     assert list(saved(colleague.read("/admin/"))) == ["My 0"]

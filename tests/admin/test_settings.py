@@ -96,8 +96,8 @@ def test_no_more_can_be_chosen_than_the_operator_shows(reserved: Visitor) -> Non
     assert refused(reserved.send(PAGE, shows="all"), field="shows") == "Please choose from the list."
 
 
-def test_choices_are_applied_and_shown(any_app: Flask) -> None:
-    visitor, user = Visitor(any_app), make_user("staff@example.org")
+def test_choices_are_applied_and_shown(app: Flask) -> None:
+    visitor, user = Visitor(app), make_user("staff@example.org")
     visitor.sign_in(user.email, PASSWORD)
     answer = visitor.send(
         PAGE,

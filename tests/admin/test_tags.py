@@ -18,8 +18,8 @@ RLO = "\u202e"
 
 
 @pytest.fixture
-def visitor(any_app: Flask) -> Visitor:
-    visitor = Visitor(any_app)
+def visitor(app: Flask) -> Visitor:
+    visitor = Visitor(app)
     visitor.sign_in(make_user("staff@example.org").email, PASSWORD)
     return visitor
 
@@ -47,6 +47,7 @@ def refused(page: Page) -> tuple[str, str]:
     return field.attributes["value"], page.one(id=field.attributes["aria-describedby"]).words
 
 
+@pytest.mark.usefixtures("any_app")
 def test_a_typed_tag_is_on_the_message_in_the_list_and_filters_it(visitor: Visitor) -> None:
     message, other = receive(submitter_name="Ada"), receive(submitter_name="Bob")
     page = send(visitor, f"/admin/messages/{message.id}/tags?q=hello", tag=" Bug report,#urgent,  bug  REPORT ")
@@ -97,6 +98,7 @@ def test_a_message_has_a_limited_number_of_tags_and_so_has_the_site(
     assert db.session.scalar(select(func.count()).select_from(Tag)) == 20
 
 
+@pytest.mark.usefixtures("any_app")
 def test_a_tag_that_no_message_has_is_removed(visitor: Visitor) -> None:
     first, second = receive(submitter_email="ada@example.org"), receive()
     for message in (first, second):
@@ -117,6 +119,7 @@ def test_a_tag_that_no_message_has_is_removed(visitor: Visitor) -> None:
     assert tags.names() == []
 
 
+@pytest.mark.usefixtures("any_app")
 def test_a_tag_is_renamed_joined_and_removed_everywhere(visitor: Visitor) -> None:
     first, second = receive(), receive(state=MessageState.ARCHIVED)
     send(visitor, f"/admin/messages/{first.id}/tags", tag="bug, crash")
@@ -140,6 +143,7 @@ def test_a_tag_is_renamed_joined_and_removed_everywhere(visitor: Visitor) -> Non
     ]
 
 
+@pytest.mark.usefixtures("any_app")
 def test_a_message_is_assigned_until_the_account_is_deleted(visitor: Visitor) -> None:
     mine, theirs, nobodys = (receive(submitter_name=name) for name in ("Mine", "Theirs", "Nobody's"))
     colleague = make_user("colleague@example.org")

@@ -36,7 +36,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_only_the_right_password_of_the_right_account_fits() -> None:
     user = make_user(EMAIL)
     make_user("bob@example.org")
@@ -81,7 +81,7 @@ def test_a_hash_with_other_parameters_than_todays_is_replaced_when_its_user_sign
     assert sessions.find(user.token)
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_an_address_is_one_account_however_it_is_spelled() -> None:
     user = accounts.create(" Ada@Example.org ", PASSWORD)
     db.session.commit()
@@ -200,7 +200,7 @@ def test_a_password_may_be_long_and_in_any_script() -> None:
     assert accounts.authenticate(EMAIL, password[:-1]) is None
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_a_new_password_is_the_only_one_and_ends_the_sessions_of_the_old_one() -> None:
     user, other = make_user(EMAIL), make_user("bob@example.org")
     for each in (user, other):
@@ -214,7 +214,7 @@ def test_a_new_password_is_the_only_one_and_ends_the_sessions_of_the_old_one() -
     assert accounts.authenticate(EMAIL, "battery staple") is user
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_accounts_are_counted_and_listed_the_oldest_first() -> None:
     assert not accounts.exist()
     users = [make_user("zoe@example.org"), make_user("ada@example.org")]

@@ -17,7 +17,7 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0"
 
 
 @pytest.fixture
-def user(any_app: Flask) -> User:
+def user(app: Flask) -> User:
     """An account, and an empty log."""
     user = make_user("ada@example.org")
     db.session.execute(delete(AuditEntry))
@@ -29,8 +29,8 @@ def newest() -> AuditEntry:
     return audit.page().entries[0]
 
 
-def test_an_entry_says_who_when_from_where_and_with_what(any_app: Flask, user: User) -> None:
-    with any_app.test_request_context(headers={"User-Agent": AGENT}, environ_overrides={"REMOTE_ADDR": "192.0.2.1"}):
+def test_an_entry_says_who_when_from_where_and_with_what(app: Flask, user: User) -> None:
+    with app.test_request_context(headers={"User-Agent": AGENT}, environ_overrides={"REMOTE_ADDR": "192.0.2.1"}):
         audit.record(AuditEvent.DEVICE_RENAMED, user, before="Phone", device="My phone")
         db.session.commit()
         address = keyed_hash("192.0.2.1")
@@ -56,6 +56,7 @@ def test_an_entry_is_part_of_its_callers_transaction(user: User) -> None:
     assert audit.page().entries == []
 
 
+@pytest.mark.usefixtures("any_app")
 def test_an_entry_outlives_its_account_and_keeps_the_address(user: User) -> None:
     audit.record(AuditEvent.SIGNED_IN, user)
     db.session.delete(user)

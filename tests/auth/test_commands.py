@@ -17,18 +17,18 @@ from tests.visits import Visitor
 
 
 @pytest.fixture
-def user(any_app: Flask) -> User:
+def user(app: Flask) -> User:
     return make_user("staff@example.org")
 
 
-def test_an_account_is_signed_out_everywhere(any_app: Flask, user: User) -> None:
-    browsers = [Visitor(any_app), Visitor(any_app)]
+def test_an_account_is_signed_out_everywhere(app: Flask, user: User) -> None:
+    browsers = [Visitor(app), Visitor(app)]
     for browser in browsers:
         browser.sign_in(user.email, PASSWORD, remember="y")
     other = make_user("ada@example.org")
     sessions.begin(other, browser="Firefox on Linux", remembered=True)
     db.session.commit()
-    told = succeeds(any_app, "user", "sign-out", " STAFF@example.org")
+    told = succeeds(app, "user", "sign-out", " STAFF@example.org")
     assert told == "staff@example.org is signed out everywhere; sessions ended: 2.\n"
     db.session.rollback()
     assert [browser.signed_in() for browser in browsers] == [False, False]
@@ -81,21 +81,21 @@ def test_the_log_is_printed_while_no_transaction_is_open(
 
 @pytest.mark.parametrize("command", ["sign-out", "delete"])
 @pytest.mark.usefixtures("user")
-def test_an_account_that_there_is_not_is_named(any_app: Flask, command: str) -> None:
-    ended = run(any_app, "user", command, "ada@example.org")
+def test_an_account_that_there_is_not_is_named(app: Flask, command: str) -> None:
+    ended = run(app, "user", command, "ada@example.org")
     assert (ended.exit_code, ended.output) == (1, "Error: There is no account for ada@example.org.\n")
     db.session.rollback()
     assert len(accounts.list_all()) == 1
 
 
-def test_the_log_is_shown_the_newest_first_and_no_more_than_wanted(any_app: Flask, user: User) -> None:
+def test_the_log_is_shown_the_newest_first_and_no_more_than_wanted(app: Flask, user: User) -> None:
     for _ in range(2):
-        Visitor(any_app).sign_in(user.email, "wrong password")
-    lines = succeeds(any_app, "audit", "list").splitlines()
+        Visitor(app).sign_in(user.email, "wrong password")
+    lines = succeeds(app, "audit", "list").splitlines()
     assert len(lines) == 2
     assert (
         "staff@example.org  Failed to sign in: wrong e-mail address or password (2 times)  [Browser, network "
         in lines[0]
     )
     assert lines[1].endswith("staff@example.org  Account created  [command]")
-    assert succeeds(any_app, "audit", "list", "--most", "1").splitlines() == lines[:1]
+    assert succeeds(app, "audit", "list", "--most", "1").splitlines() == lines[:1]

@@ -19,13 +19,14 @@ from tests.visits import Visitor
 
 EMAIL = "ada@example.org"
 _ACCOUNT = "FROM auth_user"
+pytestmark = pytest.mark.usefixtures("any_app")
 
 
 @pytest.fixture
-def app(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Flask:
+def app(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Flask:
     monkeypatch.setattr(accounts, "hashing", ConcurrencyLimit(2))  # the first keeps a place while it stands still
     make_user(EMAIL)
-    return any_app
+    return app
 
 
 def account() -> User:

@@ -15,7 +15,7 @@ BROWSER = "Firefox on Linux"
 
 
 @pytest.fixture
-def user(any_app: object) -> User:
+def user(app: object) -> User:
     return make_user(EMAIL)
 
 
@@ -99,6 +99,7 @@ def test_no_visit_lets_a_session_last_longer_than_it_may_from_signing_in(
     assert sessions.find(token) is None
 
 
+@pytest.mark.usefixtures("any_app")
 def test_an_account_has_so_many_sessions_and_the_one_seen_longest_ago_goes_first(
     user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_visit_is_written_down_every_few_minutes_only(user: User) -> None:
     assert sessions.record_visit(session)
 
 
+@pytest.mark.usefixtures("any_app")
 def test_a_visit_does_not_bring_back_what_somebody_has_just_ended(user: User) -> None:
     session = sessions.find(token := begin(user))
     assert session
@@ -186,6 +188,7 @@ def test_ending_all_keeps_none(user: User) -> None:
     assert [sessions.find(token) for token in tokens] == [None, None]
 
 
+@pytest.mark.usefixtures("any_app")
 def test_what_is_over_goes_away_with_the_next_one(user: User) -> None:
     begin(user)
     shift(expires_at=-timedelta(seconds=1))

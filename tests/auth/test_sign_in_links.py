@@ -22,7 +22,7 @@ REFUSED = "This sign-in link does not work, or no longer works."
 
 
 @pytest.fixture
-def user(any_app: Flask) -> User:
+def user(app: Flask) -> User:
     return make_user(EMAIL)
 
 
@@ -49,8 +49,8 @@ def events() -> list[str]:
     return [entry.event for entry in audit.page().entries]
 
 
-def test_a_link_signs_in_once_and_only_a_button_uses_it_up(any_app: Flask, user: User) -> None:
-    code, preview, first, second = link(user), Visitor(any_app), Visitor(any_app), Visitor(any_app)
+def test_a_link_signs_in_once_and_only_a_button_uses_it_up(app: Flask, user: User) -> None:
+    code, preview, first, second = link(user), Visitor(app), Visitor(app), Visitor(app)
     for _ in range(3):
         assert [preview.get("/login/link").status_code, opened(preview, code).status] == [200, 200]
     page = opened(first, code)
@@ -74,18 +74,18 @@ def test_a_session_of_a_link_is_remembered_only_if_the_box_stays_checked(app: Fl
 
 
 def test_a_link_that_is_unknown_used_replaced_or_too_old_gets_one_answer_with_what_to_do(
-    any_app: Flask, user: User
+    app: Flask, user: User
 ) -> None:
     replaced, expired = link(user), link(make_user("bob@example.org"))
     spent = link(user)
-    assert used(Visitor(any_app), spent).status == 303
+    assert used(Visitor(app), spent).status == 303
     too_old = utcnow() - timedelta(seconds=1)
     db.session.execute(update(SignInLink).where(SignInLink.token_hash == hash_of(expired)).values(expires_at=too_old))
     db.session.commit()
     answers = set()
     for code in (replaced, expired, spent, "unknown", "x" * 32, "ü" * 64):
         for send in (opened, used):
-            visitor = Visitor(any_app)
+            visitor = Visitor(app)
             page = send(visitor, code)
             answers.add((page.status, page.alert, page.one(id="next-steps").words))
             assert not visitor.signed_in()
@@ -152,12 +152,12 @@ ENDS: dict[str, Callable[[User], object]] = {
 
 
 @pytest.mark.parametrize("how", ENDS)
-def test_ending_sessions_ends_the_accounts_link(any_app: Flask, user: User, how: str) -> None:
+def test_ending_sessions_ends_the_accounts_link(app: Flask, user: User, how: str) -> None:
     code, other = link(user), link(make_user("bob@example.org"))
     ENDS[how](user)
     db.session.commit()
-    assert used(Visitor(any_app), code).alert == REFUSED
-    assert used(Visitor(any_app), other).status == 303
+    assert used(Visitor(app), code).alert == REFUSED
+    assert used(Visitor(app), other).status == 303
 
 
 @pytest.mark.parametrize("how", ["a new password", "the account's end"])
@@ -206,13 +206,13 @@ def test_of_two_browsers_that_use_a_link_at_once_one_is_refused(any_app: Flask, 
     assert [here.signed_in(), there.signed_in()] == [True, False]
 
 
-def test_a_browser_that_is_signed_in_keeps_its_session_or_changes_the_account(any_app: Flask, user: User) -> None:
-    visitor, other = Visitor(any_app), make_user("bob@example.org")
+def test_a_browser_that_is_signed_in_keeps_its_session_or_changes_the_account(app: Flask, user: User) -> None:
+    visitor, other = Visitor(app), make_user("bob@example.org")
     visitor.sign_in(EMAIL, PASSWORD)
     code = link(user)
     answer = visitor.post("/login/link", data=visitor.read("/login/link").fields | {"token": code})
     assert (answer.status_code, answer.location) == (303, "/admin/")
-    assert used(Visitor(any_app), code).status == 303  # so it was not used up
+    assert used(Visitor(app), code).status == 303  # so it was not used up
     page = opened(visitor, link(other))
     assert f"This browser is signed in as {EMAIL}. That session ends." in page.one("main").words
     assert visitor.post("/login/link/use", data=page.fields).status_code == 303
@@ -239,10 +239,10 @@ def test_guesses_have_to_wait_and_passwords_of_others_keep_no_link_from_working(
     assert waiting.fields["token"] == code  # to be sent again after the wait
 
 
-def test_the_command_prints_the_link_alone(any_app: Flask, user: User) -> None:
-    told = succeeds(any_app, "user", "sign-in-link", " ADA@example.org")
+def test_the_command_prints_the_link_alone(app: Flask, user: User) -> None:
+    told = succeeds(app, "user", "sign-in-link", " ADA@example.org")
     assert told.startswith("http://127.0.0.1:8000/login/link#")
-    assert used(Visitor(any_app), told.strip().partition("#")[2]).status == 303
+    assert used(Visitor(app), told.strip().partition("#")[2]).status == 303
     assert AuditEvent.SIGN_IN_LINK_MADE in events()
 
 

@@ -27,13 +27,13 @@ OTHER_HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=32, parallelism=1)
 WRONG = "The e-mail address or the password is wrong."
 
 
-def test_an_administrator_signs_in_and_reads_the_inbox(any_app: Flask) -> None:
-    visitor, user = Visitor(any_app), make_user("staff@example.org")
+def test_an_administrator_signs_in_and_reads_the_inbox(app: Flask) -> None:
+    visitor, user = Visitor(app), make_user("staff@example.org")
     assert not visitor.signed_in()
     answer = visitor.sign_in(f" {user.email.upper()} ", PASSWORD)
     assert (answer.status_code, answer.location) == (303, "/admin/")
     assert visitor.signed_in()
-    assert not Visitor(any_app).signed_in()
+    assert not Visitor(app).signed_in()
 
 
 def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(client: Visitor, staff: User) -> None:
@@ -213,9 +213,9 @@ def test_a_remembered_session_that_has_ended_is_forgotten_once(client: Visitor, 
 
 @pytest.mark.parametrize(("remember", "lasts"), [({"remember": "y"}, 14 * 24), ({}, 12)])
 def test_every_visit_lets_a_session_last_on_in_the_table_and_in_the_cookie(
-    any_app: Flask, remember: dict[str, str], lasts: int
+    app: Flask, remember: dict[str, str], lasts: int
 ) -> None:
-    visitor, user = Visitor(any_app), make_user("staff@example.org")
+    visitor, user = Visitor(app), make_user("staff@example.org")
     visitor.sign_in(user.email, PASSWORD, **remember)
     assert "remember_token" not in str(visitor.get("/admin/").headers)
     earlier = utcnow() - timedelta(hours=11)
@@ -293,12 +293,12 @@ def test_a_link_cannot_sign_anybody_out(client: Visitor, staff: User) -> None:
     assert client.signed_in()
 
 
-def test_a_new_password_signs_every_browser_out(any_app: Flask) -> None:
+def test_a_new_password_signs_every_browser_out(app: Flask) -> None:
     user, kept = make_user("staff@example.org"), make_user("ada@example.org")
-    browsers = [Visitor(any_app), Visitor(any_app)]
+    browsers = [Visitor(app), Visitor(app)]
     browsers[0].sign_in(user.email, PASSWORD)
     browsers[1].sign_in(user.email, PASSWORD, remember="y")
-    other = Visitor(any_app)
+    other = Visitor(app)
     other.sign_in(kept.email, PASSWORD)
     accounts.set_password(user, "battery staple")
     db.session.commit()

@@ -24,7 +24,7 @@ TABLE: list[tuple[BulkAction, list[str | None]]] = [
 
 
 @pytest.fixture
-def ids(any_app: Flask) -> list[int]:
+def ids(app: Flask) -> list[int]:
     """One message in each state, and one that is deleted."""
     stored = [
         receive(state=state, spam_reason="links" if state == MessageState.SPAM else None) for state in MessageState
@@ -49,6 +49,7 @@ def test_every_action_changes_the_state_and_is_undone(ids: list[int], how: BulkA
     assert db.session.scalars(select(Message.spam_reason).order_by(Message.id)).all()[3] == "links"
 
 
+@pytest.mark.usefixtures("any_app")
 def test_only_the_named_messages_change(ids: list[int]) -> None:
     moved = bulk_actions.apply(BulkAction.DELETE, ids[1:2])
     assert moved.count == 1
@@ -77,6 +78,7 @@ def test_no_spam_names_the_notifications_to_wake(ids: list[int]) -> None:
     assert spam.outbox_id
 
 
+@pytest.mark.usefixtures("any_app")
 def test_a_restored_message_is_where_it_was_before_its_deletion(ids: list[int]) -> None:
     deleted = bulk_actions.apply(BulkAction.DELETE, ids[:4])
     db.session.commit()

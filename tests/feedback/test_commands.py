@@ -73,25 +73,25 @@ def test_however_many_they_are_they_are_exported_part_by_part_and_nobody_waits_f
     assert told == {"email": ADA, "messages": list(personal_data.messages(ADA)), "account": None}
 
 
-def test_an_export_that_is_broken_off_is_in_the_log(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_is_broken_off_is_in_the_log(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     receive(submitter_email=ADA)
     monkeypatch.setattr(personal_data, "account", lambda _: 1 / 0)
-    assert isinstance(run(any_app, "person", "export", ADA).exception, ZeroDivisionError)
+    assert isinstance(run(app, "person", "export", ADA).exception, ZeroDivisionError)
     db.session.rollback()
     assert audited() == [("messages-exported", {"messages": 1})]
 
 
-def test_other_letters_than_those_of_english_have_two_sizes_too(any_app: Flask) -> None:
+def test_other_letters_than_those_of_english_have_two_sizes_too(app: Flask) -> None:
     receive(submitter_email="ÜMLAUT@BÜCHER.example")
-    assert len(exported(any_app, "ümlaut@bücher.example")["messages"]) == 1
+    assert len(exported(app, "ümlaut@bücher.example")["messages"]) == 1
 
 
-def test_the_delivery_history_is_exported_without_secrets(any_app: Flask) -> None:
+def test_the_delivery_history_is_exported_without_secrets(app: Flask) -> None:
     user = make_user("staff@example.org")
     message = receive(content="Hello", submitter_email=ADA)
     browser = device(user)
     delivery(message, browser, state=DeliveryState.ACCEPTED, status=201, accepted_at=utcnow(), claim="claim-token")
-    words = succeeds(any_app, "person", "export", ADA)
+    words = succeeds(app, "person", "export", ADA)
     [found] = json.loads(words)["messages"]
     [told] = found["notification"]["deliveries"]
     assert found["notification"]["payload"]["notification"]["body"] == "Hello"
@@ -104,13 +104,13 @@ def test_the_delivery_history_is_exported_without_secrets(any_app: Flask) -> Non
     assert not [secret for secret in secrets if secret in words]
 
 
-def test_an_administrators_account_is_exported_without_what_opens_it(any_app: Flask) -> None:
+def test_an_administrators_account_is_exported_without_what_opens_it(app: Flask) -> None:
     user = make_user("staff@example.org")
-    visitor = Visitor(any_app)
+    visitor = Visitor(app)
     visitor.sign_in(user.email, PASSWORD)
     mine = device(user)
     make_user("other@example.org")
-    words = succeeds(any_app, "person", "export", "Staff@example.org")
+    words = succeeds(app, "person", "export", "Staff@example.org")
     account = json.loads(words)["account"]
     assert account["email"] == "staff@example.org"
     assert [session["remembered"] for session in account["sessions"]] == [False]
@@ -121,19 +121,19 @@ def test_an_administrators_account_is_exported_without_what_opens_it(any_app: Fl
     assert not [secret for secret in (user.password_hash, mine.endpoint, mine.auth, *hashes) if secret in words]
 
 
-def test_an_administrators_preferences_are_exported(any_app: Flask) -> None:
+def test_an_administrators_preferences_are_exported(app: Flask) -> None:
     user, other = make_user("staff@example.org"), make_user("other@example.org")
     at_night = QuietHours(time(22), time(7))
     preferences.save(user, shows=PreviewLevel.NAME, quiet_hours=at_night, burst=NO_BURST, muted={"feedback"})
     device(user, language="lt", paused_at=utcnow(), last_shown_at=utcnow())
     db.session.commit()
-    account = exported(any_app, user.email)["account"]
+    account = exported(app, user.email)["account"]
     night = {"quiet_from": "22:00", "quiet_until": "07:00"}
     assert account["notifications"] == {"shows": "name", **night, "burst_count": 0, "burst_seconds": 60}
     assert account["muted"] == ["feedback"]
     (known,) = account["devices"]
     assert (known["language"], bool(known["paused_at"]), bool(known["last_shown_at"])) == ("lt", True, True)
-    nothing_chosen = exported(any_app, other.email)["account"]
+    nothing_chosen = exported(app, other.email)["account"]
     assert (nothing_chosen["notifications"], nothing_chosen["muted"]) == (None, [])
 
 
@@ -152,42 +152,42 @@ def test_a_person_is_erased_with_all_that_repeats_them_and_nobody_else(any_app: 
     assert not [entry for entry in db.session.scalars(select(AuditEntry)) if "ada" in f"{entry.email}{entry.detail}"]
 
 
-def test_a_person_is_erased_in_batches(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_is_erased_in_batches(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("feedback_push.feedback.personal_data.BATCH", 2)
     for _ in range(5):
         receive(submitter_email=ADA)
-    assert "5 messages erased" in succeeds(any_app, "person", "erase", ADA, "--yes")
+    assert "5 messages erased" in succeeds(app, "person", "erase", ADA, "--yes")
     assert left(Message) == left(OutboxEntry) == 0
 
 
-def test_before_it_erases_it_asks(any_app: Flask) -> None:
+def test_before_it_erases_it_asks(app: Flask) -> None:
     receive(submitter_email=ADA)
-    asked = run(any_app, "person", "erase", ADA, typed="n\n")
+    asked = run(app, "person", "erase", ADA, typed="n\n")
     assert (asked.exit_code, "Permanently erase 1 messages from ada@example.org?" in asked.output) == (1, True)
     assert left(Message) == 1
-    succeeds(any_app, "person", "erase", ADA, typed="y\n")
+    succeeds(app, "person", "erase", ADA, typed="y\n")
     assert left(Message) == 0
 
 
-def test_somebody_of_whom_there_is_nothing(any_app: Flask) -> None:
+def test_somebody_of_whom_there_is_nothing(app: Flask) -> None:
     receive(submitter_email="")
-    assert exported(any_app, "")["messages"] == []
-    assert exported(any_app, "nobody@example.org") == {"email": "nobody@example.org", "messages": [], "account": None}
-    assert succeeds(any_app, "person", "erase", "nobody@example.org", "--yes").startswith("0 messages erased")
+    assert exported(app, "")["messages"] == []
+    assert exported(app, "nobody@example.org") == {"email": "nobody@example.org", "messages": [], "account": None}
+    assert succeeds(app, "person", "erase", "nobody@example.org", "--yes").startswith("0 messages erased")
     assert left(Message) == 1
 
 
-def test_an_account_is_not_erased_with_the_messages_and_the_command_says_so(any_app: Flask) -> None:
+def test_an_account_is_not_erased_with_the_messages_and_the_command_says_so(app: Flask) -> None:
     make_user("staff@example.org")
-    assert "was not erased" in succeeds(any_app, "person", "erase", "Staff@example.org", "--yes")
+    assert "was not erased" in succeeds(app, "person", "erase", "Staff@example.org", "--yes")
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_erased_data_is_nowhere_in_the_file(any_app: Flask, tmp_path: Path) -> None:
+def test_erased_data_is_nowhere_in_the_file(app: Flask, tmp_path: Path) -> None:
     receive(content="unforgettable " * 2000 + "for good", submitter_name="Unforgettable", submitter_email=ADA)
     for repeated in (b"unforgettable unforgettable", b"ada example org for good"):
         assert repeated in everything_in(tmp_path)
-    succeeds(any_app, "person", "erase", ADA, "--yes")
+    succeeds(app, "person", "erase", ADA, "--yes")
     # Not even in parts; the index for searching alone knows the single word until it tidies up.
     assert b"unforgettable unforgettable" not in everything_in(tmp_path)
     assert b"ada example org" not in everything_in(tmp_path)  # as the text for searching has it

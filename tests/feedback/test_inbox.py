@@ -31,7 +31,7 @@ def notification_of(stored: Message) -> dict[str, str]:
     return notification
 
 
-def test_a_message_is_stored_with_the_notification_about_it(any_app: Flask) -> None:
+def test_a_message_is_stored_with_the_notification_about_it(app: Flask) -> None:
     entry_id = inbox.receive(message(content="It works", submitter_name="Ada"))
     db.session.commit()
     stored = db.session.scalars(select(Message)).one()
@@ -44,11 +44,11 @@ def test_a_message_is_stored_with_the_notification_about_it(any_app: Flask) -> N
     assert told["tag"] == f"message-{stored.id}"
     assert stored.outbox_entry
     assert stored.outbox_entry.fanned_out_at is None
-    ttl = any_app.extensions["settings"].push_ttl
+    ttl = app.extensions["settings"].push_ttl
     assert stored.outbox_entry.expires_at - stored.outbox_entry.created_at == timedelta(seconds=ttl)
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_the_notification_says_how_many_are_unread() -> None:
     receive(state=MessageState.READ)
     receive()
@@ -65,7 +65,7 @@ def test_the_notification_offers_to_answer_where_there_is_an_address() -> None:
     assert told["actions"] == [{"action": "answer", "title": "Answer", "navigate": address}]
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_a_message_that_is_no_spam_becomes_new_and_notifies_once() -> None:
     told, untold = receive(state=MessageState.SPAM), message(state=MessageState.SPAM, spam_reason="links")
     deleted, archived = receive(state=MessageState.SPAM, deleted_at=utcnow()), receive(state=MessageState.ARCHIVED)
@@ -81,7 +81,7 @@ def test_a_message_that_is_no_spam_becomes_new_and_notifies_once() -> None:
     assert inbox.release(ids) == []
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_both_are_there_or_neither_when_the_caller_gives_up() -> None:
     inbox.receive(message())
     db.session.rollback()
@@ -118,7 +118,7 @@ def test_the_notification_holds_the_first_120_characters(content: str, body: str
     assert notification_of(stored)["body"] == body
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_the_longest_message_from_the_longest_name_still_makes_a_notification() -> None:
     stored = receive(content="𐍈\u0301" * 100_000, submitter_name="\U0010ffff" * 200)
     assert stored.outbox_entry
@@ -128,7 +128,7 @@ def test_the_longest_message_from_the_longest_name_still_makes_a_notification() 
     assert stored.content == "𐍈\u0301" * 100_000
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_a_message_is_unread_until_it_is_opened_first() -> None:
     first, second = receive(), receive()
     assert lists.unread() == 2
@@ -153,7 +153,7 @@ def test_opening_a_message_that_somebody_is_just_moving_does_not_move_it_back() 
     assert opened.read_at
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_opening_a_message_that_somebody_is_just_erasing_is_no_error() -> None:
     opened = receive()
     assert opened.read_at is None
@@ -163,7 +163,7 @@ def test_opening_a_message_that_somebody_is_just_erasing_is_no_error() -> None:
     assert lists.unread() == 0
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_a_message_is_found_with_the_user_who_wrote_it() -> None:
     user = make_user("staff@example.org")
     stored = receive(user_id=user.id)

@@ -26,7 +26,7 @@ def at(days_ago: float) -> datetime:
 
 
 @pytest.fixture
-def one_in_each(any_app: Flask) -> dict[str, int]:
+def one_in_each(app: Flask) -> dict[str, int]:
     """The id of a message in each state, and of a deleted one of each."""
     for state in MessageState:
         receive(state=state, deleted_at=utcnow())
@@ -47,7 +47,7 @@ def test_each_list_shows_its_own_and_nothing_that_is_deleted(one_in_each: dict[s
     assert lists.unread() == 1
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_the_newest_messages_come_first_and_every_page_follows_the_one_before() -> None:
     stored = [receive(content=str(number)).id for number in range(2 * lists.PAGE_SIZE + 1)]
     newest = list(reversed(stored))
@@ -63,7 +63,7 @@ def test_the_newest_messages_come_first_and_every_page_follows_the_one_before() 
     assert third.older is None
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(("stored", "has_older"), [(0, False), (49, False), (50, False), (51, True)])
 def test_there_is_an_older_page_only_where_there_are_older_messages(stored: int, has_older: bool) -> None:
     db.session.add_all(message() for _ in range(stored))
@@ -73,7 +73,7 @@ def test_there_is_an_older_page_only_where_there_are_older_messages(stored: int,
     assert (page.older is not None) is has_older
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_a_removed_message_leaves_the_pages_whole() -> None:
     stored = [receive().id for _ in range(52)]
     cursor = lists.page(INBOX).older
@@ -84,7 +84,7 @@ def test_a_removed_message_leaves_the_pages_whole() -> None:
     assert lists.page(INBOX, -1).older is None
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_the_list_holds_the_beginning_of_a_long_text() -> None:
     receive(content="é" * 100_000)
     [row] = lists.page(INBOX).messages
@@ -154,7 +154,7 @@ def test_writers_who_overtook_each_other_are_found_by_their_dates() -> None:
     assert ids(Filter(since=at(3), until=at(0))) == [early, late]
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_what_has_come_after_a_message_is_found_in_its_list_only() -> None:
     known = receive(content="common").id
     receive(state=MessageState.SPAM)
@@ -164,7 +164,7 @@ def test_what_has_come_after_a_message_is_found_in_its_list_only() -> None:
     assert lists.since(INBOX, second) == []
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_the_neighbours_of_a_message_are_those_of_its_list() -> None:
     oldest, spam, middle, newest = (
         receive(content=content, state=state).id

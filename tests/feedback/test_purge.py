@@ -26,7 +26,7 @@ def left() -> list[int]:
     return list(db.session.scalars(select(Message.id).order_by(Message.id)))
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_a_deleted_message_goes_for_good_after_a_day_together_with_its_notification() -> None:
     now = utcnow()
     kept = [receive(), receive(deleted_at=now - timedelta(hours=23, minutes=59))]
@@ -51,7 +51,7 @@ def test_it_goes_in_small_batches_the_longest_deleted_first(monkeypatch: pytest.
     assert left() == []
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_a_message_without_a_notification_goes_too() -> None:
     message = receive(deleted_at=utcnow() - timedelta(days=2))
     message.outbox_entry = None
@@ -86,24 +86,24 @@ def entry_made(days: float, **more: Any) -> OutboxEntry:
 
 
 @pytest.mark.parametrize("state", list(MessageState))
-def test_a_message_older_than_the_settings_say_goes_wherever_it_is(any_app: Flask, state: MessageState) -> None:
+def test_a_message_older_than_the_settings_say_goes_wherever_it_is(app: Flask, state: MessageState) -> None:
     kept = receive(created_at=days_ago(99.9))
     receive(created_at=days_ago(100.1), state=state, content="Forget this")
     receive(created_at=days_ago(100.1), deleted_at=utcnow())
-    sweep(any_app, retain_spam_days=0)
+    sweep(app, retain_spam_days=0)
     assert left() == [kept.id]
     assert list(db.session.scalars(select(OutboxEntry.id))) == [kept.outbox_id]
 
 
-def test_spam_has_an_age_of_its_own(any_app: Flask) -> None:
+def test_spam_has_an_age_of_its_own(app: Flask) -> None:
     spam = {"state": MessageState.SPAM, "spam_reason": "honeypot"}
     receive(created_at=days_ago(30.1), **spam)
     kept = [receive(created_at=days_ago(29.9), **spam), receive(created_at=days_ago(60))]
-    sweep(any_app)
+    sweep(app)
     assert left() == [message.id for message in kept]
 
 
-def test_a_message_loses_only_its_delivery_history(any_app: Flask) -> None:
+def test_a_message_loses_only_its_delivery_history(app: Flask) -> None:
     user = make_user("staff@example.org")
     old, young = receive(content="Old"), receive(content="Young")
     for message in (old, young):
@@ -111,33 +111,33 @@ def test_a_message_loses_only_its_delivery_history(any_app: Flask) -> None:
     assert old.outbox_entry
     old.outbox_entry.created_at = old.outbox_entry.expires_at = days_ago(90.1)
     db.session.commit()
-    sweep(any_app)
+    sweep(app)
     assert (old.outbox_id, old.content, old.state) == (None, "Old", MessageState.NEW)
     assert [entry.id for entry in db.session.scalars(select(OutboxEntry))] == [young.outbox_id]
     assert [row.outbox_id for row in db.session.scalars(select(Delivery))] == [young.outbox_id]
 
 
-def test_a_notification_that_may_still_be_sent_stays(any_app: Flask) -> None:
+def test_a_notification_that_may_still_be_sent_stays(app: Flask) -> None:
     entry = entry_made(2, expires_at=utcnow() + timedelta(hours=1))
-    sweep(any_app, retain_deliveries_days=1)
+    sweep(app, retain_deliveries_days=1)
     assert db.session.get(OutboxEntry, entry.id)
 
 
-def test_the_audit_log_has_an_age_too(any_app: Flask) -> None:
+def test_the_audit_log_has_an_age_too(app: Flask) -> None:
     for days in (366, 364):
         audit.record(AuditEvent.KEY_ROTATED)
         newest = db.session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
         assert newest
         newest.at = days_ago(days)
         db.session.commit()
-    sweep(any_app)
+    sweep(app)
     assert [entry.id for entry in db.session.scalars(select(AuditEntry))] == [2]
 
 
-def test_zero_days_are_for_ever(any_app: Flask) -> None:
+def test_zero_days_are_for_ever(app: Flask) -> None:
     kept = [receive(created_at=days_ago(5000)).id, receive(created_at=days_ago(5000), state=MessageState.SPAM).id]
     entry_made(5000)
-    sweep(any_app, **dict.fromkeys(AGED, 0))
+    sweep(app, **dict.fromkeys(AGED, 0))
     assert left() == kept
     assert len(db.session.scalars(select(OutboxEntry)).all()) == 3
 
@@ -156,7 +156,7 @@ def test_what_is_too_old_goes_in_batches_for_a_second_and_then_with_the_next_swe
     assert left() == []
 
 
-def test_the_sweep_does_it_by_itself(any_app: Flask) -> None:
+def test_the_sweep_does_it_by_itself(app: Flask) -> None:
     receive(created_at=days_ago(31), state=MessageState.SPAM)
     maintenance.run_all()
     assert left() == []
@@ -215,7 +215,7 @@ def test_a_full_spam_list_loses_its_oldest_messages_and_says_how_many(monkeypatc
     assert daily_counts.recent() == {Count.SPAM_REMOVED: 5 + 2}
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_counts_of_days_long_gone_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     today = utcnow()
     for days in (40, 20, 1, 0):

@@ -115,7 +115,7 @@ def test_no_text_is_too_strange_to_be_stored_or_searched_for(stored: str, typed:
         db.session.commit()
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_signs_alone_find_nothing() -> None:
     receive(content="???")
     assert found("???") == []
@@ -200,13 +200,13 @@ def test_the_newest_come_first_page_by_page_however_many_match(monkeypatch: pyte
     assert [id_ for page in ids for id_ in page] == list(range(240, 0, -2))
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_only_the_first_words_count() -> None:
     stored = receive(content=" ".join(f"word{number}" for number in range(10)))
     assert found(f"{stored.content} another") == [stored.id]
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_as_many_are_counted_as_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     db.session.add_all(message(content="common 日本人" if number % 2 else "rare 本日") for number in range(130))
     db.session.commit()

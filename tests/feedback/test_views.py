@@ -89,8 +89,8 @@ def test_the_site_opens_with_the_form(client: Visitor) -> None:
     assert page.one("input", name="submitter_name").attributes["maxlength"] == "200"
 
 
-def test_a_message_is_stored_and_thanked_for(any_app: Flask) -> None:
-    visitor = Visitor(any_app)
+def test_a_message_is_stored_and_thanked_for(app: Flask) -> None:
+    visitor = Visitor(app)
     answer = visitor.send("/feedback/", **TYPED)
     assert (answer.status_code, answer.location) == (303, "/feedback/complete/")
     assert "Thank you" in visitor.get("/feedback/complete/").text
@@ -121,8 +121,8 @@ def test_a_task_names_the_new_entry(visit: Visit, tmp_path: Path) -> None:
         assert (task["headers"]["task"], task["headers"]["argsrepr"]) == ("push.fan_out", "(1,)")
 
 
-def test_the_message_of_whoever_is_signed_in_bears_their_name(any_app: Flask) -> None:
-    visitor, user = Visitor(any_app), make_user("staff@example.org")
+def test_the_message_of_whoever_is_signed_in_bears_their_name(app: Flask) -> None:
+    visitor, user = Visitor(app), make_user("staff@example.org")
     visitor.sign_in(user.email, PASSWORD)
     visitor.send("/feedback/", **TYPED)
     assert messages()[0].user == user
@@ -181,8 +181,8 @@ def test_every_typed_text_can_be_stored(any_app: Flask) -> None:
     assert [message.content for message in messages()] == list(stored.values())
 
 
-def test_bytes_that_are_no_text_are_stored_as_they_were_escaped(any_app: Flask) -> None:
-    visitor = Visitor(any_app)
+def test_bytes_that_are_no_text_are_stored_as_they_were_escaped(app: Flask) -> None:
+    visitor = Visitor(app)
     token = visitor.read("/feedback/").fields["csrf_token"]
     body = f"csrf_token={token}&content=%ED%A0%80%FFx&submitter_name=%00A%ED%B0%80".encode()
     answer = visitor.post("/feedback/", data=body, content_type="application/x-www-form-urlencoded")
@@ -219,8 +219,8 @@ def test_a_form_that_stood_open_while_its_cookie_went_away_can_be_sent_again(cli
     assert client.post("/feedback/", data=page.fields).status_code == 303
 
 
-def test_a_message_without_its_outbox_entry_is_not_stored_but_kept_in_the_form(any_app: Flask) -> None:
-    visitor = Visitor(any_app)
+def test_a_message_without_its_outbox_entry_is_not_stored_but_kept_in_the_form(app: Flask) -> None:
+    visitor = Visitor(app)
     rename("push_outbox", "elsewhere")
     page = keeps(visitor.send("/feedback/", **TYPED), TYPED)
     assert page.status == 503

@@ -43,12 +43,13 @@ def arrives_as(value: str) -> str:
 
 
 @pytest.fixture
-def stored_alone(any_app: Flask) -> Visitor:
-    visitor = Visitor(any_app)
+def stored_alone(app: Flask) -> Visitor:
+    visitor = Visitor(app)
     visitor.get("/feedback/")
     return visitor
 
 
+@pytest.mark.usefixtures("any_app")
 @MANY
 @given(content=EVERYTHING, name=EVERYTHING, email=st.one_of(EVERYTHING, st.emails(), st.just("")))
 @example(content=MEAN, name=MEAN, email=MEAN)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import update
 
 from feedback_push.auth import accounts
@@ -17,6 +18,7 @@ from tests.site import Site
 
 MESSAGES = 4
 SECONDS = 8  # of a burst's window
+pytestmark = pytest.mark.parametrize("serving_site", ["postgresql"], indirect=True)
 
 
 def titles(device: Device) -> list[str]:

@@ -13,6 +13,8 @@ from tests.program import Program
 from tests.site import Site
 
 DAY = 86400
+# The database of sites with several machines; test_make_run.py makes such a journey on SQLite.
+pytestmark = pytest.mark.parametrize("serving_site", ["postgresql"], indirect=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

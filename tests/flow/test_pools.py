@@ -8,7 +8,9 @@ from tests.flow.deliveries import wait_until_final
 from tests.site import Site
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize(
+    ("serving_site", "pool"), [("sqlite", "threads"), ("postgresql", "prefork")], indirect=["serving_site"]
+)
 def test_a_message_that_was_written_while_no_worker_ran_is_delivered_when_one_starts(
     site: Site, service: PushService, pool: str
 ) -> None:

@@ -49,8 +49,9 @@ def kill_pool_children(worker: Program) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pool", "kill"),
-    [("threads", kill_worker), ("prefork", kill_pool_children)],
+    ("serving_site", "pool", "kill"),
+    [("sqlite", "threads", kill_worker), ("postgresql", "prefork", kill_pool_children)],
+    indirect=["serving_site"],
     ids=["the whole worker", "the children of a pool"],
 )
 def test_a_killed_worker_loses_no_push_and_repeats_only_those_in_flight(

@@ -29,7 +29,7 @@ def _take_probe(origin: str = ORIGIN) -> bool:
     return taken
 
 
-def test_a_held_origin_is_listed_with_the_reason(any_app: Flask) -> None:
+def test_a_held_origin_is_listed_with_the_reason(app: Flask) -> None:
     now = _hold()
     _hold(OTHER, "UnauthorizedRegistration")
     other, held = circuit_breaker.open_circuits()
@@ -46,7 +46,7 @@ def test_holding_again_keeps_the_newest_reason_and_starts_anew(any_app: Flask) -
     assert (held.detail, held.held_until) == ("ExpiredToken", now + circuit_breaker.OPEN_FOR)
 
 
-def test_the_first_probe_may_go_when_the_hold_is_over_and_the_next_one_a_hold_later(any_app: Flask) -> None:
+def test_the_first_probe_may_go_when_the_hold_is_over_and_the_next_one_a_hold_later(app: Flask) -> None:
     _hold()
     assert not _take_probe()
     time_passes(HOLD - 5)
@@ -58,7 +58,7 @@ def test_the_first_probe_may_go_when_the_hold_is_over_and_the_next_one_a_hold_la
     assert _take_probe()
 
 
-def test_an_origin_that_is_not_held_has_no_probes(any_app: Flask) -> None:
+def test_an_origin_that_is_not_held_has_no_probes(app: Flask) -> None:
     _hold()
     time_passes(HOLD)
     assert not _take_probe(OTHER)
@@ -75,7 +75,7 @@ def test_workers_may_hold_the_same_origin_at_once(any_app: Flask) -> None:
     assert db.session.query(OpenCircuit).count() == 1
 
 
-def test_a_released_origin_is_no_longer_held(any_app: Flask) -> None:
+def test_a_released_origin_is_no_longer_held(app: Flask) -> None:
     _hold()
     _hold(OTHER)
     circuit_breaker.close([ORIGIN, "https://nobody.example"])

@@ -22,7 +22,7 @@ SERVICE = endpoints.service("http://127.0.0.1:1/")  # the one of devices that ar
 
 
 @pytest.fixture
-def user(any_app: Flask) -> User:
+def user(app: Flask) -> User:
     return owner()
 
 
@@ -69,6 +69,7 @@ def test_the_oldest_due_delivery_is_taken_first(user: User) -> None:
     assert claim(4) == []
 
 
+@pytest.mark.usefixtures("any_app")
 def test_each_push_service_gives_as_many_as_there_is_room_for(user: User) -> None:
     origins = "http://127.0.0.1:1", "http://one.example", "http://two.example"
     for origin in origins:
@@ -97,6 +98,7 @@ def test_deliveries_that_are_not_due_or_final_are_not_taken(user: User) -> None:
     assert claims.services_due(utcnow() + timedelta(seconds=31))
 
 
+@pytest.mark.usefixtures("any_app")
 def test_a_taken_delivery_is_nobody_elses_until_the_lease_ends(user: User) -> None:
     unreachable_devices(user, 1)
     announce()
@@ -133,6 +135,7 @@ def test_each_batch_has_a_token_of_its_own(user: User) -> None:
     assert first[0].claim != second[0].claim
 
 
+@pytest.mark.usefixtures("any_app")
 def test_the_number_of_statements_does_not_grow_with_the_batch(user: User) -> None:
     unreachable_devices(user, 500)
     announce()

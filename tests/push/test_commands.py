@@ -50,16 +50,16 @@ def test_a_key_pair_can_be_made_before_there_are_any_settings(tmp_path: Path) ->
     assert "SECRET_KEY" in refused.stderr
 
 
-def test_the_list_says_of_each_key_how_it_is_used(any_app: Flask) -> None:
-    assert succeeds(any_app, "vapid", "list") == f"{KEYS.public_key}  from the settings  current, 0 devices\n"
+def test_the_list_says_of_each_key_how_it_is_used(app: Flask) -> None:
+    assert succeeds(app, "vapid", "list") == f"{KEYS.public_key}  from the settings  current, 0 devices\n"
     unreachable_devices(owner(), 1)
-    told = succeeds(any_app, "vapid", "rotate")
+    told = succeeds(app, "vapid", "rotate")
     assert told.startswith("The new key is ")
-    lines = succeeds(any_app, "vapid", "list").splitlines()
+    lines = succeeds(app, "vapid", "list").splitlines()
     assert [line.split("  ")[0] for line in lines] == list(keys.cached().live)
     assert [line.split("  ")[2] for line in lines] == ["still used, 1 device", "current, 0 devices"]
-    succeeds(any_app, "vapid", "retire", "--yes")
-    lines = succeeds(any_app, "vapid", "list").splitlines()
+    succeeds(app, "vapid", "retire", "--yes")
+    lines = succeeds(app, "vapid", "list").splitlines()
     assert [line.split("  ")[2] for line in lines] == ["retired, 0 devices", "current, 0 devices"]
 
 
@@ -84,22 +84,22 @@ def test_a_rotation_needs_a_contact(app: Flask) -> None:
     assert keys.list_all() == []
 
 
-def test_retiring_says_who_would_be_lost_and_asks(any_app: Flask) -> None:
+def test_retiring_says_who_would_be_lost_and_asks(app: Flask) -> None:
     unreachable_devices(owner(), 1)
-    succeeds(any_app, "vapid", "rotate")
-    ended = run(any_app, "vapid", "retire", typed="n\n")
+    succeeds(app, "vapid", "rotate")
+    ended = run(app, "vapid", "retire", typed="n\n")
     assert ended.exit_code == 1
     assert "Until they open the dashboard again, 1 device will get no notifications:" in ended.output
     assert "  owner@example.org  Browser  last seen 20" in ended.output
     assert len(keys.cached().live) == 2
     db.session.rollback()
-    succeeds(any_app, "vapid", "retire", typed="y\n")
+    succeeds(app, "vapid", "retire", typed="y\n")
     assert len(keys.cached().live) == 1
 
 
-def test_when_every_device_has_moved_nobody_is_lost(any_app: Flask) -> None:
-    assert succeeds(any_app, "vapid", "retire") == "There is no old key.\n"
+def test_when_every_device_has_moved_nobody_is_lost(app: Flask) -> None:
+    assert succeeds(app, "vapid", "retire") == "There is no old key.\n"
     unreachable_devices(owner(), 1, DeviceState.GONE)
-    succeeds(any_app, "vapid", "rotate")
-    assert "Every device uses the current key." in succeeds(any_app, "vapid", "retire", "--yes")
-    assert succeeds(any_app, "vapid", "retire") == "There is no old key.\n"
+    succeeds(app, "vapid", "rotate")
+    assert "Every device uses the current key." in succeeds(app, "vapid", "retire", "--yes")
+    assert succeeds(app, "vapid", "retire") == "There is no old key.\n"

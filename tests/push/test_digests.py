@@ -23,7 +23,7 @@ TWO = Burst(2, 60)
 
 
 @pytest.fixture
-def user(any_app: Flask) -> User:
+def user(app: Flask) -> User:
     return owner()
 
 
@@ -61,6 +61,7 @@ def held_in_quiet_hours(user: User, messages: int) -> None:
     time_passes(3 * 3600)
 
 
+@pytest.mark.usefixtures("any_app")
 def test_held_messages_are_summarised_in_one_notification_for_every_device(user: User) -> None:
     ids = unreachable_devices(user, 3)
     held_in_quiet_hours(user, 4)
@@ -127,10 +128,10 @@ def test_a_single_message_is_sent_as_itself(user: User) -> None:
 
 
 @pytest.mark.parametrize("gone_by", [0.8, 1])
-def test_a_single_message_that_expires_soon_is_sent_in_a_summary(user: User, any_app: Flask, gone_by: float) -> None:
+def test_a_single_message_that_expires_soon_is_sent_in_a_summary(user: User, app: Flask, gone_by: float) -> None:
     [device] = unreachable_devices(user, 1)
     held_in_quiet_hours(user, 1)
-    time_passes(any_app.extensions["settings"].push_ttl * gone_by)
+    time_passes(app.extensions["settings"].push_ttl * gone_by)
     set_preferences(user)
     [summary] = tell()
     assert summary.counts == 1
@@ -237,6 +238,7 @@ def test_a_worker_that_dies_in_the_middle_leaves_all_as_it_was(user: User) -> No
     assert [summary.counts for summary in tell()] == [3]
 
 
+@pytest.mark.usefixtures("any_app")
 def test_more_than_one_transaction_tells_of_is_counted_to_the_end(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digests, "_MOST_MESSAGES", 4)
     [device] = unreachable_devices(user, 1)
@@ -254,5 +256,5 @@ def test_the_number_of_statements_does_not_grow_with_what_is_held(user: User) ->
     assert len([statement for statement in statements if not statement.startswith("BEGIN")]) <= 8
 
 
-def test_a_user_who_is_not_there_is_no_error(any_app: Flask) -> None:
+def test_a_user_who_is_not_there_is_no_error(app: Flask) -> None:
     digests.make(4711, utcnow())

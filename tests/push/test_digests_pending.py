@@ -16,7 +16,7 @@ FEEDBACK, SUMMARY, TEST = "feedback", "summary:feedback", "test"
 
 
 @pytest.fixture
-def user(any_app: Flask) -> User:
+def user(app: Flask) -> User:
     return owner()
 
 
@@ -44,6 +44,7 @@ def left(user: User) -> list[tuple[str, str]]:
     return sorted((kind, shows) for kind, shows in mine)
 
 
+@pytest.mark.usefixtures("any_app")
 @pytest.mark.usefixtures("device")
 def test_what_is_still_to_be_sent_shows_as_much_as_is_wanted_now(user: User) -> None:
     other = owner("other@example.org")
@@ -54,6 +55,7 @@ def test_what_is_still_to_be_sent_shows_as_much_as_is_wanted_now(user: User) -> 
     assert left(other) == [(FEEDBACK, "all")]
 
 
+@pytest.mark.usefixtures("any_app")
 @pytest.mark.usefixtures("device")
 def test_what_is_muted_is_not_sent_any_more_and_counted_nowhere(user: User) -> None:
     digests.apply_to_pending(user.id, shows=PreviewLevel.ALL, muted={FEEDBACK})

@@ -17,17 +17,16 @@ from tests.push.notes import NOTE, fan_out, time_passes
 from tests.push.statements import is_waiting_for_lock, recorded_statements
 from tests.push.workers import side_by_side
 
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
-def user(any_app: Flask) -> User:
+def user(app: Flask) -> User:
     return owner()
 
 
 @pytest.fixture
-def entry_id(any_app: Flask) -> int:
+def entry_id(app: Flask) -> int:
     outbox.enqueue(NOTE)  # so that no entry has the number of a delivery
     entry = outbox.enqueue(NOTE)
     db.session.commit()
@@ -62,7 +61,6 @@ def test_every_administrators_every_device_gets_a_delivery_that_is_due_at_once(u
         assert delivery.due_at <= utcnow()
 
 
-@ON_SQLITE
 def test_an_entry_for_one_administrator_reaches_their_devices_only(user: User) -> None:
     unreachable_devices(owner("other@example.org"), 2)
     ids = unreachable_devices(user, 2)
@@ -70,14 +68,12 @@ def test_an_entry_for_one_administrator_reaches_their_devices_only(user: User) -
     assert _reached() == ids
 
 
-@ON_SQLITE
 def test_an_entry_for_one_device_reaches_that_one_only(user: User) -> None:
     ids = unreachable_devices(user, 3)
     fan_out(_enqueued(subscription_id=ids[1]))
     assert _reached() == [ids[1]]
 
 
-@ON_SQLITE
 def test_a_paused_device_gets_only_what_is_for_it_alone(user: User, entry_id: int) -> None:
     paused, other = unreachable_devices(user, 2)
     db.session.get_one(Subscription, paused).paused_at = utcnow()
@@ -89,7 +85,6 @@ def test_a_paused_device_gets_only_what_is_for_it_alone(user: User, entry_id: in
     assert _reached() == [paused, other, other]
 
 
-@ON_SQLITE
 def test_a_device_that_is_gone_gets_none(user: User, entry_id: int) -> None:
     unreachable_devices(user, 2, DeviceState.GONE)
     fan_out(entry_id)
@@ -113,7 +108,6 @@ def test_doing_it_again_adds_nothing(user: User, entry_id: int) -> None:
     assert db.session.get_one(OutboxEntry, entry_id).fanned_out_at is not None
 
 
-@ON_SQLITE
 def test_who_subscribes_after_it_is_done_gets_none(user: User, entry_id: int) -> None:
     ids = unreachable_devices(user, 1)
     fan_out(entry_id)
@@ -122,7 +116,6 @@ def test_who_subscribes_after_it_is_done_gets_none(user: User, entry_id: int) ->
     assert _reached() == ids
 
 
-@ON_SQLITE
 @pytest.mark.parametrize(("devices", "sets"), [(0, 1), (2, 1), (3, 2), (7, 3), (9, 4)])
 def test_many_devices_are_reached_in_several_sets(
     user: User, entry_id: int, monkeypatch: pytest.MonkeyPatch, devices: int, sets: int
@@ -150,6 +143,7 @@ def test_it_goes_on_where_a_worker_that_died_left_off(
     assert _reached() == ids
 
 
+@pytest.mark.usefixtures("any_app")
 def test_deliveries_that_are_there_already_are_no_obstacle(user: User, entry_id: int) -> None:
     ids = unreachable_devices(user, 3)
     db.session.add(Delivery(outbox_id=entry_id, subscription_id=ids[1], state=DeliveryState.ACCEPTED, attempts=1))
@@ -159,15 +153,13 @@ def test_deliveries_that_are_there_already_are_no_obstacle(user: User, entry_id:
     assert db.session.query(Delivery).filter_by(state=DeliveryState.ACCEPTED).count() == 1
 
 
-@ON_SQLITE
-def test_an_entry_whose_time_is_over_is_left_alone(any_app: Flask, user: User, entry_id: int) -> None:
+def test_an_entry_whose_time_is_over_is_left_alone(app: Flask, user: User, entry_id: int) -> None:
     unreachable_devices(user, 1)
-    time_passes(any_app.extensions["settings"].push_ttl)
+    time_passes(app.extensions["settings"].push_ttl)
     assert not _next_set(entry_id)
     assert _reached() == []
 
 
-@ON_SQLITE
 def test_an_entry_that_is_no_longer_there_is_no_error(user: User, entry_id: int) -> None:
     unreachable_devices(user, 1)
     db.session.query(OutboxEntry).delete()
@@ -176,6 +168,7 @@ def test_an_entry_that_is_no_longer_there_is_no_error(user: User, entry_id: int)
     assert _reached() == []
 
 
+@pytest.mark.usefixtures("any_app")
 def test_the_number_of_statements_does_not_grow_with_the_devices(user: User, entry_id: int) -> None:
     unreachable_devices(user, 400)
     with recorded_statements() as statements:

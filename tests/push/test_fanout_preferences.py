@@ -20,7 +20,7 @@ FIVE = Burst(5, 60)
 
 
 @pytest.fixture
-def user(any_app: Flask) -> User:
+def user(app: Flask) -> User:
     return owner()
 
 
@@ -89,6 +89,7 @@ def test_outside_of_them_nothing_is_held(user: User) -> None:
     assert states(mine) == [DeliveryState.WAITING]
 
 
+@pytest.mark.usefixtures("any_app")
 def test_the_first_of_a_burst_come_one_by_one_and_the_rest_is_held_for_a_while(user: User) -> None:
     [mine], [theirs] = unreachable_devices(user, 1), unreachable_devices(owner("other@example.org"), 1)
     set_preferences(user, burst=FIVE)
@@ -173,6 +174,7 @@ def test_a_test_and_a_summary_heed_none_of_it(user: User, kind: str) -> None:
     assert {delivery.shows for delivery in deliveries(mine)} == {PreviewLevel.ALL}
 
 
+@pytest.mark.usefixtures("any_app")
 def test_who_wants_what_holds_in_every_set(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fanout, "SET_SIZE", 3)
     others = [owner(f"{number}@example.org") for number in range(3)]
@@ -191,6 +193,7 @@ def test_who_wants_what_holds_in_every_set(user: User, monkeypatch: pytest.Monke
     assert states(*devices[undecided.id]) == [DeliveryState.WAITING] * 4
 
 
+@pytest.mark.usefixtures("any_app")
 @pytest.mark.parametrize(("burst", "expected"), [(NO_BURST, 4), (FIVE, 5)])
 def test_preferences_cost_no_statement_for_each_administrator(user: User, burst: Burst, expected: int) -> None:
     for number in range(30):

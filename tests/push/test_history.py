@@ -16,11 +16,9 @@ from tests.push.devices import owner, unreachable_devices
 from tests.push.notes import NOTE, announce, note
 from tests.push.statements import recorded_statements
 
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
-def reader(any_app: Flask) -> User:
+def reader(app: Flask) -> User:
     return owner()
 
 
@@ -39,6 +37,7 @@ def listed(found: History) -> list[int]:
     return [delivery.subscription_id for delivery in found.deliveries]
 
 
+@pytest.mark.usefixtures("any_app")
 def test_a_notification_has_its_own_deliveries_and_the_readers_devices_come_first(reader: User) -> None:
     theirs = unreachable_devices(owner("other@example.org"), 2)
     mine = unreachable_devices(reader, 2)
@@ -50,6 +49,7 @@ def test_a_notification_has_its_own_deliveries_and_the_readers_devices_come_firs
     assert (found.counts, found.not_shown, found.left_out) == ({Stage.QUEUED: 4}, 0, [])
 
 
+@pytest.mark.usefixtures("any_app")
 def test_of_thousands_a_hundred_are_listed_and_all_are_counted(reader: User) -> None:
     theirs = unreachable_devices(owner("other@example.org"), 118)
     mine = unreachable_devices(reader, 2)
@@ -106,6 +106,7 @@ def test_every_delivery_has_come_to_a_stage(stage: Stage, row: dict[str, Any]) -
     assert history.stage(Delivery(**row)) == stage
 
 
+@pytest.mark.usefixtures("any_app")
 def test_a_summarised_delivery_leads_to_the_summarys_delivery(reader: User) -> None:
     first, _ = unreachable_devices(reader, 2)
     entry_id, summary_id = announce(), announce(note(tag="summary"))
@@ -161,7 +162,6 @@ MOVING: list[tuple[bool, dict[str, Any]]] = [
 ]
 
 
-@ON_SQLITE
 @pytest.mark.parametrize(("moving", "row"), MOVING)
 def test_it_is_worth_looking_again_while_something_is_about_to_happen(
     reader: User, moving: bool, row: dict[str, Any]
@@ -174,7 +174,6 @@ def test_it_is_worth_looking_again_while_something_is_about_to_happen(
     assert history_of(entry_id, reader).moving is moving
 
 
-@ON_SQLITE
 def test_the_newest_error_is_found_without_reading_all_that_went_well(reader: User) -> None:
     [device_id] = unreachable_devices(reader, 1)
     with recorded_statements() as statements:

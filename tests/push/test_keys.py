@@ -22,9 +22,9 @@ from tests.push.notes import note
 
 
 @pytest.fixture
-def another_process(any_app: Flask) -> Iterator[Flask]:
+def another_process(app: Flask) -> Iterator[Flask]:
     """The same site as a process of its own sees it."""
-    other = create_app(any_app.extensions["settings"])
+    other = create_app(app.extensions["settings"])
     yield other
     with other.app_context():
         db.engine.dispose()
@@ -61,7 +61,7 @@ def retire_all() -> None:
     db.session.commit()
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_the_pair_in_the_settings_is_all_there_is_at_first() -> None:
     assert keys.cached() == keys.Keyring(KEYS, {KEYS.public_key: KEYS}, frozenset())
     assert keys.list_all() == []
@@ -80,7 +80,7 @@ def test_a_rotation_makes_a_new_key_current_and_lets_the_old_one_live() -> None:
 
 
 def test_every_process_has_the_new_key_within_seconds(
-    any_app: Flask, another_process: Flask, monkeypatch: pytest.MonkeyPatch
+    app: Flask, another_process: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with another_process.app_context():
         assert keys.cached().current == KEYS
@@ -95,7 +95,7 @@ def test_every_process_has_the_new_key_within_seconds(
     assert keys._FRESH <= 5  # noqa: SLF001
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_the_database_is_asked_once_in_a_while_only() -> None:
     asked: list[str] = []
     event.listen(db.engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
@@ -104,48 +104,48 @@ def test_the_database_is_asked_once_in_a_while_only() -> None:
     assert len([statement for statement in asked if "push_vapid_key" in statement]) == 1
 
 
-def test_a_stolen_backup_holds_no_usable_key(any_app: Flask) -> None:
+def test_a_stolen_backup_holds_no_usable_key(app: Flask) -> None:
     new = rotated()
     pair = keys.cached().live[new]
     stored = " ".join(str(value) for row in db.session.execute(text("SELECT * FROM push_vapid_key")) for value in row)
     assert new in stored
     for private_key in (pair.private_key, KEYS.private_key):
         assert private_key not in stored
-    ring = with_settings(any_app, secret_key="the thief does not know it")
+    ring = with_settings(app, secret_key="the thief does not know it")
     assert ring.current == KEYS
     assert ring.unreadable == {new}
 
 
 def test_with_another_secret_key_push_goes_on_with_what_can_be_read(
-    any_app: Flask, capsys: pytest.CaptureFixture[str]
+    app: Flask, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new = rotated()
-    ring = with_settings(any_app, secret_key="another secret key")
+    ring = with_settings(app, secret_key="another secret key")
     assert ring.current == KEYS
     assert ring.unreadable == {new}
     assert f"the VAPID key {new[:12]}…: it was stored with another SECRET_KEY" in capsys.readouterr().err
     off = {"vapid_private_key": "", "vapid_public_key": "", "secret_key": "another secret key"}
-    assert with_settings(any_app, **off) == keys.Keyring(None, {}, frozenset({KEYS.public_key, new}))
+    assert with_settings(app, **off) == keys.Keyring(None, {}, frozenset({KEYS.public_key, new}))
 
 
-def test_a_row_that_holds_the_key_of_another_is_not_used(any_app: Flask) -> None:
+def test_a_row_that_holds_the_key_of_another_is_not_used(app: Flask) -> None:
     first, second = rotated(), rotated()
     swap = {row.public_key: row.private_key for row in keys.list_all()}
     for row in keys.list_all():
         if row.public_key in (first, second):
             row.private_key = swap[first if row.public_key == second else second]
-    assert with_settings(any_app).unreadable == {first, second}
+    assert with_settings(app).unreadable == {first, second}
 
 
-def test_after_a_rotation_the_settings_may_lose_their_pair(any_app: Flask) -> None:
+def test_after_a_rotation_the_settings_may_lose_their_pair(app: Flask) -> None:
     new = rotated()
-    ring = with_settings(any_app, vapid_private_key="", vapid_public_key="")
+    ring = with_settings(app, vapid_private_key="", vapid_public_key="")
     assert list(ring.live) == [KEYS.public_key, new]
     assert ring.live[KEYS.public_key] == KEYS
 
 
-def test_a_site_without_a_pair_turns_push_on_by_a_rotation(any_app: Flask) -> None:
-    off = replace(any_app.extensions["settings"], vapid_private_key="", vapid_public_key="")
+def test_a_site_without_a_pair_turns_push_on_by_a_rotation(app: Flask) -> None:
+    off = replace(app.extensions["settings"], vapid_private_key="", vapid_public_key="")
     with create_app(off).app_context():
         assert keys.cached() == keys.Keyring(None, {}, frozenset())
         new = rotated()
@@ -154,7 +154,7 @@ def test_a_site_without_a_pair_turns_push_on_by_a_rotation(any_app: Flask) -> No
         db.engine.dispose()
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_whom_a_retirement_would_lose_is_said_before() -> None:
     user = owner()
     [old] = unreachable_devices(user, 1)
@@ -166,29 +166,29 @@ def test_whom_a_retirement_would_lose_is_said_before() -> None:
     assert [device.id for device in keys.lost(keys.old())] == [old]
 
 
-def test_a_retired_key_is_erased_and_does_not_come_back_from_the_settings(any_app: Flask) -> None:
+def test_a_retired_key_is_erased_and_does_not_come_back_from_the_settings(app: Flask) -> None:
     new = rotated()
     [device] = unreachable_devices(owner(), 1)
     retire_all()
     assert list(keys.cached().live) == [new]
-    assert list(with_settings(any_app).live) == [new]
+    assert list(with_settings(app).live) == [new]
     assert {row.public_key: row.private_key is None for row in keys.list_all()} == {KEYS.public_key: True, new: False}
     assert keys.old() == set()
     assert db.session.execute(text("SELECT id, state FROM push_subscription")).all() == [(device, DeviceState.STALE)]
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_key_changes_are_in_the_audit_log() -> None:
     rotated()
     retire_all()
     assert [entry.event for entry in audit.page().entries] == [AuditEvent.KEY_RETIRED, AuditEvent.KEY_ROTATED]
 
 
-def test_a_pair_that_was_put_into_the_settings_later_can_be_retired_too(any_app: Flask) -> None:
+def test_a_pair_that_was_put_into_the_settings_later_can_be_retired_too(app: Flask) -> None:
     new = rotated()
     later = vapid.generate()
     settings = replace(
-        any_app.extensions["settings"], vapid_private_key=later.private_key, vapid_public_key=later.public_key
+        app.extensions["settings"], vapid_private_key=later.private_key, vapid_public_key=later.public_key
     )
     changed = create_app(settings)
     with changed.app_context():
@@ -200,7 +200,7 @@ def test_a_pair_that_was_put_into_the_settings_later_can_be_retired_too(any_app:
         db.engine.dispose()
 
 
-def test_each_device_is_sent_to_with_the_key_it_was_made_with(any_app: Flask, service: PushService) -> None:
+def test_each_device_is_sent_to_with_the_key_it_was_made_with(app: Flask, service: PushService) -> None:
     before = service.new_device(KEYS.public_key)
     user = owner()
     subscribe(user, before)
@@ -216,7 +216,7 @@ def test_each_device_is_sent_to_with_the_key_it_was_made_with(any_app: Flask, se
     assert {row_of(device).state for device in (before, after)} == {DeviceState.LIVE}
 
 
-def test_after_a_retirement_a_delivery_says_that_the_browser_has_to_visit(any_app: Flask, service: PushService) -> None:
+def test_after_a_retirement_a_delivery_says_that_the_browser_has_to_visit(app: Flask, service: PushService) -> None:
     waiting, later = service.new_device(KEYS.public_key), service.new_device(KEYS.public_key)
     user = owner()
     subscribe(user, waiting)
@@ -234,7 +234,7 @@ def test_after_a_retirement_a_delivery_says_that_the_browser_has_to_visit(any_ap
 
 
 def test_a_worker_that_has_not_heard_of_a_rotation_loses_nothing_of_a_device_that_has_moved(
-    any_app: Flask, another_process: Flask, service: PushService
+    app: Flask, another_process: Flask, service: PushService
 ) -> None:
     user = owner()
     assert keys.cached().current == KEYS  # which this process goes by for a while

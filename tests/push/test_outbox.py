@@ -18,18 +18,18 @@ def _entry() -> OutboxEntry:
     return entry
 
 
-def test_an_entry_carries_the_finished_notification(any_app: Flask) -> None:
+def test_an_entry_carries_the_finished_notification(app: Flask) -> None:
     before = utcnow()
     entry = _entry()
     assert (entry.payload, entry.topic, entry.urgency) == (NOTE.to_json(), NOTE.topic, "high")
     assert before <= entry.created_at <= utcnow()
-    ttl = any_app.extensions["settings"].push_ttl
+    ttl = app.extensions["settings"].push_ttl
     assert entry.expires_at - entry.created_at == timedelta(seconds=ttl)
     assert (entry.fanned_out_at, entry.last_subscription_id) == (None, 0)
     assert (entry.kind, entry.user_id, entry.subscription_id) == ("feedback", None, None)
 
 
-def test_an_entry_can_be_of_another_kind_and_for_one_administrator_or_one_device(any_app: Flask) -> None:
+def test_an_entry_can_be_of_another_kind_and_for_one_administrator_or_one_device(app: Flask) -> None:
     user = owner()
     [device_id] = unreachable_devices(user, 1)
     for_user = outbox.enqueue(NOTE, kind="summary", user_id=user.id)
@@ -39,7 +39,7 @@ def test_an_entry_can_be_of_another_kind_and_for_one_administrator_or_one_device
     assert (for_device.kind, for_device.user_id, for_device.subscription_id) == ("test", None, device_id)
 
 
-def test_an_entry_exists_only_when_its_caller_commits(any_app: Flask) -> None:
+def test_an_entry_exists_only_when_its_caller_commits(app: Flask) -> None:
     outbox.enqueue(NOTE)
     db.session.rollback()
     assert db.session.query(OutboxEntry).count() == 0
@@ -68,7 +68,7 @@ def test_due_are_the_oldest_entries_that_are_open_and_have_time_left(any_app: Fl
     assert expired.id not in outbox.due(utcnow())
 
 
-def test_due_are_a_hundred_at_most(any_app: Flask) -> None:
+def test_due_are_a_hundred_at_most(app: Flask) -> None:
     entries = [outbox.enqueue(NOTE) for _ in range(105)]
     db.session.commit()
     assert outbox.due(utcnow()) == sorted(entry.id for entry in entries)[:100]

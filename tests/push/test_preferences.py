@@ -23,7 +23,7 @@ NIGHT = QuietHours(time(22), time(7))
 
 
 @pytest.fixture
-def user(any_app: Flask) -> User:
+def user(app: Flask) -> User:
     return owner()
 
 
@@ -72,6 +72,7 @@ def test_a_choice_comes_before_the_operators_settings_but_shows_no_more(strict_a
     assert preferences.allowed() == [PreviewLevel.NAME, PreviewLevel.NOTHING]
 
 
+@pytest.mark.usefixtures("any_app")
 def test_a_choice_is_kept_and_can_be_changed(user: User) -> None:
     set_preferences(
         user, shows=PreviewLevel.NOTHING, quiet_hours=QuietHours(time(0, 5), time(23, 59)), muted=["feedback"]

@@ -31,16 +31,16 @@ LARGEST_ID = 2**63 - 1
 
 
 @pytest.fixture
-def device(any_app: Flask, service: PushService) -> Device:
+def device(app: Flask, service: PushService) -> Device:
     device = service.new_device(KEYS.public_key)
     subscribe(owner(), device)
     return device
 
 
 @pytest.fixture
-def browser(any_app: Flask) -> Visitor:
+def browser(app: Flask) -> Visitor:
     """A service worker's: it has no session."""
-    return Visitor(any_app)
+    return Visitor(app)
 
 
 def tell(browser: Visitor, token: Any, event: Any = "shown") -> TestResponse:
@@ -88,6 +88,7 @@ def test_a_click_is_written_and_implies_that_it_was_shown(browser: Visitor) -> N
     assert row.shown_at == row.clicked_at == db.session.query(Subscription).one().last_shown_at
 
 
+@pytest.mark.usefixtures("any_app")
 def test_only_the_first_report_of_each_is_written(browser: Visitor) -> None:
     unreachable_devices(owner(), 1)
     announce()

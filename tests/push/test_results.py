@@ -47,7 +47,7 @@ EVERY_ERROR = [
 
 
 @pytest.fixture
-def user(any_app: Flask) -> User:
+def user(app: Flask) -> User:
     return owner()
 
 
@@ -204,6 +204,7 @@ def test_no_wait_is_longer_than_the_time_to_live(claimed: Claim) -> None:
         assert _delivery().due_at == soon.expires_at
 
 
+@pytest.mark.usefixtures("any_app")
 def test_a_result_under_a_lost_claim_changes_nothing(user: User) -> None:
     unreachable_devices(user, len(EVERY_ERROR) + 1)
     announce()
@@ -246,6 +247,7 @@ def test_a_delivery_that_is_given_up_keeps_its_last_reason(claimed: Claim) -> No
     assert (delivery.error, delivery.status, delivery.detail) == ("unavailable", 503, "try later")
 
 
+@pytest.mark.usefixtures("any_app")
 @pytest.mark.parametrize("removed", [Subscription, OutboxEntry, User])
 def test_rows_removed_meanwhile_are_no_error(user: User, removed: type, caplog: pytest.LogCaptureFixture) -> None:
     unreachable_devices(user, len(EVERY_ERROR) + 1)
@@ -278,6 +280,7 @@ def test_an_origin_that_did_not_look_at_our_signature_stays_held(claimed: Claim)
         assert [held.origin for held in circuit_breaker.open_circuits()] == [ORIGIN], error
 
 
+@pytest.mark.usefixtures("any_app")
 def test_each_result_of_a_mixed_batch_changes_its_own_delivery(user: User) -> None:
     unreachable_devices(user, len(EVERY_ERROR) + 1)
     announce(note(tag="earlier"))
@@ -291,6 +294,7 @@ def test_each_result_of_a_mixed_batch_changes_its_own_delivery(user: User) -> No
     assert states == [DeviceState.LIVE, DeviceState.GONE, DeviceState.STALE] + [DeviceState.LIVE] * 6
 
 
+@pytest.mark.usefixtures("any_app")
 def test_hundreds_of_results_are_written_with_few_statements(user: User) -> None:
     unreachable_devices(user, 500)
     announce()

@@ -35,7 +35,7 @@ def test_a_due_delivery_reaches_the_browser_and_is_recorded(any_app: Flask, serv
     assert service.refusals == []
 
 
-def test_every_device_of_every_administrator_gets_every_note_once(any_app: Flask, service: PushService) -> None:
+def test_every_device_of_every_administrator_gets_every_note_once(app: Flask, service: PushService) -> None:
     first, second = owner("first@example.org"), owner("second@example.org")
     devices = [new_device(user, service) for user in (first, second, first)]
     for number in range(3):
@@ -261,7 +261,7 @@ def test_an_expired_delivery_is_not_sent(service: PushService, device: Device) -
     assert service.requests == []
 
 
-def test_a_dead_workers_claims_are_sent_when_the_lease_ends(any_app: Flask, service: PushService) -> None:
+def test_a_dead_workers_claims_are_sent_when_the_lease_ends(app: Flask, service: PushService) -> None:
     device = new_device(owner(), service)
     announce()
     claim()

@@ -174,7 +174,7 @@ def test_what_is_recorded_by_a_commit_that_seems_to_fail_is_not_sent_again(
 
 
 def test_an_entry_that_no_push_can_be_made_of_keeps_no_other_from_being_sent(
-    any_app: Flask, service: PushService, caplog: pytest.LogCaptureFixture
+    app: Flask, service: PushService, caplog: pytest.LogCaptureFixture
 ) -> None:
     [device] = _new_devices(service, 1)
     unknown, _ = announce(), announce(note(tag="m-2"))
@@ -380,7 +380,7 @@ def _enqueue_three() -> None:
     db.session.commit()
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_entries_for_nobody_are_finished_in_transactions_of_their_own() -> None:
     _enqueue_three()
     commits: list[Any] = []
@@ -391,7 +391,7 @@ def test_entries_for_nobody_are_finished_in_transactions_of_their_own() -> None:
     assert len(commits) > 3
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_a_run_looks_for_somebody_to_send_to_no_longer_than_results_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     _enqueue_three()
     found: list[int] = []

@@ -24,7 +24,7 @@ ENDPOINT: str = GOOD["endpoint"]
 BROWSER = BrowserSubscription(ENDPOINT, POINT, SECRET)
 
 
-def test_a_browser_is_stored_as_a_living_device(any_app: Flask) -> None:
+def test_a_browser_is_stored_as_a_living_device(app: Flask) -> None:
     user = owner()
     before = utcnow()
     subscriptions.save(BROWSER, user=user, vapid_public_key=KEYS.public_key, name="Firefox on Linux")
@@ -95,7 +95,7 @@ def test_a_device_that_was_gone_or_stale_lives_again_when_its_browser_subscribes
     assert device.vapid_public_key == KEYS.public_key
 
 
-def test_a_browser_that_comes_again_still_fails_until_it_has_other_keys(any_app: Flask) -> None:
+def test_a_browser_that_comes_again_still_fails_until_it_has_other_keys(app: Flask) -> None:
     user = owner()
     renewed = BrowserSubscription(ENDPOINT, POINT, "B" * 22)
     for browser, failures in ((BROWSER, 0), (BROWSER, 7), (renewed, 0)):
@@ -122,7 +122,7 @@ def test_a_browser_that_subscribes_in_two_tabs_at_once_is_one_device(any_app: Fl
     assert db.session.query(Subscription).count() == 1
 
 
-def test_a_removed_device_is_forgotten_with_all_that_waits_for_it(any_app: Flask) -> None:
+def test_a_removed_device_is_forgotten_with_all_that_waits_for_it(app: Flask) -> None:
     user = owner()
     unreachable_devices(user, 2)
     announce()
@@ -169,7 +169,7 @@ def test_devices_are_counted_by_state_and_key(app: Flask) -> None:
     assert subscriptions.count(DeviceState.GONE, KEYS.public_key) == 0
 
 
-def test_a_gone_device_is_remembered_for_thirty_days(any_app: Flask) -> None:
+def test_a_gone_device_is_remembered_for_thirty_days(app: Flask) -> None:
     user = owner()
     unreachable_devices(user, 1, DeviceState.GONE)
     unreachable_devices(user, 1)
@@ -223,7 +223,7 @@ def test_nobody_waits_long_for_a_gone_device_with_many_deliveries(monkeypatch: p
     assert {each.subscription_id for each in db.session.query(Delivery)} == {kept}
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_nor_for_one_that_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     user = owner()
     removed, kept = unreachable_devices(user, 2)
@@ -284,7 +284,7 @@ def test_the_device_seen_longest_ago_makes_room_for_one_too_many(
     assert len(subscriptions.of(other)) == 5
 
 
-@pytest.mark.usefixtures("any_app")
+@pytest.mark.usefixtures("app")
 def test_the_log_says_when_a_device_comes_and_goes_and_not_that_it_visits() -> None:
     first, second = owner(), owner("second@example.org")
 

@@ -38,7 +38,7 @@ EMAIL = "ada@example.org"
 
 
 @pytest.fixture
-def user(any_app: Flask) -> User:
+def user(app: Flask) -> User:
     return make_user(EMAIL)
 
 
@@ -68,6 +68,7 @@ def why(device: Device) -> str | None:
     return labels.reason(delivery_to(device))
 
 
+@pytest.mark.usefixtures("any_app")
 def test_each_way_to_end_sessions_suspends_their_devices_and_no_others(user: User, service: PushService) -> None:
     other = make_user("bob@example.org")
 
@@ -142,6 +143,7 @@ def test_waiting_deliveries_are_cancelled_and_the_history_says_why(user: User, s
     assert device.pushes == []
 
 
+@pytest.mark.usefixtures("any_app")
 def test_what_is_more_than_one_transaction_takes_is_not_sent_either(
     user: User, service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,11 +238,11 @@ def test_an_answer_of_the_database_is_good_for_a_moment_only(user: User, monkeyp
     watch.end()
 
 
-def test_a_push_sent_before_the_session_ended_counts_as_sent(user: User, any_app: Flask, service: PushService) -> None:
+def test_a_push_sent_before_the_session_ended_counts_as_sent(user: User, app: Flask, service: PushService) -> None:
     device, _ = device_in_new_session(user, service)
     announce()
     service.latency = 3
-    with _running(any_app) as run:
+    with _running(app) as run:
         service.wait_requests(1)
         sessions.end_all(user)
         db.session.commit()
@@ -280,6 +282,7 @@ def test_a_message_that_is_planned_meanwhile_is_not_sent(user: User, any_app: Fl
     assert why(device) == "The session of this device was ended."
 
 
+@pytest.mark.usefixtures("any_app")
 def test_nothing_is_sent_to_the_devices_of_an_account_that_was_deleted_meanwhile(
     user: User, service: PushService
 ) -> None:
