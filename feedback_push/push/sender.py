@@ -15,7 +15,7 @@ from feedback_push.webpush import endpoints
 
 BUDGET = 5.0  # seconds; the rest is left to the next task, so that a worker can stop soon
 _LONGEST = 15.0  # seconds in which a run may claim more, if an old push keeps it from ending anyway
-_OLD = 3.0  # seconds; a push that only waits for its turn, at a service that answers, is younger
+_OLD = 3.0  # seconds; an older push is stuck at a slow service
 _FAN_OUT_FOR = 0.05  # seconds that a run may look for an entry with devices to send to, while results wait
 
 _log = logging.getLogger(__name__)

@@ -42,7 +42,7 @@ class OriginQueue(Generic[_Job]):
 
     @property
     def is_silent(self) -> bool:
-        """True if as many requests are in flight as may be and none of them is answered."""
+        """True if the limit is reached and no answer has come for a moment."""
         return self._in_flight >= self._limit and time.monotonic() - self._last_answer > _PAUSE
 
     def put(self, job: _Job) -> None:
