@@ -1,4 +1,4 @@
-"""Hash people's network addresses with a key: the hash serves for counting, and hides the address without SECRET_KEY."""
+"""Hash network addresses with a key: a hash serves for counting, and hides the address without SECRET_KEY."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
