@@ -14,7 +14,7 @@ _QUIET_ZONE = 4  # modules; ISO/IEC 18004 requires it around a QR code
 
 
 class Proxy(NamedTuple):
-    """What a site without https needs: the domain to use, and the lines of a Caddyfile."""
+    """The domain that a site without https needs, and the lines of a Caddyfile."""
 
     domain: str
     caddyfile: str
