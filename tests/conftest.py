@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -15,6 +16,7 @@ from uuid import uuid4
 import argon2
 import hypothesis
 import pytest
+import redis
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 
@@ -248,6 +250,22 @@ def published(redis_url: str) -> Iterator[PublishedTasks]:
     """Yield the tasks that `app` has published."""
     with closing(PublishedTasks(redis_url)) as queue:
         yield queue
+
+
+@pytest.fixture
+def redis_connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the hosts that the test's own thread has tried to connect to, in the order of the attempts."""
+    hosts: list[str] = []
+    own: int = threading.get_ident()
+    connect: Any = redis.Connection._connect  # noqa: SLF001 - because redis-py retries above it
+
+    def note_and_connect(connection: redis.Connection) -> Any:
+        if threading.get_ident() == own:
+            hosts.append(str(connection.host))
+        return connect(connection)
+
+    monkeypatch.setattr(redis.Connection, "_connect", note_and_connect)
+    return hosts
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from feedback_push import health
 from feedback_push.config import Settings
 from tests import servers
 from tests.environment import environment_of
@@ -53,11 +54,9 @@ def test_without_a_broker_nobody_can_ask_for_a_worker(visit: Visit) -> None:
     assert ready(visit(redis_url=f"redis://{nobody()}/0")) == (503, {"status": "not ready", "problems": wrong})
 
 
-def test_without_a_broker_the_answer_comes_at_once(visit: Visit) -> None:
-    visitor = visit(redis_url=f"redis://{nobody()}/0")
-    asked_at = time.monotonic()
-    assert problems(visitor) == {"broker", "worker"}
-    assert time.monotonic() - asked_at < 1.5
+def test_a_broker_that_is_down_is_asked_once_by_each_check(visit: Visit, redis_connections: list[str]) -> None:
+    assert problems(visit(redis_url=f"redis://{nobody()}/0")) == {"broker", "worker"}
+    assert len(redis_connections) == 2  # retries would take seconds
 
 
 def test_a_broker_that_never_answers_is_given_up_on(visit: Visit, silent_port: int) -> None:
@@ -79,15 +78,17 @@ def test_whoever_writes_does_not_wait_for_the_answers(visit: Visit, tmp_path: Pa
         assert probe.result().status_code == 503
 
 
-def test_while_somebody_waits_for_the_answers_the_others_get_the_last_ones_at_once(visit: Visit) -> None:
+def test_while_somebody_waits_for_the_answers_the_others_get_the_last_ones_at_once(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_TIMEOUT", 60.0)  # so that the question below ends with its connection
     with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as thread:
         visitor = visit(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         for told in ({"readiness"}, {"broker", "worker"}):
             probe = thread.submit(Visitor(visitor.application).get, "/readyz")
             with silent.accept()[0]:  # the broker is being asked
-                asked_at = time.monotonic()
                 assert problems(visitor) == told
-                assert time.monotonic() - asked_at < 1
+                assert not probe.done()
             silent.accept()[0].close()  # and once more, for the worker
             assert probe.result().status_code == 503
 

@@ -30,7 +30,7 @@ class PushService(PushRegistry):
     `url` is the origin of all endpoints: http, or https if an SSL context is given (its certificate must name
     `hostname`). Firefox connects to `websocket_url`, which is always plain. `latency` is the delay, in seconds, before
     a request to an endpoint is handled. `ahead` is how far the service's clock is ahead of the sender's, in seconds.
-    `most_at_once` is the highest number of concurrent requests.
+    `most_at_once` is the highest number of concurrent requests; until it is `held_until`, no request is handled.
     """
 
     def __init__(self, *, ssl_context: ssl.SSLContext | None = None, hostname: str = "127.0.0.1") -> None:
@@ -42,6 +42,7 @@ class PushService(PushRegistry):
         self.websocket_url = ""
         self.latency = 0.0
         self.ahead = 0.0
+        self.held_until = 0
 
     def __enter__(self) -> Self:
         self.start()
@@ -97,6 +98,8 @@ class PushService(PushRegistry):
 
     async def _receive(self, request: web.Request, entry: Request) -> web.StreamResponse:
         await pause(self.latency, self._server.stopping)
+        while self.most_at_once < self.held_until and not self._server.stopping.is_set():
+            await pause(0.01, self._server.stopping)
         device = self.device_at(request.match_info["channel"])
         answer = (device.next_answer() if device else None) or self.next_answer()
         if device is None:

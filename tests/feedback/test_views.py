@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -268,16 +267,13 @@ def test_when_every_connection_is_taken_the_form_keeps_what_was_typed(
 
 @pytest.mark.parametrize("broker", ["gone", "silent"])
 def test_without_the_broker_a_message_is_stored_and_nobody_waits(
-    visit: Visit, silent_redis_url: str, broker: str
+    visit: Visit, silent_redis_url: str, broker: str, redis_connections: list[str]
 ) -> None:
     visitor = visit(redis_url=silent_redis_url if broker == "silent" else f"redis://{nobody()}/0")
     form = {**visitor.read("/feedback/").fields, **TYPED}
-    took = []
     for _ in range(4):
-        began = time.monotonic()
         assert visitor.post("/feedback/", data=form).status_code == 303
-        took.append(time.monotonic() - began)
-    assert min(took) < 0.25  # the fastest, so that the machine's other load does not count
+    assert redis_connections == []  # another thread publishes the tasks
     with visitor.application.app_context():
         assert len(messages()) == 4
 

@@ -148,7 +148,7 @@ def test_a_service_that_hangs_keeps_the_others_from_nothing(sqlite_site: Site, s
         served = [device for each in (service, other, third) for device in subscribe_many(sqlite_site, each, 20)]
         with sqlite_site.work("--pool", "threads", **SLOWLY):
             sqlite_site.visitor().write("Hello")
-            servers.wait_until(lambda: received(served) == len(served), 8)
+            servers.wait_until(lambda: received(served) == len(served), 60)
             assert received(stuck) == 0
             hanging.answers_normally()
             servers.wait_until(lambda: _released(sqlite_site, stuck), 60)

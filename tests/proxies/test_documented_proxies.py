@@ -21,31 +21,48 @@ from tests.visits import Page
 MEGABYTE = 1024 * 1024
 
 
-@pytest.fixture(params=documented.NAMES)
-def site(request: pytest.FixtureRequest, migrated_sqlite: Path, own_redis_url: str, tmp_path: Path) -> Iterator[Site]:
-    """A site that is reached by the proxy only."""
+@pytest.fixture(scope="module", params=documented.NAMES)
+def site(
+    request: pytest.FixtureRequest, migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A site that is reached by the proxy only; one for all tests."""
     if not documented.program(request.param):
         pytest.skip(f"{request.param} is not installed")
-    shutil.copy(migrated_sqlite, tmp_path / "site.sqlite")
-    authority = LoopbackAuthority(tmp_path)
+    folder = tmp_path_factory.mktemp("behind")
+    shutil.copy(migrated_sqlite, folder / "site.sqlite")
+    authority = LoopbackAuthority(folder)
     authority.server_context()
     port = servers.free_port()
-    settings = make_settings(f"sqlite:///{tmp_path / 'site.sqlite'}", own_redis_url, tmp_path)
-    with Site(replace(settings, trusted_proxies=1, ratelimit_enabled=True)) as behind:
+    with (
+        servers.redis_server(folder) as redis_url,
+        Site(
+            replace(
+                make_settings(f"sqlite:///{folder / 'site.sqlite'}", redis_url, folder),
+                trusted_proxies=1,
+                ratelimit_enabled=True,
+            )
+        ) as behind,
+    ):
         behind.change(replace(behind.settings, site_url=f"https://localhost:{port}"))
         behind.serve()
+        behind.create_user("staff@example.org")
         with documented.running(
-            request.param, tmp_path, port=port, upstream=behind.settings.port, certificate=tmp_path / "server.pem"
+            request.param, folder, port=port, upstream=behind.settings.port, certificate=folder / "server.pem"
         ):
             yield behind
     assert behind.failures == []
 
 
 @pytest.fixture
-def staff(site: Site, tmp_path: Path) -> Iterator[Staff]:
+def ca_file(site: Site) -> Path:
+    """The certificate that the site's own is signed with."""
+    return site.settings.instance_dir / "ca.pem"
+
+
+@pytest.fixture
+def staff(site: Site, ca_file: Path) -> Iterator[Staff]:
     """An administrator who is not signed in."""
-    site.create_user("staff@example.org")
-    with Staff(site.settings, tmp_path / "ca.pem") as staff:
+    with Staff(site.settings, ca_file) as staff:
         yield staff
 
 
@@ -65,29 +82,12 @@ def test_people_do_through_it_what_they_do_without(site: Site, staff: Staff) -> 
     assert staff.get("/feedback/").status_code == 200
 
 
-def test_it_says_itself_where_requests_come_from(site: Site, staff: Staff, tmp_path: Path) -> None:
-    page = staff.get("/feedback/").url
-    forged = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Forwarded-Prefix"]
-    with requests.Session() as session:
-        session.trust_env, session.verify = False, str(tmp_path / "ca.pem")
-        answer = session.get(page, headers=dict.fromkeys(forged, "evil.example"), timeout=20)
-        assert (answer.status_code, answer.url, "evil" in answer.text) == (200, page, False)
-        fields = {**Page(answer).fields, "content": "Hello", "submitter_name": "Ada"}
-        codes = [
-            session.post(
-                page, fields, headers={"Referer": page, "X-Forwarded-For": f"192.0.2.{number}"}, timeout=20
-            ).status_code
-            for number in range(22)
-        ]
-    assert (codes[0], codes[-1]) == (200, 429)  # all of them came from one address
-
-
-def test_a_refusal_breaks_no_connection_that_others_use(site: Site, staff: Staff, tmp_path: Path) -> None:
+def test_a_refusal_breaks_no_connection_that_others_use(site: Site, ca_file: Path) -> None:
     address = site.settings.site_url
 
     def ask(number: int) -> int:
         with requests.Session() as session:
-            session.trust_env, session.verify = False, str(tmp_path / "ca.pem")
+            session.trust_env, session.verify = False, str(ca_file)
             if number % 4:
                 return session.get(f"{address}/healthz", timeout=20).status_code
             path, size = [("login", 70_000), ("push/subscribe", 70_000), ("feedback/", 4 * MEGABYTE)][number // 4 % 3]
@@ -97,3 +97,20 @@ def test_a_refusal_breaks_no_connection_that_others_use(site: Site, staff: Staff
         codes = list(people.map(ask, range(120)))
     assert {code for number, code in enumerate(codes) if number % 4} == {200}
     assert {code for number, code in enumerate(codes) if not number % 4} == {413}
+
+
+def test_it_says_itself_where_requests_come_from(staff: Staff, ca_file: Path) -> None:
+    page = staff.get("/feedback/").url
+    forged = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Forwarded-Prefix"]
+    with requests.Session() as session:
+        session.trust_env, session.verify = False, str(ca_file)
+        answer = session.get(page, headers=dict.fromkeys(forged, "evil.example"), timeout=20)
+        assert (answer.status_code, answer.url, "evil" in answer.text) == (200, page, False)
+        fields = {**Page(answer).fields, "content": "Hello", "submitter_name": "Ada"}
+        codes = [
+            session.post(
+                page, fields, headers={"Referer": page, "X-Forwarded-For": f"192.0.2.{number}"}, timeout=20
+            ).status_code
+            for number in range(22)
+        ]
+    assert (codes[0], codes[-1]) == (200, 429)  # all of them came from one address, so this test is the last

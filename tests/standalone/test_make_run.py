@@ -112,29 +112,28 @@ def test_a_part_that_dies_comes_back(shared: Launchers, victim: str) -> None:
     assert dead not in run.members(victim)
 
 
-def test_ctrl_c_stops_all_of_it(own: Launchers) -> None:
-    run = own.start(MAKE_RUN)
-    run.stop(lambda: os.killpg(run.process.pid, signal.SIGINT))
-    assert run.printed.count("Stopped.") == 1
-    assert "Traceback" not in run.printed
-
-
-def test_stopping_make_stops_all_of_it(own: Launchers) -> None:
-    run = own.start(MAKE_RUN)
-    run.stop(run.process.terminate)
-    assert run.printed.count("Stopped.") == 1
-
-
-def test_a_second_start_keeps_everything(own: Launchers) -> None:
-    first = own.start()
+def test_ctrl_c_kill_9_and_the_end_of_make_leave_nothing_running_and_the_next_start_keeps_everything(
+    own: Launchers,
+) -> None:
+    first = own.start(MAKE_RUN)
     account = ACCOUNT.search(first.printed)
     secrets = (own.instance / "secrets.env").read_bytes()
-    assert first.stop(first.process.terminate) == 0
-    second = own.start()
+    first.stop(lambda: os.killpg(first.process.pid, signal.SIGINT))
+    assert "Traceback" not in first.printed
+    killed = own.start()
     assert account
-    assert can_sign_in(second, account[1], account[2])
-    assert not ACCOUNT.search(second.printed)
+    assert can_sign_in(killed, account[1], account[2])
+    assert not ACCOUNT.search(killed.printed)
     assert (own.instance / "secrets.env").read_bytes() == secrets
+    family = killed.family()
+    killed.process.kill()
+    killed.process.wait()
+    last = own.start(MAKE_RUN)
+    assert READY in last.printed, last.printed
+    wait_until(lambda: is_ready(last))
+    wait_until(lambda: all(map(is_gone, family)))
+    last.stop(last.process.terminate)
+    assert [run.printed.count("Stopped.") for run in own.runs] == [1, 0, 1]
 
 
 @pytest.mark.parametrize("moment", ["first_run", "feedback_push.web_server"])
@@ -144,17 +143,6 @@ def test_it_can_be_stopped_while_it_starts(own: Launchers, moment: str) -> None:
     assert run.stop(run.process.terminate) == 0
     said_on_the_way = r"The first administrator\n(.*\n){3}|Feedback Push is running\.\n(.*\n){3}"
     assert re.sub(said_on_the_way, "", run.printed) == "Stopped.\n"
-
-
-def test_a_start_after_kill_9_finds_nothing_in_its_way(own: Launchers) -> None:
-    killed = own.start()
-    family = killed.family()
-    killed.process.kill()
-    killed.process.wait()
-    run = own.start()
-    assert READY in run.printed, run.printed
-    wait_until(lambda: is_ready(run))
-    wait_until(lambda: all(map(is_gone, family)))
 
 
 def test_a_port_that_is_taken_is_said_once_and_nothing_stays(own: Launchers) -> None:
