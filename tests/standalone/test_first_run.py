@@ -122,7 +122,7 @@ def test_no_file_is_made_when_everything_is_configured(secrets_file: Path, monke
     assert not secrets_file.exists()
 
 
-def test_the_first_administrator_can_sign_in_with_the_printed_password_and_a_later_start_makes_none(
+def test_the_first_administrator_can_sign_in_with_the_printed_password(
     tmp_path: Path,
 ) -> None:
     made = MADE.search(prepare().stdout)
