@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, urlsplit
 
 from environs import Env, EnvValidationError, validate
-from flask import Flask, current_app
 
 from feedback_push import (
     branding_validators,
@@ -21,6 +20,9 @@ from feedback_push import (
     vapid_validators,
 )
 from feedback_push.notification_validators import USUAL_BURST, Burst, QuietHours
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 __all__ = ["ROOT", "ConfigError", "Settings", "current_settings", "instance_dir", "listens_at", "load", "source"]
 
@@ -133,8 +135,10 @@ class Settings:
         return self.redis_url or f"unix://{quote(str(self.socket_path))}?db=0"
 
 
-def current_settings(app: Flask | None = None) -> Settings:
+def current_settings(app: "Flask | None" = None) -> Settings:
     """Return the settings of an application, by default of the current one."""
+    from flask import current_app  # noqa: PLC0415 - `make run` reads the settings without loading Flask
+
     settings: Settings = (app or current_app).extensions["settings"]
     return settings
 

@@ -58,7 +58,7 @@ NEXT_STEPS = {
     "default": ["enable", "later"],
     "granted-not-subscribed": ["enable", "later"],
     "on-but-the-server-forgot": ["recheck", "disable"],
-    "on": ["disable"],
+    "on": ["test", "disable"],
     "on-but-failing": ["renew", "recheck", "disable"],
 }
 STATES = sorted({state for state, _ in TABLE})

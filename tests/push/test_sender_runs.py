@@ -213,7 +213,7 @@ def test_an_entry_that_no_push_can_be_made_of_keeps_no_other_from_being_sent(
     assert len(device.pushes) == 1
     by_entry = {row.outbox_id == unknown: (row.state, row.error) for row in db.session.query(Delivery)}
     assert by_entry == {True: ("waiting", "unavailable"), False: ("accepted", None)}
-    assert "cannot be made into a push: KeyError" in caplog.text
+    assert "no push can be created for delivery" in caplog.text
 
 
 def test_results_do_not_wait_for_ever(app: Flask, service: PushService, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_where_the_broker_takes_no_sweep_the_worker_does_the_work_and_goes_on(
     held = receive(deleted_at=utcnow() - timedelta(days=2)).id
     db.session.rollback()
     request.getfixturevalue("worker")
-    servers.wait_until(lambda: caplog.text.count("the broker did not take the sweep (KeyError)") >= 3)
+    servers.wait_until(lambda: caplog.text.count("the broker did not accept the sweep (KeyError)") >= 3)
 
     def is_gone() -> bool:
         db.session.rollback()

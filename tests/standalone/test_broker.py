@@ -141,7 +141,7 @@ def test_a_long_path_gets_a_socket_in_a_private_folder_elsewhere(own: Settings) 
 def test_a_broker_that_cannot_start_says_where_its_reason_stands(own: Settings) -> None:
     (own.instance_dir / "broker").mkdir()
     (own.instance_dir / "broker" / "appendonlydir").write_text("not a folder")
-    with pytest.raises(StartError, match=r"does not answer\. .*broker\.log may say why"), broker.running(own):
+    with pytest.raises(StartError, match=r"does not respond\. .*broker\.log may say why"), broker.running(own):
         pass
     assert "appendonlydir" in (own.instance_dir / "broker" / "broker.log").read_text()
 
