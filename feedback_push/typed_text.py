@@ -5,6 +5,7 @@ from typing import Any
 
 import regex
 from flask import request
+from flask_babel import format_decimal
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
@@ -15,7 +16,8 @@ from wtforms.validators import Length, StopValidation
 # Characters of a field without a Length validator.
 _LONGEST_TEXT = 1_000
 _LONGEST_VALUE = 100  # for numbers, times and choices; WTForms' NumberRange fails on 400 digits
-_TOO_LONG = _("Please use at most %(max)d characters.")
+_TOO_LONG = _("Please use at most %(max)s characters.")
+_CUT = _("Only the beginning is shown here; go back to see the whole text.")
 # PostgreSQL cannot store NUL, and no database can store a lone surrogate. Neither can be typed on purpose.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -92,10 +94,8 @@ def _limit(field: Field) -> tuple[int, str]:
 
 def _error_message(field: Field) -> str:
     most, message = _limit(field)
-    text = str(message) % {"max": most}
-    if isinstance(field, PasswordField):
-        return text
-    return f"{text} {_('Only the beginning is shown here; go back to see the whole text.')}"
+    text = str(message) % {"max": format_decimal(most)}
+    return text if isinstance(field, PasswordField) else f"{text} {_CUT}"
 
 
 def _end_where_too_long(form: TypedForm, field: Field) -> None:

@@ -1,5 +1,6 @@
 """feedback_push/translations: every text in every language, and no text that cannot be translated."""
 
+import ast
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -10,7 +11,7 @@ from babel.messages.catalog import Message
 from jinja2 import Environment
 
 from tests.servers import CHECKOUT
-from tests.translations import TRANSLATED, catalogue_of, compiled, file_of, source_texts, texts_of
+from tests.translations import KEYWORDS, TRANSLATED, catalogue_of, compiled, file_of, source_texts, texts_of
 
 TEMPLATES = sorted((CHECKOUT / "templates").rglob("*.html"))
 SPOKEN = {"alt", "aria-label", "aria-description", "placeholder", "title"}  # attributes that people read or hear
@@ -61,6 +62,28 @@ def test_words_that_are_not_marked_are_found() -> None:
     assert words_in("<p>Hello {{ name }}</p>") == {"Hello"}
     assert words_in('<img alt="A bell"><input title="{{ _("x") }}">') == {"A bell"}
     assert words_in('{% trans %}Hello{% endtrans %}<p>{{ _("Hello") }} · <code>make run</code></p>') == set()
+
+
+def test_no_text_is_in_an_f_string_where_babel_does_not_find_it() -> None:
+    code = [path.read_text() for path in (CHECKOUT / "feedback_push").rglob("*.py")]
+    assert [text for each in code for text in texts_in_f_strings(each)] == []
+    assert texts_in_f_strings("f'{_(\"Hello\")} {str(flask_babel.gettext(\"world\"))}' + _('!')") == ["Hello", "world"]
+
+
+def texts_in_f_strings(code: str) -> list[object]:
+    """Return the texts that a Python file marks for translation inside f-strings."""
+    inside = [
+        node
+        for literal in ast.walk(ast.parse(code))
+        if isinstance(literal, ast.JoinedStr)
+        for node in ast.walk(literal)
+    ]
+    return [
+        call.args[0].value
+        for call in inside
+        if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Constant)
+        if getattr(call.func, "attr", getattr(call.func, "id", None)) in KEYWORDS
+    ]
 
 
 def words_in(source: str) -> set[str]:

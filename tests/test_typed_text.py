@@ -110,7 +110,7 @@ def test_values_of_json_and_uploaded_files_are_not_typed(client: Visitor, body: 
 class Small(TypedForm):
     """A form whose fields state their limit in three ways."""
 
-    text = StringField(validators=[Length(max=5, message="At most %(max)d."), seen], filters=[seen_by_filter, storable])
+    text = StringField(validators=[Length(max=5, message="At most %(max)s."), seen], filters=[seen_by_filter, storable])
     plain = StringField(validators=[seen], filters=[seen_by_filter])
     secret = PasswordField(validators=[Length(max=5), seen], filters=[seen_by_filter])
     many = SelectMultipleField(validators=[seen], validate_choice=False)
@@ -131,7 +131,7 @@ def test_what_is_too_long_is_cut_before_anything_looks_at_it_and_the_page_says_s
     form = filled_in(app, text="x" * 6, plain="y" * 1001, secret="z" * 6, many=["m" * 101])
     assert form.errors == {
         "text": [f"At most 5. {cut}"],
-        "plain": [f"Please use at most 1000 characters. {cut}"],
+        "plain": [f"Please use at most 1,000 characters. {cut}"],
         "secret": ["Please use at most 5 characters."],
         "many": [f"Please use at most 100 characters. {cut}"],
     }

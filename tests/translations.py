@@ -15,7 +15,7 @@ from tests.servers import CHECKOUT
 
 CATALOGUES = CHECKOUT / "feedback_push" / "translations"
 TRANSLATED = [language for language in LANGUAGES if language != "en"]
-_KEYWORDS = {
+KEYWORDS = {
     **DEFAULT_KEYWORDS,
     "_l": None,
     "lazy_gettext": None,
@@ -32,7 +32,7 @@ def source_texts() -> Catalog:
     for root in ("feedback_push", "templates"):
         inside = [(pattern.removeprefix(f"{root}/"), method) for pattern, method in methods if pattern.startswith(root)]
         for _file, _line, text, comments, context in extract_from_dir(
-            CHECKOUT / root, inside, keywords=_KEYWORDS, comment_tags=("Translators:",)
+            CHECKOUT / root, inside, keywords=KEYWORDS, comment_tags=("Translators:",)
         ):
             catalogue.add(text, auto_comments=comments, context=context)
     return catalogue

@@ -9,7 +9,7 @@ from feedback_push.auth.password_validators import LONGEST
 from feedback_push.auth.sign_in_links import LONGEST_TOKEN
 from feedback_push.typed_text import TypedForm
 
-_TOO_LONG = _("Please use at most %(max)d characters.")
+_TOO_LONG = _("Please use at most %(max)s characters.")
 _PASSWORD = [InputRequired(_("Please enter your password.")), Length(max=LONGEST, message=_TOO_LONG)]
 
 

@@ -12,7 +12,7 @@ from feedback_push.typed_text import TypedForm
 
 LONGEST_CONTENT = 200_000
 LONGEST_NAME = 200
-_TOO_LONG = _("Please use at most %(max)d characters.")
+_TOO_LONG = _("Please use at most %(max)s characters.")
 
 
 class _Visible(DataRequired):  # type: ignore[misc]

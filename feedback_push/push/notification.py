@@ -150,7 +150,8 @@ def _named(payload: str, language: str) -> str:
 
 def _anonymous(language: str) -> str:
     with force_locale(language):
-        return f"{gettext('Anonymous')}:"
+        name = gettext("Anonymous")
+    return f"{name}:"
 
 
 @lru_cache(maxsize=1000)

@@ -59,7 +59,7 @@ def test_ordinary_input_is_accepted(fill: Any, typed: dict[str, str]) -> None:
         ({"content": "\u200b\u3164\u2800\ufe0f\n"}, {"content": ["Please write a message."]}),
         ({"submitter_name": "\u202e\u115f"}, {"submitter_name": ["Please enter your name."]}),
         ({"content": "\0\ud800"}, {"content": ["Please write a message."]}),
-        ({"content": "x" * (LONGEST_CONTENT + 1)}, {"content": [f"Please use at most 200000 characters. {CUT}"]}),
+        ({"content": "x" * (LONGEST_CONTENT + 1)}, {"content": [f"Please use at most 200,000 characters. {CUT}"]}),
         ({"submitter_name": ""}, {"submitter_name": ["Please enter your name."]}),
         ({"submitter_name": "   "}, {"submitter_name": ["Please enter your name."]}),
         ({"submitter_name": "x" * 201}, {"submitter_name": [f"Please use at most 200 characters. {CUT}"]}),
