@@ -182,6 +182,11 @@ def test_a_selection_is_counted_and_cleared_in_one_line_on_a_phone(opened: Calla
     expect(page.get_by_role("button", name="Mark as read")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Mark as read")).to_be_hidden()
+    page.set_viewport_size({"width": 360, "height": 225})
+    page.click(".more")
+    assert page.evaluate("document.getElementById('more-actions').getBoundingClientRect().top") >= 0
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     page.click("#clear")
     expect(bar).to_be_hidden()
     page.click(".finder summary")

@@ -52,7 +52,7 @@ def test_the_example_follows_the_choice_and_nothing_moves(page: Page) -> None:
 
 @pytest.mark.parametrize("box", ["quiet", "burst"])
 def test_what_belongs_to_a_box_is_seen_while_it_is_checked(page: Page, box: str) -> None:
-    details = page.locator(f".card:has(#{box}) .halves")
+    details = page.locator(f"section:has(#{box}) .halves")
     page.uncheck(f"#{box}")
     assert not details.is_visible()
     foot = page.evaluate(_FOOT, box)
