@@ -5,7 +5,8 @@ from markupsafe import Markup
 from feedback_push import search_text
 
 _LONGEST = 280
-_BEFORE = 60  # characters before the first word found
+_SEEN = 60  # characters that the two lines of a row have room for on a phone
+_BEFORE = 30  # characters before the first word found
 # A part of a text, and whether the search has found it.
 Piece = tuple[str, bool]
 
@@ -35,7 +36,7 @@ def marked(parts: list[Piece]) -> Markup:
 def _start(beginning: str, typed: str) -> int:
     """Return where the excerpt starts: at the beginning, unless the first word found is too far behind it."""
     spans = search_text.spans(beginning, search_text.query(typed))
-    if not spans or spans[0][1] <= _LONGEST:
+    if not spans or spans[0][1] <= _SEEN:
         return 0
     start = spans[0][0] - _BEFORE
     return 1 + max(beginning.find(" ", start, spans[0][0]), start - 1)

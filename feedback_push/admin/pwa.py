@@ -65,6 +65,7 @@ def offline() -> ResponseReturnValue:
 def manifest() -> ResponseReturnValue:
     """Return the manifest that makes the dashboard installable. iPhones and iPads allow push in installed apps only."""
     site, inbox = branding.current(), url_for("admin.inbox")
+    icons = _icons(site)
     response = jsonify(
         name=site.name,
         short_name=site.name,
@@ -77,10 +78,10 @@ def manifest() -> ResponseReturnValue:
         display="standalone",
         background_color="#f4f7f6",
         theme_color=site.theme_color,  # for the light scheme; pages set one for each scheme
-        icons=_icons(site),
+        icons=icons,
         shortcuts=[
-            {"name": _("Inbox"), "url": inbox, "icons": [_icon("icon-192.png", 192)]},
-            {"name": _("Devices"), "url": url_for("admin.devices"), "icons": [_icon("icon-192.png", 192)]},
+            {"name": _("Inbox"), "url": inbox, "icons": icons[:1]},
+            {"name": _("Devices"), "url": url_for("admin.devices"), "icons": icons[:1]},
         ],
     )
     response.mimetype = "application/manifest+json"

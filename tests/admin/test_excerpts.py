@@ -14,11 +14,17 @@ def test_a_word_that_is_found_late_is_shown_with_what_stands_around_it() -> None
     parts = excerpts.excerpt(text, "needle")
     assert [part for part in parts if part[1]] == [("needle", True)]
     assert parts[0][0].startswith("…before ")
-    assert len(parts[0][0]) <= 62
+    assert len(parts[0][0]) <= 32
     assert parts[-1][0].endswith("…")
     assert len("".join(part for part, _ in parts)) <= 282
     early = excerpts.excerpt(f"needle {text}", "needle")
     assert early[0] == ("needle", True)
+
+
+def test_a_word_that_is_found_is_in_the_two_lines_that_a_phone_shows() -> None:
+    for before in range(300):
+        parts = excerpts.excerpt("a " * (before // 2) + "needle" + " after" * 50, "needle")
+        assert len(parts[0][0]) + len("needle") <= 60 or parts[0] == ("needle", True), before
 
 
 def test_a_late_word_needs_no_space_before_it() -> None:

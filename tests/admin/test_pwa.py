@@ -87,7 +87,9 @@ def test_the_sites_logo_is_the_apps_icon_where_browsers_take_it(
 ) -> None:
     (tmp_path / "logo").write_bytes(content)
     visitor = visit(site_logo=str(tmp_path / "logo"))
-    icons = visitor.get("/admin/manifest.webmanifest").get_json()["icons"]
+    manifest = visitor.get("/admin/manifest.webmanifest").get_json()
+    icons = manifest["icons"]
+    assert [shortcut["icons"] for shortcut in manifest["shortcuts"]] == [icons[:1]] * 2
     if kind is None:
         assert all("/static/icons/" in icon["src"] for icon in icons)
         return
