@@ -25,6 +25,12 @@ class MessageQuery:
     before: int | None
 
     @property
+    def days(self) -> tuple[date | None, date | None]:
+        """The first and the last day of the filter."""
+        first, last = (self.query.get(key) for key in ("from", "until"))
+        return date.fromisoformat(first) if first else None, date.fromisoformat(last) if last else None
+
+    @property
     def is_narrowed(self) -> bool:
         """Return whether the filter selects less than a whole list."""
         return bool(self.query.keys() - {"list"})

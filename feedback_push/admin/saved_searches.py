@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_login import current_user
 
+from feedback_push import bidi
 from feedback_push.admin import message_query
 from feedback_push.admin.pages import ID, blueprint
 from feedback_push.database import db
@@ -16,15 +17,19 @@ def save_search() -> ResponseReturnValue:
     """Save the search in the address under the typed name."""
     asked = message_query.from_request()
     name = saved_searches.name_of(request.form["name"])
-    if not name or not asked.query:
+    if not asked.query:
         abort(400)
+    if not name:
+        flash(gettext("Please enter a name."), "search-problem")
+        return redirect(asked.at(), 303)
     try:
         saved_searches.save(current_user, name, asked.query)
     except saved_searches.TooMany:
         db.session.rollback()
-        flash(gettext("You have %(max)d saved searches. Remove one first.", max=saved_searches.MOST), "search")
+        flash(gettext("You have %(max)d saved searches. Remove one first.", max=saved_searches.MOST), "search-problem")
     else:
         db.session.commit()
+        flash(gettext("The search “%(name)s” is saved.", name=bidi.isolated(name)), "saved-search")
     return redirect(asked.at(), 303)
 
 
@@ -34,4 +39,5 @@ def remove_search(search_id: int) -> ResponseReturnValue:
     if not saved_searches.remove(current_user, search_id):
         abort(404)
     db.session.commit()
+    flash(gettext("The saved search is removed."), "saved-search")
     return redirect(message_query.from_request().at(), 303)

@@ -1,6 +1,6 @@
 """Put tags on a message and take them off; the page of all tags, where they are renamed and removed."""
 
-from flask import abort, redirect, request, url_for
+from flask import abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_login import current_user
@@ -49,12 +49,11 @@ def take_off_tag(message_id: int) -> ResponseReturnValue:
 @blueprint.post(f"/tags/<{ID}:tag_id>/rename")
 def rename_tag(tag_id: int) -> ResponseReturnValue:
     """Rename a tag on all messages; a name that another tag has joins the two."""
-    try:
-        names = tags.read(request.form["name"])
-    except ValueError:
-        names = []
     tag = _found(tag_id)
-    if len(names) == 1 and names[0] != tag.name:
+    names, problem = _one_name(request.form["name"])
+    if problem:
+        flash(problem, "tag-problem")
+    elif names != [tag.name]:
         audit.record(AuditEvent.TAG_RENAMED, current_user, before=tag.name, tag=names[0])
         tags.rename(tag, names[0])
     db.session.commit()
@@ -82,6 +81,17 @@ def _problem(message_id: int, typed: str) -> str | None:
     except tags.TooMany:
         return str(gettext("There are %(max)d tags already. Remove one first.", max=tags.MOST))
     return None
+
+
+def _one_name(typed: str) -> tuple[list[str], str | None]:
+    """Return the typed names of tags, and the reason why they are not one name, or None."""
+    try:
+        names = tags.read(typed)
+    except ValueError:
+        return [], str(gettext("A tag has at most %(max)d characters.", max=tags.LONGEST))
+    if not names:
+        return [], str(gettext("Please enter a name."))
+    return names, str(gettext("Please enter one name only; a comma ends a tag.")) if len(names) > 1 else None
 
 
 def _found(tag_id: int) -> Tag:

@@ -31,6 +31,9 @@ def test_a_search_is_saved_with_all_its_filters_shown_in_the_inbox_and_removed(v
     receive()
     page = send(visitor, f"/admin/searches?{SEARCH}&before=7&unknown=1", name=" My \n bugs ")
     assert page.one("input", name="q").attributes["value"] == "grüße"
+    assert page.one("p", class_="done", role="status").words == "The search “My bugs” is saved."
+    pills = [pill.words for pill in page.all("span", class_="pill")]
+    assert "From Mar 2, 2026" in pills
     address = saved(visitor.read("/admin/"))["My bugs"]
     for part in ("list=archived", "q=gr", "from=2026-03-02", "tag=bug", "person=a@b.org", "assigned=me"):
         assert part in address.replace("%40", "@")
@@ -69,7 +72,10 @@ def test_searches_are_ones_own_limited_and_end_with_the_account(
 
 def test_a_search_without_a_name_or_a_filter_is_refused(visitor: Visitor) -> None:
     token = visitor.read("/admin/tags").fields["csrf_token"]
-    for query, name in (("?q=x", " \u200b"), ("", "All"), ("?list=x", "x")):
+    page = send(visitor, "/admin/searches?q=x", name=" \u200b")
+    assert page.alert == "Please enter a name."
+    assert "autofocus" in page.one(id="search-name").attributes
+    for query, name in (("", "All"), ("?list=x", "x")):
         data = {"csrf_token": token, "name": name}
         answer = visitor.post(f"/admin/searches{query}", data=data, headers={"Referer": visitor.site})
         assert answer.status_code == 400

@@ -127,8 +127,12 @@ def test_a_tag_is_renamed_joined_and_removed_everywhere(visitor: Visitor) -> Non
     ids = dict(db.session.execute(select(Tag.name, Tag.id)).all())
     page = send(visitor, f"/admin/tags/{ids['crash']}/rename", name="Crash")
     assert page.one(id="tags").words.count("Crash 2 messages") == 1
-    send(visitor, f"/admin/tags/{ids['crash']}/rename", name="a, b")
-    send(visitor, f"/admin/tags/{ids['crash']}/rename", name=" ")
+    for name, reason in {
+        "a, b": "Please enter one name only; a comma ends a tag.",
+        " ": "Please enter a name.",
+        "x" * 41: "A tag has at most 40 characters.",
+    }.items():
+        assert send(visitor, f"/admin/tags/{ids['crash']}/rename", name=name).alert == reason
     page = send(visitor, f"/admin/tags/{ids['crash']}/rename", name="BUG")
     assert tags.names() == ["bug"]
     for message in (first, second):
