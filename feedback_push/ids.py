@@ -42,7 +42,8 @@ class _IdIn(FunctionElement[bool]):
 
 
 def id_in(
-    column: QueryableAttribute[int] | ColumnElement[int], ids: Iterable[int] | BindParameter[Any]
+    column: QueryableAttribute[int] | QueryableAttribute[int | None] | ColumnElement[int],
+    ids: Iterable[int] | BindParameter[Any],
 ) -> ColumnElement[bool]:
     """Return the condition that the column is one of the ids, which are one parameter of the statement."""
     given = ids if isinstance(ids, BindParameter) else literal(ids, Ids)

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Integer, Select, Table, Update, bindparam, exists, select, update
+from sqlalchemy import Connection, Integer, Select, Table, Update, bindparam, exists, or_, select, update
 
 from feedback_push.database import DATABASE_ERRORS, db
 from feedback_push.ids import Ids, id_in
-from feedback_push.push.models import Delivery, OutboxEntry, PreviewLevel, Subscription
+from feedback_push.push.models import Delivery, OutboxEntry, PreviewLevel, Priority, Subscription
 from feedback_push.webpush import endpoints
 from feedback_push.webpush.responses import Postponed, PushError
 
@@ -40,6 +40,7 @@ _OF_DELIVERY = (
     _delivery.c.reduced,
     _delivery.c.shows,
     _delivery.c.service,
+    _delivery.c.priority,
 )
 _OF_DEVICE = (
     _device.c.id,
@@ -73,6 +74,7 @@ class Claim(NamedTuple):
     reduced: bool
     shows: PreviewLevel
     service: int
+    priority: int
     subscription_id: int
     endpoint: str
     p256dh: str
@@ -88,8 +90,15 @@ def services_due(now: datetime) -> list[int]:
     return list(db.session.scalars(_SERVICES_DUE, {"now": now}))
 
 
-def take(room: Mapping[int, int], now: datetime) -> list[Claim]:
-    """Claim the deliveries that have been due the longest, at most `room[service]` for each push service.
+class Room(NamedTuple):
+    """The number of deliveries to one push service that may be claimed: of alarms, and of all together."""
+
+    alarms: int
+    all: int
+
+
+def take(room: Mapping[int, Room], now: datetime) -> list[Claim]:
+    """Claim for each push service the deliveries that have been due the longest: first alarms, then broadcasts.
 
     The caller commits before it sends.
     """
@@ -97,8 +106,8 @@ def take(room: Mapping[int, int], now: datetime) -> list[Claim]:
     common = {"now": now, "until": now + LEASE, "ours": claim}
     rows: list[Any] = []
     for service, most in room.items():
-        if most:
-            rows += db.session.execute(_MARK, {"at": service, "most": most, **common}).all()
+        alarms = _mark(service, Priority.ALARM, most.alarms, common)
+        rows += [*alarms, *_mark(service, Priority.BROADCAST, most.all - len(alarms), common)]
     return _read(rows, claim) if rows else []
 
 
@@ -166,6 +175,12 @@ class Watch:
         self._fresh |= {(id_, claim): now for id_, claim in rows if claim == asked[id_]}
 
 
+def _mark(service: int, priority: Priority, most: int, common: dict[str, Any]) -> Sequence[Any]:
+    if most <= 0:
+        return []
+    return db.session.execute(_MARK, {"at": service, "of": int(priority), "most": most, **common}).all()
+
+
 def _read(rows: Sequence[Any], claim: str) -> list[Claim]:
     entries = {row[0]: Entry(*row[1:]) for row in _those(_ENTRIES, {row[0] for row in rows})}
     devices = {row[0]: (*row, endpoints.origin(row[1])) for row in _those(_DEVICES, {row[1] for row in rows})}
@@ -183,12 +198,14 @@ def _services_due() -> Select[tuple[int]]:
     found = select(services.scalar_subquery().label("service")).cte("found", recursive=True)
     following = services.where(open_.c.service > found.c.service).scalar_subquery()
     found = found.union_all(select(following).where(found.c.service.is_not(None)))
-    due = exists().where(_delivery.c.service == found.c.service, _delivery.c.due_at <= bindparam("now"))
-    return select(found.c.service).where(due)
+    of_service = (_delivery.c.service == found.c.service, _delivery.c.due_at <= bindparam("now"))
+    due = [exists().where(*of_service, _delivery.c.priority == int(priority)) for priority in Priority]
+    return select(found.c.service).where(or_(*due))
 
 
-def _mark() -> Update:
-    due = select(_delivery.c.id).where(_delivery.c.service == bindparam("at"), _delivery.c.due_at <= bindparam("now"))
+def _mark_oldest() -> Update:
+    of_service = (_delivery.c.service == bindparam("at"), _delivery.c.priority == bindparam("of"))
+    due = select(_delivery.c.id).where(*of_service, _delivery.c.due_at <= bindparam("now"))
     oldest = due.order_by(_delivery.c.due_at, _delivery.c.id).limit(bindparam("most", type_=Integer))
     chosen = oldest.with_for_update(skip_locked=True).cte("due")
     mark = update(_delivery).where(_delivery.c.id == chosen.c.id)
@@ -197,7 +214,7 @@ def _mark() -> Update:
 
 # Built once: building a statement takes longer than running it.
 _SERVICES_DUE = _services_due()
-_MARK = _mark().returning(*_OF_DELIVERY)
+_MARK = _mark_oldest().returning(*_OF_DELIVERY)
 _STILL_OURS = (
     select(_delivery.c.id, _delivery.c.claim)
     .join(_device, _device.c.id == _delivery.c.subscription_id)

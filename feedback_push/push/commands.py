@@ -58,8 +58,10 @@ def retire(yes: bool) -> None:
         if lost
         else "Every device uses the current key."
     )
-    for device in lost:
-        click.echo(f"  {device.user.email}  {device.name}  {_seen(device)}")
+    for device, user in lost:
+        click.echo(f"  {user.email}  {device.name}  {_seen(device)}")
+    if visitors := keys.lost_visitors(old):
+        click.echo(f"Visitors would get none on {_number(visitors)}, until they open the site's page again.")
     db.session.rollback()  # keep no transaction open while somebody thinks
     if not yes:
         click.confirm(f"Permanently retire {_keys(len(old))}?", abort=True)

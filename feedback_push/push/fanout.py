@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, Subquery, case, func, literal, null, select
+from sqlalchemy import ColumnElement, Select, Subquery, case, func, literal, null, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, insert, utcnow
@@ -16,6 +17,7 @@ from feedback_push.push.models import (
     Delivery,
     DeliveryState,
     DeviceState,
+    Follower,
     MutedKind,
     OutboxEntry,
     Preference,
@@ -51,67 +53,100 @@ def next_set(entry_id: int, *live_keys: str) -> int:
     """Add the deliveries for the next set of devices and return its size: SET_SIZE if there may be more.
 
     A device is sent to if it subscribed with one of the live VAPID keys, given as public keys. An entry that is
-    finished, deleted, expired or locked by another worker has no next set. The caller commits.
+    finished, paused, deleted, expired or locked by another worker has no next set. The caller commits.
     """
     now = utcnow()
     entry = _hold(entry_id, now)
     if entry is None:
         return 0
-    owners = _owners_of_next_devices(entry)
-    if owners:
-        last = max(owner.last for owner in owners)
-        for plan, users in _plans(entry, owners, now).items():
-            _add_deliveries(entry, plan, users, last, live_keys, now)
-        entry.last_subscription_id = last
-    count = sum(owner.devices for owner in owners)
+    if entry.subscription_id is not None:
+        count = _reach_device(entry, entry.subscription_id, live_keys, now)
+    elif entry.audience_id is not None:
+        count = _reach_followers(entry, entry.audience_id, live_keys, now)
+    else:
+        count = _reach_administrators(entry, live_keys, now)
     if count < SET_SIZE:
         entry.fanned_out_at = now
     return count
 
 
 def _hold(entry_id: int, now: datetime) -> OutboxEntry | None:
-    still_open = (OutboxEntry.id == entry_id, OutboxEntry.fanned_out_at.is_(None), OutboxEntry.expires_at > now)
-    return db.session.scalar(select(OutboxEntry).where(*still_open).with_for_update(skip_locked=True))
+    this = select(OutboxEntry).where(OutboxEntry.id == entry_id, OutboxEntry.paused_at.is_(None))
+    still_open = (OutboxEntry.fanned_out_at.is_(None), OutboxEntry.expires_at > now)
+    return db.session.scalar(this.where(*still_open).with_for_update(skip_locked=True))
 
 
-def _owners_of_next_devices(entry: OutboxEntry) -> list[Owner]:
-    devices = _recipients(entry, Subscription.id, Subscription.user_id).order_by(Subscription.id).limit(SET_SIZE)
-    return _owners(devices.subquery(), entry.kind)
+def _reach_device(entry: OutboxEntry, device_id: int, live_keys: Sequence[str], now: datetime) -> int:
+    """Add the delivery for one device, even if that is paused; return 0, because it is the whole set."""
+    this = Subscription.id == device_id
+    _add_deliveries(entry, _not_gone().where(this), literal(PreviewLevel.ALL), None, live_keys, now)
+    return 0
+
+
+def _reach_followers(entry: OutboxEntry, audience_id: int, live_keys: Sequence[str], now: datetime) -> int:
+    """Add the deliveries for the next followers of an audience, and return their number."""
+    theirs = (Follower.audience_id == audience_id, Follower.subscription_id > entry.last_subscription_id)
+    following = select(Follower.subscription_id).where(*theirs).order_by(Follower.subscription_id).limit(SET_SIZE)
+    each = following.subquery()
+    count, last = db.session.execute(select(func.count(), func.max(each.c.subscription_id))).one()
+    if count:
+        devices = _not_gone().join(Follower, Follower.subscription_id == Subscription.id)
+        devices = devices.where(*theirs, Follower.subscription_id <= last, Subscription.paused_at.is_(None))
+        _add_deliveries(entry, devices, Follower.shows, None, live_keys, now)
+        entry.last_subscription_id = last
+    return int(count)
+
+
+def _reach_administrators(entry: OutboxEntry, live_keys: Sequence[str], now: datetime) -> int:
+    """Add the deliveries for the next devices of administrators, by their preferences, and return their number."""
+    devices = _not_gone().where(Subscription.id > entry.last_subscription_id, Subscription.paused_at.is_(None))
+    whose = Subscription.user_id.is_not(None) if entry.user_id is None else Subscription.user_id == entry.user_id
+    devices = devices.where(whose)
+    ids = devices.with_only_columns(Subscription.id, Subscription.user_id).order_by(Subscription.id).limit(SET_SIZE)
+    owners = _owners(ids.subquery(), entry.kind)
+    if owners:
+        last = max(owner.last for owner in owners)
+        for plan, users in _plans(entry, owners, now).items():
+            theirs = devices.where(Subscription.id <= last, id_in(Subscription.user_id, users))
+            _add_deliveries(entry, theirs, literal(plan.shows), plan.held_until, live_keys, now)
+        entry.last_subscription_id = last
+    return sum(owner.devices for owner in owners)
+
+
+def _not_gone() -> Select[Any]:
+    return select(Subscription.id).where(Subscription.state != DeviceState.GONE)
 
 
 def _add_deliveries(
-    entry: OutboxEntry, plan: Plan, users: Sequence[int], last: int, live_keys: tuple[str, ...], now: datetime
+    entry: OutboxEntry,
+    devices: Select[Any],
+    shows: ColumnElement[Any] | InstrumentedAttribute[PreviewLevel],
+    held_until: datetime | None,
+    live_keys: Sequence[str],
+    now: datetime,
 ) -> None:
+    """Add a delivery for each device; one that must re-subscribe or sign in gets a failed delivery."""
     suspended = Subscription.suspended_at.is_not(None)
     of_live_key = (Subscription.state == DeviceState.LIVE) & Subscription.vapid_public_key.in_(live_keys)
     sendable = ~suspended & of_live_key
-    state, due_at = (DeliveryState.HELD, None) if plan.held_until else (DeliveryState.WAITING, now)
+    state, due_at = (DeliveryState.HELD, None) if held_until else (DeliveryState.WAITING, now)
     columns = {
         "outbox_id": literal(entry.id),
         "subscription_id": Subscription.id,
         "state": case((sendable, state), else_=DeliveryState.FAILED),
         "due_at": case((sendable, literal(due_at, Delivery.due_at.type)), else_=null()),
-        "held_until": case((sendable, literal(plan.held_until, Delivery.held_until.type)), else_=null()),
+        "held_until": case((sendable, literal(held_until, Delivery.held_until.type)), else_=null()),
         "error": case((sendable, null()), (suspended, SessionEnded.code), else_=KeyMismatch.code),
-        "shows": literal(plan.shows),
+        "shows": shows,
         "attempts": literal(0),
         "reduced": literal(False),
         "service": Subscription.service,
+        "priority": literal(int(entry.priority)),
     }
-    rows = _recipients(entry, *columns.values()).where(Subscription.id <= last, id_in(Subscription.user_id, users))
     # Lock the rows in the order that removals use: a device removed meanwhile would make the whole set fail.
-    rows = rows.order_by(Subscription.id).with_for_update(read=True, key_share=True)
+    locked = devices.order_by(Subscription.id).with_for_update(read=True, key_share=True, of=Subscription)
+    rows = locked.with_only_columns(*columns.values())
     db.session.execute(insert(Delivery).from_select(list(columns), rows).on_conflict_do_nothing())
-
-
-def _recipients(entry: OutboxEntry, *columns: Any) -> Select[Any]:
-    """Select the devices still to reach; one that must re-subscribe or sign in gets a failed delivery."""
-    query = select(*columns).select_from(Subscription)
-    query = query.where(Subscription.state != DeviceState.GONE, Subscription.id > entry.last_subscription_id)
-    if entry.subscription_id is not None:  # a test, which also reaches a paused device
-        return query.where(Subscription.id == entry.subscription_id)
-    query = query.where(Subscription.paused_at.is_(None))
-    return query if entry.user_id is None else query.where(Subscription.user_id == entry.user_id)
 
 
 def _owners(devices: Subquery, kind: str) -> list[Owner]:
@@ -127,7 +162,7 @@ def _owners(devices: Subquery, kind: str) -> list[Owner]:
 
 def _plans(entry: OutboxEntry, owners: Iterable[Owner], now: datetime) -> dict[Plan, list[int]]:
     """Group the users by plan; leave out those who have turned this kind off."""
-    if entry.kind not in CHOOSABLE:  # a test or a summary, which is never held and names nobody
+    if entry.kind not in CHOOSABLE:  # a summary, which is never held and names nobody
         return {Plan(PreviewLevel.ALL, None): [owner.user_id for owner in owners]}
     plannable = [(owner.user_id, _preferences(owner)) for owner in owners if not owner.muted]
     newest = _newest(entry, max((effective.burst.count for _, effective in plannable), default=0))
@@ -142,7 +177,7 @@ def _newest(entry: OutboxEntry, most: int) -> Sequence[datetime]:
     """Return when the entry and at most so many before it arrived, the newest first."""
     if not most:
         return []
-    for_all = (OutboxEntry.user_id.is_(None), OutboxEntry.subscription_id.is_(None))
+    for_all = [one.is_(None) for one in (OutboxEntry.user_id, OutboxEntry.subscription_id, OutboxEntry.audience_id)]
     until_now = (OutboxEntry.id <= entry.id, OutboxEntry.kind.in_(CHOOSABLE), *for_all)
     times = select(OutboxEntry.created_at).where(*until_now).order_by(OutboxEntry.id.desc()).limit(most + 1)
     return db.session.scalars(times).all()

@@ -16,6 +16,7 @@ from feedback_push.config import current_settings
 from feedback_push.database import DATABASE_ERRORS, db, utcnow
 from feedback_push.push import browser_subscription, claims, notification, receipts, results
 from feedback_push.push.claims import Claim
+from feedback_push.push.models import Priority
 from feedback_push.webpush.gateway import Config, Gateway, Push, Result
 from feedback_push.webpush.responses import Unavailable
 from feedback_push.webpush.vapid import VapidKeys
@@ -46,6 +47,7 @@ def gateway(keys: Iterable[VapidKeys] | None = None) -> Gateway:
 
 class _Sent(NamedTuple):
     service: int
+    priority: int
     at: float
 
 
@@ -67,16 +69,16 @@ class InFlight:
         now = time.monotonic()
         return now - next((sent.at for sent in self._sent.values()), now)
 
-    def by_service(self) -> Counter[int]:
-        """Count the pushes in flight by push service."""
-        return Counter(sent.service for sent in self._sent.values())
+    def by_service(self, *priorities: Priority) -> Counter[int]:
+        """Count the pushes in flight of these priorities by push service."""
+        return Counter(sent.service for sent in self._sent.values() if sent.priority in priorities)
 
     def send(self, batch: list[Claim], keys: Iterable[VapidKeys], claimed_at: float) -> None:
         """Give the claims to the gateway, which signs with these keys; `claimed_at` is by the monotonic clock."""
         at, now = time.monotonic(), utcnow()
         # A process that was suspended and resumes may hold claims that another worker has taken over.
         start_by = claimed_at + claims.LEASE.total_seconds() * _BEGIN_WITHIN
-        self._sent |= {claimed.id: _Sent(claimed.service, at) for claimed in batch}
+        self._sent |= {claimed.id: _Sent(claimed.service, claimed.priority, at) for claimed in batch}
         pushes = []
         for claimed in batch:
             try:
@@ -147,4 +149,5 @@ def _push(claimed: Claim, receipt_key: bytes, now: datetime, start_by: float) ->
         urgency=entry.urgency,
         topic=None if claimed.reduced else entry.topic,
         start_by=start_by,
+        overtakes=claimed.priority == Priority.ALARM,
     )

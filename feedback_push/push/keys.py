@@ -15,12 +15,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from environs import ValidationError
 from flask import current_app
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import joinedload
+from sqlalchemy import ColumnElement, func, select, update
 
 from feedback_push import vapid_validators
 from feedback_push.auth import audit
-from feedback_push.auth.models import AuditEvent
+from feedback_push.auth.models import AuditEvent, User
 from feedback_push.config import current_settings
 from feedback_push.database import db, utcnow
 from feedback_push.push.models import DeviceState, Subscription, VapidKey
@@ -82,11 +81,17 @@ def old() -> set[str]:
     return ({*now.live, *now.unreadable}) - {now.current.public_key if now.current else ""}
 
 
-def lost(public_keys: Iterable[str]) -> list[Subscription]:
-    """Return the devices, with their owners, that could not be reached without these keys."""
-    made_with = (Subscription.vapid_public_key.in_(set(public_keys)), Subscription.state == DeviceState.LIVE)
-    devices = select(Subscription).where(*made_with).order_by(Subscription.user_id, Subscription.id)
-    return list(db.session.scalars(devices.options(joinedload(Subscription.user))))
+def lost(public_keys: Iterable[str]) -> list[tuple[Subscription, User]]:
+    """Return the administrators' devices, with their owners, that could not be reached without these keys."""
+    devices = select(Subscription, User).join(User, User.id == Subscription.user_id)
+    devices = devices.where(*_made_with(public_keys)).order_by(User.id, Subscription.id)
+    return [(device, user) for device, user in db.session.execute(devices)]
+
+
+def lost_visitors(public_keys: Iterable[str]) -> int:
+    """Count the visitors' devices that could not be reached without these keys."""
+    theirs = select(func.count()).select_from(Subscription).where(Subscription.user_id.is_(None))
+    return db.session.scalar(theirs.where(*_made_with(public_keys))) or 0
 
 
 def retire(public_keys: set[str]) -> None:
@@ -100,6 +105,10 @@ def retire(public_keys: set[str]) -> None:
     db.session.execute(devices.where(Subscription.state == DeviceState.LIVE).values(state=DeviceState.STALE))
     audit.record(AuditEvent.KEY_RETIRED)
     _forget()
+
+
+def _made_with(public_keys: Iterable[str]) -> tuple[ColumnElement[bool], ...]:
+    return Subscription.vapid_public_key.in_(set(public_keys)), Subscription.state == DeviceState.LIVE
 
 
 def devices() -> dict[str, int]:

@@ -1,7 +1,7 @@
-"""The tables of push: devices, notifications, deliveries, preferences, VAPID keys and open circuits."""
+"""The tables of push: devices, audiences, notifications, deliveries, preferences, VAPID keys and open circuits."""
 
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from sqlalchemy import ForeignKey, Integer, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.engine.default import DefaultExecutionContext
@@ -22,14 +22,23 @@ class DeviceState(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    """The state of one notification for one device; all but WAITING and HELD are final."""
+    """The state of one notification for one device; all but WAITING, HELD and PAUSED are final."""
 
     WAITING = "waiting"
     HELD = "held"  # by quiet hours or a burst, until a summary includes it
+    PAUSED = "paused"  # with its entry, until that is resumed or ended
+    CANCELLED = "cancelled"  # its entry was ended before it was sent
     SUMMARISED = "summarised"
     ACCEPTED = "accepted"
     FAILED = "failed"
     EXPIRED = "expired"
+
+
+class Priority(IntEnum):
+    """The order in which a worker sends what is due: everything with a lower number goes first."""
+
+    ALARM = 0  # for administrators, and answers to visitors
+    BROADCAST = 1
 
 
 class PreviewLevel(StrEnum):
@@ -45,17 +54,23 @@ def _service(row: DefaultExecutionContext) -> int:
     return endpoints.service(values["endpoint"])
 
 
+# Visitors' devices that only failed; a query must repeat these words, or SQLite does not use the index.
+NEVER_REACHED = "user_id IS NULL AND last_accepted_at IS NULL AND (failures >= 5 OR state = 'gone')"
+
+
 class Subscription(Base):
-    """One browser of one administrator, from its PushSubscription."""
+    """One browser, from its PushSubscription: of an administrator, or of a visitor, whose only identity it is."""
 
     __tablename__ = "push_subscription"
     __table_args__ = (
+        partial_index("ix_push_subscription_administrators", "id", where="user_id IS NOT NULL"),
+        partial_index("ix_push_subscription_never_reached", "id", where=NEVER_REACHED),
         partial_index("ix_push_subscription_session_id", "session_id", where="session_id IS NOT NULL"),
         AUTOINCREMENT,
     )
 
     id: Mapped[Id]
-    user_id: Mapped[int] = mapped_column(ForeignKey("auth_user.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("auth_user.id", ondelete="CASCADE"), index=True)
     endpoint: Mapped[str] = mapped_column(String(LONGEST_ENDPOINT), unique=True)
     p256dh: Mapped[str] = mapped_column(String(88))
     auth: Mapped[str] = mapped_column(String(24))
@@ -75,13 +90,35 @@ class Subscription(Base):
     suspended_at: Mapped[datetime | None]  # when its session was ended; nothing is sent until it signs in again
     seen_at: Mapped[datetime | None]  # the last visit of its browser
 
-    user: Mapped[User] = relationship()
+    user: Mapped[User | None] = relationship()
+
+
+class Audience(Base):
+    """The devices that follow one conversation or one topic; the feature that owns it stores its id."""
+
+    __tablename__ = "push_audience"
+    __table_args__ = AUTOINCREMENT
+
+    id: Mapped[Id]
+
+
+class Follower(Base):
+    """A device in an audience, and the parts of a notification that its owner wants to see."""
+
+    __tablename__ = "push_follower"
+
+    audience_id: Mapped[int] = mapped_column(ForeignKey(Audience.id, ondelete="CASCADE"), primary_key=True)
+    subscription_id: Mapped[int] = mapped_column(
+        ForeignKey(Subscription.id, ondelete="CASCADE"), primary_key=True, index=True
+    )
+    shows: Mapped[PreviewLevel] = mapped_column(String(10))
+    added_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
 class OutboxEntry(Base):
     """A finished notification, stored in the same transaction as the event that it notifies.
 
-    It is for every administrator who wants its kind, for one administrator, or for one device.
+    It is for every administrator who wants its kind, for one administrator, for one device, or for an audience.
     """
 
     __tablename__ = "push_outbox"
@@ -98,9 +135,13 @@ class OutboxEntry(Base):
     counts: Mapped[int] = mapped_column(Integer, default=1, server_default="1")  # the number of messages it notifies
     user_id: Mapped[int | None] = mapped_column(ForeignKey("auth_user.id", ondelete="CASCADE"))
     subscription_id: Mapped[int | None] = mapped_column(ForeignKey("push_subscription.id", ondelete="CASCADE"))
+    audience_id: Mapped[int | None] = mapped_column(ForeignKey(Audience.id, ondelete="CASCADE"))
+    priority: Mapped[Priority] = mapped_column(SmallInteger, default=Priority.ALARM, server_default="0")
+    paused_at: Mapped[datetime | None]  # nothing more is fanned out or sent until it is resumed
 
     __table_args__ = (
-        partial_index("ix_push_outbox_open", "id", where="fanned_out_at IS NULL"),
+        partial_index("ix_push_outbox_open", "priority", "id", where="fanned_out_at IS NULL"),
+        partial_index("ix_push_outbox_audience_id", "audience_id", where="audience_id IS NOT NULL"),
         partial_index("ix_push_outbox_user_id", "user_id", where="user_id IS NOT NULL"),
         partial_index("ix_push_outbox_subscription_id", "subscription_id", where="subscription_id IS NOT NULL"),
         AUTOINCREMENT,
@@ -132,15 +173,17 @@ class Delivery(Base):
     held_until: Mapped[datetime | None]
     summary_id: Mapped[int | None] = mapped_column(ForeignKey("push_outbox.id", ondelete="SET NULL"))
     service: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # copied from its device
+    priority: Mapped[Priority] = mapped_column(SmallInteger, default=Priority.ALARM, server_default="0")  # of its entry
 
     entry: Mapped[OutboxEntry] = relationship(foreign_keys=outbox_id)
     subscription: Mapped[Subscription] = relationship()
 
     __table_args__ = (
         UniqueConstraint("outbox_id", "subscription_id"),
-        partial_index("ix_push_delivery_due", "service", "due_at", "id", where="due_at IS NOT NULL"),
+        partial_index("ix_push_delivery_due", "service", "priority", "due_at", "id", where="due_at IS NOT NULL"),
         partial_index("ix_push_delivery_held", "held_until", "id", where="held_until IS NOT NULL"),
         partial_index("ix_push_delivery_failed", "subscription_id", "id", where="error IS NOT NULL"),
+        partial_index("ix_push_delivery_paused", "outbox_id", where="state = 'paused'"),
         partial_index("ix_push_delivery_summary_id", "summary_id", where="summary_id IS NOT NULL"),
         AUTOINCREMENT,
     )

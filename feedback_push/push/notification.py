@@ -39,14 +39,26 @@ class Kind:
     one: str  # the title of one that may not show more
     several: Callable[[int], str]  # the title of a summary
     leads_to: str = ""  # the address a summary opens, relative to the dashboard's
+    is_titled: bool = False  # its title is always `one`, in the language of the device
 
 
 def _new_messages(count: int) -> str:
     return str(ngettext("%(count)s new message", "%(count)s new messages", count, count=format_decimal(count)))
 
 
+def _new_replies(count: int) -> str:
+    return str(ngettext("%(count)s new reply", "%(count)s new replies", count, count=format_decimal(count)))
+
+
+def _new_answers(count: int) -> str:
+    return str(ngettext("%(count)s new answer", "%(count)s new answers", count, count=format_decimal(count)))
+
+
 FEEDBACK = Kind("feedback", lazy_gettext("New feedback"), lazy_gettext("New message"), _new_messages)
-CHOOSABLE = {kind.code: kind for kind in (FEEDBACK,)}
+REPLY = Kind("reply", lazy_gettext("Replies of visitors"), lazy_gettext("New reply"), _new_replies)
+ANSWER = Kind("answer", lazy_gettext("Answers"), lazy_gettext("You have an answer"), _new_answers, is_titled=True)
+CHOOSABLE = {kind.code: kind for kind in (FEEDBACK, REPLY)}  # by administrators
+_KINDS = CHOOSABLE | {ANSWER.code: ANSWER}
 
 
 def summary_of(kind: Kind) -> str:
@@ -103,7 +115,7 @@ class Notification:
 def payload_for(entry: Entry, shows: PreviewLevel, language: str) -> str:
     """Return the payload for a device with this preview level and language."""
     language = language if language in LANGUAGES else "en"
-    if shows != PreviewLevel.ALL or summarised(entry.kind):
+    if shows != PreviewLevel.ALL or summarised(entry.kind) or _is_titled(entry.kind):
         return _made(entry, shows, language)
     # Its quotation marks are escaped in every text, so only a title without a name contains it.
     return _named(entry.payload, language) if _NAMELESS in entry.payload else entry.payload
@@ -157,7 +169,8 @@ def _anonymous(language: str) -> str:
 @lru_cache(maxsize=1000)
 def _made(entry: Entry, shows: PreviewLevel, language: str) -> str:
     message = json.loads(entry.payload)
-    message["notification"].pop("body", None)
+    if shows != PreviewLevel.ALL or summarised(entry.kind):
+        message["notification"].pop("body", None)
     if title := _own_title(entry, shows, language):
         message["notification"] |= {"title": title, "lang": language}
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
@@ -168,9 +181,13 @@ def _own_title(entry: Entry, shows: PreviewLevel, language: str) -> str | None:
     with force_locale(language):
         if kind := summarised(entry.kind):
             return kind.several(entry.counts)
-        if shows == PreviewLevel.NOTHING:
-            return str(CHOOSABLE[entry.kind].one)
+        if shows == PreviewLevel.NOTHING or _is_titled(entry.kind):
+            return str(_KINDS[entry.kind].one)
     return _anonymous(language) if _NAMELESS in entry.payload else None
+
+
+def _is_titled(code: str) -> bool:
+    return code in _KINDS and _KINDS[code].is_titled
 
 
 def name(text: str) -> str:

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask_babel import gettext
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, literal_column, select, update
 
 from feedback_push import dispatch
 from feedback_push.auth.models import User
 from feedback_push.config import current_settings
-from feedback_push.database import db, delete_batch, utcnow
+from feedback_push.database import BigInt, db, delete_batch, utcnow
 from feedback_push.ids import id_in
 from feedback_push.push import subscriptions
-from feedback_push.push.models import Delivery, OutboxEntry, Subscription
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Priority, Subscription
 from feedback_push.push.notification import FEEDBACK, TEST, Notification
 
 MOST_DELIVERIES = 5000  # deleted in one transaction: less than half a second of SQLite
@@ -24,11 +25,14 @@ def enqueue(
     kind: str = FEEDBACK.code,
     user_id: int | None = None,
     subscription_id: int | None = None,
+    audience_id: int | None = None,
+    priority: Priority = Priority.ALARM,
     counts: int = 1,
 ) -> OutboxEntry:
-    """Add a notification to the caller's transaction: for all administrators, for one of them, or for one device.
+    """Add a notification to the caller's transaction.
 
-    `counts` is the number of messages that it notifies.
+    It is for all administrators, or for one administrator, one device or one audience. `counts` is the number of
+    messages that it notifies.
     """
     now = utcnow()
     entry = OutboxEntry(
@@ -39,6 +43,8 @@ def enqueue(
         counts=counts,
         user_id=user_id,
         subscription_id=subscription_id,
+        audience_id=audience_id,
+        priority=priority,
         created_at=now,
         expires_at=now + timedelta(seconds=current_settings().push_ttl),
     )
@@ -76,10 +82,39 @@ def wake(entry_id: int) -> None:
     dispatch.publish("push.fan_out", entry_id)
 
 
-def due(now: datetime) -> list[int]:
-    """Return the ids of the oldest entries that have not expired and are not fanned out; at most 100."""
-    still_open = (OutboxEntry.fanned_out_at.is_(None), OutboxEntry.expires_at > now)
-    return list(db.session.scalars(select(OutboxEntry.id).where(*still_open).order_by(OutboxEntry.id).limit(100)))
+def due(now: datetime, lowest: Priority = Priority.BROADCAST) -> list[int]:
+    """Return the ids of the first entries to fan out, by priority down to `lowest`, then by age; at most 100."""
+    still_open = (OutboxEntry.fanned_out_at.is_(None), OutboxEntry.expires_at > now, OutboxEntry.paused_at.is_(None))
+    first = select(OutboxEntry.id).where(*still_open, OutboxEntry.priority <= lowest)
+    return list(db.session.scalars(first.order_by(OutboxEntry.priority, OutboxEntry.id).limit(100)))
+
+
+def is_broadcast(entry_id: int) -> bool:
+    """Return whether workers fan out an entry only as fast as they send it, so that a pause leaves little to undo."""
+    priority = select(OutboxEntry.priority).where(OutboxEntry.id == entry_id)
+    return db.session.scalar(priority) == Priority.BROADCAST
+
+
+def pause(entry: OutboxEntry) -> None:
+    """Send nothing more of an entry, whatever is claimed, until `resume` or `end`. The caller commits."""
+    entry.paused_at = utcnow()
+    db.session.flush()  # waits for a fan-out that is in progress, whose deliveries are then paused as well
+    _update_pending(entry, state=DeliveryState.PAUSED, due_at=None)
+
+
+def resume(entry: OutboxEntry) -> None:
+    """Send a paused entry on. The caller commits and calls `wake`."""
+    entry.paused_at = None
+    db.session.flush()
+    _update_paused(entry, state=DeliveryState.WAITING, due_at=utcnow())
+
+
+def end(entry: OutboxEntry) -> None:
+    """Send nothing more of an entry for good: cancel its pending deliveries. The caller commits."""
+    entry.paused_at, entry.fanned_out_at = None, entry.fanned_out_at or utcnow()
+    db.session.flush()
+    _update_pending(entry, state=DeliveryState.CANCELLED, due_at=None)
+    _update_paused(entry, state=DeliveryState.CANCELLED, due_at=None)
 
 
 def delete_deliveries(entry_ids: Iterable[int]) -> bool:
@@ -111,3 +146,19 @@ def remove_older(before: datetime, most: int) -> int:
         return 1
     remove(ids)
     return len(ids)
+
+
+def _update_pending(entry: OutboxEntry, **values: Any) -> None:
+    # The plus keeps the databases from reading all deliveries of the entry: the due ones have an index of their own.
+    of_entry = literal_column("+push_delivery.outbox_id", BigInt) == entry.id
+    _update(of_entry & Delivery.due_at.is_not(None), values)
+
+
+def _update_paused(entry: OutboxEntry, **values: Any) -> None:
+    _update((Delivery.outbox_id == entry.id) & (Delivery.state == literal_column("'paused'")), values)
+
+
+def _update(deliveries: ColumnElement[bool], values: dict[str, Any]) -> None:
+    subscriptions.lock(Subscription.id.in_(select(Delivery.subscription_id).where(deliveries)))
+    changed = update(Delivery).where(deliveries).values(**values)
+    db.session.execute(changed, execution_options={"synchronize_session": False})

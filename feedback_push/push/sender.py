@@ -9,14 +9,16 @@ from threading import Event, Lock
 from feedback_push.config import current_settings
 from feedback_push.database import DATABASE_ERRORS, db, utcnow
 from feedback_push.push import circuit_breaker, claims, fanout, in_flight, keys, outbox, receipts, results
-from feedback_push.push.claims import Claim
+from feedback_push.push.claims import Claim, Room
 from feedback_push.push.in_flight import InFlight
+from feedback_push.push.models import Priority
 from feedback_push.webpush import endpoints
 
 BUDGET = 5.0  # seconds; the rest is left to the next task, so that a worker can stop soon
 _LONGEST = 15.0  # seconds in which a run may claim more, if an old push keeps it from ending anyway
 _OLD = 3.0  # seconds; an older push is stuck at a slow service
 _FAN_OUT_FOR = 0.05  # seconds that a run may look for an entry with devices to send to, while results wait
+_BETWEEN_ALARMS = 0.25  # seconds until a run that has enough to send looks for alarms to fan out
 
 _log = logging.getLogger(__name__)
 _work_published = Event()
@@ -51,6 +53,7 @@ class _Run:
         self._least: int = settings.push_concurrency
         self._in_flight = InFlight(receipts.signing_key(settings.secret_key))
         self._started = time.monotonic()
+        self._looked_for_alarms = self._started
         self._more = True
 
     def pump(self) -> bool:
@@ -82,8 +85,9 @@ class _Run:
             room = self._room()
             taken = self._claim(room)
             # One service without room must not delay the fan-out to the others.
-            made = self._fan_out() if not taken or taken.total() < sum(room.values()) else 0
-            self._more = made > 0 or any(taken[service] == most for service, most in room.items())
+            is_enough = taken and taken.total() >= sum(most.all for most in room.values())
+            made = self._fan_out_alarms() if is_enough else self._fan_out(Priority.BROADCAST)
+            self._more = made > 0 or any(taken[service] >= most.all for service, most in room.items())
             return taken.total() + made > 0
         except DATABASE_ERRORS as error:
             if not self._in_flight:
@@ -94,18 +98,22 @@ class _Run:
             _log.warning("cannot read the due deliveries from the database: %s", type(error).__name__)
             return False
 
-    def _room(self) -> dict[int, int]:
-        """Return how many more deliveries may be claimed for each push service that has some due; 0 if it is silent."""
-        busy = self._in_flight.by_service()
+    def _room(self) -> dict[int, Room]:
+        """Return how many more deliveries may be claimed for each push service that has some due; none if it is silent.
+
+        Broadcasts in flight take no room from alarms.
+        """
+        busy, alarms = self._in_flight.by_service(*Priority), self._in_flight.by_service(Priority.ALARM)
         silent = {endpoints.service(origin) for origin in in_flight.gateway().silent()} if busy else set()
         due = claims.services_due(utcnow())
         share = max(self._least, self._window // max(1, len({*due, *busy} - silent)))
+        none = Room(0, 0)
         return {
-            service: share - busy[service] if service not in silent and busy[service] <= share * 2 // 3 else 0
+            service: none if service in silent else Room(_left(share, alarms[service]), _left(share, busy[service]))
             for service in due
         }
 
-    def _claim(self, room: dict[int, int]) -> Counter[int]:
+    def _claim(self, room: dict[int, Room]) -> Counter[int]:
         """Claim and send the deliveries that have been due the longest; count the claimed ones by push service."""
         now, at = utcnow(), time.monotonic()
         self._keys = keys.load()
@@ -118,11 +126,18 @@ class _Run:
         self._in_flight.send(sendable, self._keys.live.values(), at)
         return Counter(claimed.service for claimed in batch)
 
-    def _fan_out(self) -> int:
+    def _fan_out_alarms(self) -> int:
+        """Fan out alarms although there is enough to send: they overtake it."""
+        if time.monotonic() < self._looked_for_alarms + _BETWEEN_ALARMS:
+            return 0
+        return self._fan_out(Priority.ALARM)
+
+    def _fan_out(self, lowest: Priority) -> int:
         """Continue a fan-out while pushes are encrypted and the database is idle; return the size of the set."""
-        until = time.monotonic() + _FAN_OUT_FOR
+        self._looked_for_alarms = time.monotonic()
+        until = self._looked_for_alarms + _FAN_OUT_FOR
         made = 0
-        for entry_id in outbox.due(utcnow()):
+        for entry_id in outbox.due(utcnow(), lowest):
             made = fanout.next_set(entry_id, *self._keys.live)
             db.session.commit()  # after each entry, because on SQLite visitors wait to write
             if made:
@@ -132,6 +147,10 @@ class _Run:
                 break
         db.session.commit()
         return made
+
+
+def _left(share: int, busy: int) -> int:
+    return share - busy if busy <= share * 2 // 3 else 0
 
 
 def _respect_open_circuits(batch: list[Claim]) -> list[Claim]:

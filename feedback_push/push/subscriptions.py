@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, TextClause, and_, case, delete, exists, func, or_, select, update
 
 from feedback_push import maintenance
 from feedback_push.auth import accounts, audit, sessions
@@ -110,7 +110,7 @@ def count(state: DeviceState, vapid_public_key: str) -> int:
     return db.session.scalar(select(func.count()).select_from(Subscription).where(*these)) or 0
 
 
-def lock(*which: ColumnElement[bool], to_delete: bool = False) -> int:
+def lock(*which: ColumnElement[bool] | TextClause, to_delete: bool = False) -> int:
     """Lock the devices that meet the conditions until the transaction ends, and return their number.
 
     Code that changes deliveries must lock their devices first, in the order of their ids. Otherwise two workers, or a

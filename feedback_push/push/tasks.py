@@ -22,7 +22,7 @@ def fan_out(entry_id: int) -> None:
     made = fanout.next_set(entry_id, *live_keys)
     db.session.commit()
     dispatch.publish("push.deliver")
-    if made == fanout.SET_SIZE:
+    if made == fanout.SET_SIZE and not outbox.is_broadcast(entry_id):
         dispatch.publish("push.fan_out", entry_id)
 
 

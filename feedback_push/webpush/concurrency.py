@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from itertools import islice
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 from feedback_push.webpush.responses import ProxyFailed, PushError, Throttled, Unavailable
@@ -29,6 +29,7 @@ class OriginQueue(Generic[_Job]):
         self._most = most
         self._limit = min(most, _FIRST)
         self._in_flight = 0
+        self._urgent: deque[tuple[float, _Job]] = deque()
         self._waiting: deque[tuple[float, _Job]] = deque()
         self._last_cut = 0.0
         self._last_answer = 0.0
@@ -36,7 +37,7 @@ class OriginQueue(Generic[_Job]):
     @property
     def wait(self) -> float:
         """Seconds until `take` or `take_overdue` may return something."""
-        if not self._waiting:
+        if not self._urgent and not self._waiting:
             return math.inf
         return _BETWEEN_LOOKS if self._in_flight >= self._limit else 0.0
 
@@ -45,21 +46,21 @@ class OriginQueue(Generic[_Job]):
         """True if the limit is reached and no answer has come for a moment."""
         return self._in_flight >= self._limit and time.monotonic() - self._last_answer > _PAUSE
 
-    def put(self, job: _Job) -> None:
-        """Add a job to the end of the queue."""
-        self._waiting.append((time.monotonic(), job))
+    def put(self, job: _Job, *, overtakes: bool = False) -> None:
+        """Add a job to the end of the queue; one that `overtakes` goes before all that do not."""
+        (self._urgent if overtakes else self._waiting).append((time.monotonic(), job))
 
     def take(self, most: int) -> list[_Job]:
         """Take at most so many jobs to send; call `finish` once for each of them."""
         if not self._in_flight:
             self._last_answer = time.monotonic()  # silence begins with the first request
-        number = max(0, min(most, self._limit - self._in_flight, len(self._waiting)))
+        number = max(0, min(most, self._limit - self._in_flight, len(self._urgent) + len(self._waiting)))
         self._in_flight += number
-        return [self._waiting.popleft()[1] for _ in range(number)]
+        return [(self._urgent or self._waiting).popleft()[1] for _ in range(number)]
 
     def peek(self, most: int) -> list[_Job]:
         """Return the next jobs without taking them."""
-        return [job for _, job in islice(self._waiting, most)]
+        return [job for _, job in islice(chain(self._urgent, self._waiting), most)]
 
     def finish(self, error: PushError | None) -> None:
         """Count a request as finished and adapt the limit to its outcome."""
@@ -84,8 +85,9 @@ class OriginQueue(Generic[_Job]):
 
     def _remove(self, put_before: float) -> list[_Job]:
         removed = []
-        while self._waiting and self._waiting[0][0] <= put_before:
-            removed.append(self._waiting.popleft()[1])
+        for queue in (self._urgent, self._waiting):
+            while queue and queue[0][0] <= put_before:
+                removed.append(queue.popleft()[1])
         return removed
 
     def _slow_down(self) -> None:

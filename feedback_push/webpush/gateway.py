@@ -48,7 +48,8 @@ class Config:
 class Push(NamedTuple):
     """One message for one browser: `payload` is JSON text, `ttl` is in seconds and must not be 0.
 
-    `urgency` and `topic` are RFC 8030's. The push is not sent after `start_by`, by the monotonic clock.
+    `urgency` and `topic` are RFC 8030's. The push is not sent after `start_by`, by the monotonic clock. One that
+    `overtakes` is sent before the pushes to the same origin that do not.
     """
 
     endpoint: str
@@ -60,6 +61,7 @@ class Push(NamedTuple):
     urgency: str = "normal"
     topic: str | None = None
     start_by: float = math.inf
+    overtakes: bool = False
 
 
 class Result(NamedTuple, Generic[_Key]):
@@ -138,7 +140,8 @@ class Gateway:
                 self._transport.step(wait)
                 while not self._new.empty():
                     for job in self._new.get():
-                        self._queues.setdefault(job.origin, OriginQueue(self._config.concurrency)).put(job)
+                        queue = self._queues.setdefault(job.origin, OriginQueue(self._config.concurrency))
+                        queue.put(job, overtakes=job.push.overtakes)
                 for queue in self._queues.values():
                     self._serve(queue)
         except Exception as fault:  # noqa: BLE001 - is_running then says that another gateway is needed

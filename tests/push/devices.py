@@ -62,10 +62,19 @@ def unreachable_devices(
     origin: str = "http://127.0.0.1:1",
 ) -> list[int]:
     """Commit devices that no push service knows, for tests that send nothing; return their ids."""
+    return _unreachable(user.id, count, state, key, origin)
+
+
+def visitors(count: int, state: DeviceState = DeviceState.LIVE, key: str = KEYS.public_key) -> list[int]:
+    """Commit visitors' devices that no push service knows; return their ids."""
+    return _unreachable(None, count, state, key, "http://127.0.0.1:1")
+
+
+def _unreachable(user_id: int | None, count: int, state: DeviceState, key: str, origin: str) -> list[int]:
     gone_at = utcnow() if state == DeviceState.GONE else None
     rows = [
         Subscription(
-            user_id=user.id,
+            user_id=user_id,
             endpoint=f"{origin}/wpush/{secrets.token_hex(8)}",
             p256dh=KEYS.public_key,
             auth="A" * 22,

@@ -6,7 +6,7 @@ from typing import Any
 
 from feedback_push.database import db, utcnow
 from feedback_push.push import claims, fanout, outbox
-from feedback_push.push.claims import Claim
+from feedback_push.push.claims import Claim, Room
 from feedback_push.push.models import Delivery, OpenCircuit, OutboxEntry, Subscription
 from feedback_push.push.notification import Notification
 from tests.conftest import KEYS
@@ -47,7 +47,7 @@ def fan_out(entry_id: int, vapid_public_key: str = KEYS.public_key) -> int:
 def claim(most: int = 1000) -> list[Claim]:
     """Claim and commit at most `most` due deliveries for each push service, as a worker does."""
     now = utcnow()
-    batch = claims.take(dict.fromkeys(claims.services_due(now), most), now)
+    batch = claims.take(dict.fromkeys(claims.services_due(now), Room(most, most)), now)
     db.session.commit()
     return batch
 

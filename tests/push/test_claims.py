@@ -9,7 +9,7 @@ from flask import Flask
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push import claims
-from feedback_push.push.claims import Entry
+from feedback_push.push.claims import Entry, Room
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, PreviewLevel, Subscription
 from feedback_push.webpush import endpoints
 from tests.conftest import KEYS
@@ -77,7 +77,7 @@ def test_each_push_service_gives_as_many_as_there_is_room_for(user: User) -> Non
     announce()
     none, some, enough = map(endpoints.service, origins)
     assert set(claims.services_due(utcnow())) == {none, some, enough}
-    batch = claims.take({none: 0, some: 2, enough: 7}, utcnow())
+    batch = claims.take({none: Room(0, 0), some: Room(2, 2), enough: Room(7, 7)}, utcnow())
     assert Counter((claimed.service, claimed.origin) for claimed in batch) == {
         (some, "http://one.example"): 2,
         (enough, "http://two.example"): 5,
@@ -122,7 +122,7 @@ def test_the_lease_is_longer_than_a_push_canclaim() -> None:
 def test_a_claim_that_is_not_committed_is_none(user: User) -> None:
     unreachable_devices(user, 1)
     announce()
-    assert len(claims.take({SERVICE: 10}, utcnow())) == 1
+    assert len(claims.take({SERVICE: Room(10, 10)}, utcnow())) == 1
     db.session.rollback()
     assert len(claim()) == 1
 
@@ -164,7 +164,7 @@ def test_workers_that_claim_at_once_never_take_the_same_delivery(any_app: Flask,
 def test_nobody_waits_for_anothers_uncommitted_claim(any_app: Flask, user: User) -> None:
     unreachable_devices(user, 5)
     announce()
-    mine = claims.take({SERVICE: 2}, utcnow())
+    mine = claims.take({SERVICE: Room(2, 2)}, utcnow())
     with any_app.app_context():
         theirs = claim(5)
     db.session.commit()

@@ -39,8 +39,8 @@ def _next_set(entry_id: int) -> bool:
     return more
 
 
-def _enqueued(**audience: int) -> int:
-    entry = outbox.enqueue(NOTE, kind="test", **audience)
+def _enqueued(user_id: int | None = None, subscription_id: int | None = None) -> int:
+    entry = outbox.enqueue(NOTE, kind="test", user_id=user_id, subscription_id=subscription_id)
     db.session.commit()
     return entry.id
 

@@ -206,7 +206,7 @@ def test_preferences_cost_no_statement_for_each_administrator(user: User, burst:
     assert len([statement for statement in statements if not statement.startswith("BEGIN")]) == expected
 
 
-def _enqueued(kind: str, **audience: int) -> int:
-    entry = outbox.enqueue(NOTE, kind=kind, **audience)
+def _enqueued(kind: str, user_id: int | None = None, subscription_id: int | None = None) -> int:
+    entry = outbox.enqueue(NOTE, kind=kind, user_id=user_id, subscription_id=subscription_id)
     db.session.commit()
     return entry.id

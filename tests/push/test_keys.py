@@ -163,7 +163,7 @@ def test_whom_a_retirement_would_lose_is_said_before() -> None:
     unreachable_devices(user, 1, DeviceState.GONE)
     unreachable_devices(user, 1, DeviceState.STALE)
     assert keys.devices() == {KEYS.public_key: 1, new: 2}
-    assert [device.id for device in keys.lost(keys.old())] == [old]
+    assert [device.id for device, _ in keys.lost(keys.old())] == [old]
 
 
 def test_a_retired_key_is_erased_and_does_not_come_back_from_the_settings(app: Flask) -> None:

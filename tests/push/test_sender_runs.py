@@ -17,10 +17,11 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from feedback_push import create_app
+from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db
 from feedback_push.push import claims, fanout, in_flight, outbox, results, sender
-from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, PreviewLevel, Subscription
+from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, PreviewLevel, Priority, Subscription
 from feedback_push.webpush import concurrency
 from feedback_push.webpush.concurrency import OriginQueue
 from feedback_push.webpush.gateway import Gateway
@@ -297,7 +298,7 @@ def test_what_becomes_due_is_sent_although_an_old_push_hangs(app: Flask, service
     with _running(app) as run:
         service.wait_requests(1)
         device = service.new_device(KEYS.public_key)
-        subscribe(row_of(hanging).user, device)
+        subscribe(db.session.query(User).one(), device)
         hanging.answers_normally()
         announce(note(tag="m-2"))
         assert not sender.run()  # another is at it
@@ -430,8 +431,8 @@ def test_a_run_looks_for_somebody_to_send_to_no_longer_than_results_can_wait(mon
     monkeypatch.setattr(sender, "_FAN_OUT_FOR", -1.0)
     due = outbox.due
 
-    def count_due(now: datetime) -> list[int]:
-        entries = due(now)
+    def count_due(now: datetime, lowest: Priority) -> list[int]:
+        entries = due(now, lowest)
         found.append(len(entries))
         return entries
 

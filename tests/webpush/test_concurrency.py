@@ -48,6 +48,15 @@ def test_a_released_place_goes_to_the_first_waiting_caller() -> None:
     assert queue.take(MANY) == [1]
 
 
+def test_a_job_that_overtakes_goes_before_all_that_do_not() -> None:
+    queue = _queue(most=4, jobs=3)
+    for job in (10, 11):
+        queue.put(job, overtakes=True)
+    assert queue.peek(3) == [10, 11, 0]
+    assert queue.take(MANY) == [10, 11, 0, 1]
+    assert queue.take_all() == [2]
+
+
 @pytest.mark.parametrize("complaint", [Throttled(429), Unavailable(503)])
 def test_a_complaint_halves_the_queue(complaint: PushError) -> None:
     assert _room_after(complaint) == 4

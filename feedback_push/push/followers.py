@@ -1,0 +1,132 @@
+"""Followers: a visitor's browser, known by its endpoint alone, follows the audiences of conversations and topics."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, TextClause, delete, exists, func, select, text
+
+from feedback_push import maintenance
+from feedback_push.database import db, insert, utcnow
+from feedback_push.ids import id_in
+from feedback_push.push import outbox, subscriptions
+from feedback_push.push.browser_subscription import BrowserSubscription
+from feedback_push.push.models import (
+    NEVER_REACHED,
+    Audience,
+    DeviceState,
+    Follower,
+    OutboxEntry,
+    PreviewLevel,
+    Subscription,
+)
+
+MOST_FOLLOWED = 200  # audiences of one device
+_BATCH = 1000  # followers or devices deleted in one transaction
+
+
+class TooMany(ValueError):
+    """The device follows as many audiences as one device may."""
+
+
+def add_audience() -> Audience:
+    """Add an audience without followers; the feature that owns it stores its id. The caller commits."""
+    audience = Audience()
+    db.session.add(audience)
+    db.session.flush()
+    return audience
+
+
+def save(browser: BrowserSubscription, *, vapid_public_key: str, name: str, language: str) -> int:
+    """Store a visitor's browser as a device, or confirm it, and return its id. The caller commits.
+
+    An administrator's device stays theirs: a visitor's page may add audiences to it and change nothing else.
+    """
+    fresh = {
+        "p256dh": browser.p256dh,
+        "auth": browser.auth,
+        "vapid_public_key": vapid_public_key,
+        "language": language,
+        "state": DeviceState.LIVE,
+        "gone_at": None,
+        "failures": 0,
+        "seen_at": utcnow(),
+    }
+    row = insert(Subscription).values(endpoint=browser.endpoint, name=name, **fresh)
+    of_visitor = Subscription.user_id.is_(None)
+    row = row.on_conflict_do_update(index_elements=[Subscription.endpoint], set_=fresh, where=of_visitor)
+    db.session.execute(row)
+    return db.session.scalars(select(Subscription.id).where(Subscription.endpoint == browser.endpoint)).one()
+
+
+def follow(device_id: int, audiences: Mapping[int, PreviewLevel]) -> None:
+    """Let a device follow these audiences too, each at its preview level; raise TooMany. The caller commits."""
+    subscriptions.lock(Subscription.id == device_id)  # or two requests could add more than one device may follow
+    for audience_id, shows in sorted(audiences.items()):
+        row = insert(Follower).values(audience_id=audience_id, subscription_id=device_id, shows=shows)
+        keys = [Follower.audience_id, Follower.subscription_id]
+        db.session.execute(row.on_conflict_do_update(index_elements=keys, set_={"shows": shows}))
+    if len(followed_by(device_id)) > MOST_FOLLOWED:
+        raise TooMany
+
+
+def unfollow(device_id: int, audience_ids: Collection[int]) -> None:
+    """Let a device follow these audiences no more. The caller commits."""
+    theirs = (Follower.subscription_id == device_id, id_in(Follower.audience_id, audience_ids))
+    db.session.execute(delete(Follower).where(*theirs))
+
+
+def find(endpoint: str) -> Subscription | None:
+    """Return the device with this endpoint, which only its own browser knows; None if there is none."""
+    return db.session.scalar(select(Subscription).where(Subscription.endpoint == endpoint))
+
+
+def followed_by(device_id: int) -> dict[int, PreviewLevel]:
+    """Return the audiences that a device follows, with the preview level of each."""
+    theirs = select(Follower).where(Follower.subscription_id == device_id)
+    return {follower.audience_id: follower.shows for follower in db.session.scalars(theirs)}
+
+
+def count(audience_id: int) -> int:
+    """Count the devices that a notification for an audience would be sent to."""
+    devices = select(func.count()).select_from(Follower).join(Subscription, Subscription.id == Follower.subscription_id)
+    live = (Subscription.state == DeviceState.LIVE, Subscription.paused_at.is_(None))
+    return db.session.scalar(devices.where(Follower.audience_id == audience_id, *live)) or 0
+
+
+def forget(device_id: int) -> None:
+    """Delete a visitor's device with its deliveries; an administrator's device only leaves its audiences."""
+    db.session.execute(delete(Follower).where(Follower.subscription_id == device_id))
+    _delete_visitors([device_id])
+
+
+def delete_audience(audience_id: int) -> bool:
+    """Delete a batch of an audience's followers, and at last the audience; return whether there is more.
+
+    The devices of visitors that follow nothing else are deleted too. The caller commits each batch.
+    """
+    some = select(Follower.subscription_id).where(Follower.audience_id == audience_id)
+    devices = db.session.scalars(some.order_by(Follower.subscription_id).limit(_BATCH)).all()
+    theirs = (Follower.audience_id == audience_id, id_in(Follower.subscription_id, devices))
+    db.session.execute(delete(Follower).where(*theirs))
+    _delete_visitors(devices, ~exists().where(Follower.subscription_id == Subscription.id))
+    if len(devices) == _BATCH:
+        return True
+    entries = db.session.scalars(select(OutboxEntry.id).where(OutboxEntry.audience_id == audience_id)).all()
+    if outbox.delete_deliveries(entries):
+        return True
+    db.session.execute(delete(Audience).where(Audience.id == audience_id))
+    return False
+
+
+@maintenance.register
+def delete_never_reached(_now: datetime) -> None:
+    """Delete visitors' devices that push services only ever refused, such as made-up ones."""
+    some = select(Subscription.id).where(text(NEVER_REACHED)).limit(_BATCH)
+    _delete_visitors(db.session.scalars(some).all(), text(NEVER_REACHED))
+
+
+def _delete_visitors(device_ids: Collection[int], *still: ColumnElement[bool] | TextClause) -> None:
+    # A visitor's device has few deliveries, so the database may delete them along with it.
+    these = (id_in(Subscription.id, device_ids), Subscription.user_id.is_(None), *still)
+    subscriptions.lock(*these, to_delete=True)
+    db.session.execute(delete(Subscription).where(*these), execution_options={"synchronize_session": False})
