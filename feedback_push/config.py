@@ -65,6 +65,7 @@ class Settings:
     form_defence: bool = True
     notification_shows: str = "all"
     notification_burst: Burst = USUAL_BURST
+    notification_answer_text: bool = False  # a visitor may choose to see the text of an answer in the notification
     notification_daily_limit: int = 500  # for the messages from one network
     quiet_hours: QuietHours | None = None
     retain_messages_days: int = 0  # 0: for ever
@@ -236,6 +237,7 @@ def _read(env: Env) -> Settings:
         notification_burst=env.burst(
             "NOTIFICATION_BURST", "0" if form_defence is False else str(Settings.notification_burst)
         ),
+        notification_answer_text=env.bool("NOTIFICATION_ANSWER_TEXT", Settings.notification_answer_text),
         notification_daily_limit=env.int(
             "NOTIFICATION_DAILY_LIMIT", Settings.notification_daily_limit, validate=validate.Range(1, 1_000_000)
         ),

@@ -132,7 +132,7 @@ def test_devices_from_before_sessions_had_any_keep_working_with_all_they_have(an
     assert db.session.execute(rows).all() == before
     devices = db.session.query(Subscription).all()
     assert [(device.session_id, device.suspended_at) for device in devices] == [(None, None)] * 2
-    accounts.set_password(devices[0].user, "battery staple")
+    accounts.set_password(db.session.query(User).one(), "battery staple")
     db.session.commit()
     assert all(device.suspended_at for device in devices)
 

@@ -18,26 +18,33 @@ class BulkAction(StrEnum):
 
     READ = "read"
     UNREAD = "unread"
+    ANSWERED = "answered"  # by other means than the conversation
     ARCHIVE = "archive"
-    INBOX = "inbox"  # out of the archive
+    INBOX = "inbox"  # out of the archive and the answered messages
     SPAM = "spam"
     NOT_SPAM = "not-spam"
     DELETE = "delete"
     RESTORE = "restore"  # after a deletion, to the list that each message was in
 
 
-_NEW, _READ, _ARCHIVED, _SPAM = MessageState
+_NEW, _READ, _ANSWERED, _ARCHIVED, _SPAM = MessageState
 _FROM = {
     BulkAction.READ: {_NEW},
     BulkAction.UNREAD: {_READ},
-    BulkAction.ARCHIVE: {_NEW, _READ},
-    BulkAction.INBOX: {_ARCHIVED},
-    BulkAction.SPAM: {_NEW, _READ, _ARCHIVED},
+    BulkAction.ANSWERED: {_NEW, _READ, _ARCHIVED},
+    BulkAction.ARCHIVE: {_NEW, _READ, _ANSWERED},
+    BulkAction.INBOX: {_ARCHIVED, _ANSWERED},
+    BulkAction.SPAM: {_NEW, _READ, _ANSWERED, _ARCHIVED},
     BulkAction.NOT_SPAM: {_SPAM},
     BulkAction.DELETE: set(MessageState),
     BulkAction.RESTORE: set(MessageState),
 }
-_TO = {BulkAction.UNREAD: _NEW, BulkAction.ARCHIVE: _ARCHIVED, BulkAction.INBOX: _READ, BulkAction.SPAM: _SPAM}
+_TO = {
+    BulkAction.UNREAD: _NEW,
+    BulkAction.ARCHIVE: _ARCHIVED,
+    BulkAction.INBOX: _READ,
+    BulkAction.SPAM: _SPAM,
+}
 # The earlier states of messages, as (state, spam reason, message ids). Plain data, because it is stored as JSON.
 Before = list[tuple[str, str | None, list[int]]]
 
@@ -95,8 +102,9 @@ def _values(how: BulkAction) -> dict[str, Any]:
         return {"deleted_at": utcnow()}
     if how == BulkAction.RESTORE:
         return {"deleted_at": None}
-    if how == BulkAction.READ:
-        return {"state": _READ, "read_at": func.coalesce(Message.read_at, utcnow())}
+    if how in (BulkAction.READ, BulkAction.ANSWERED):
+        state = _READ if how == BulkAction.READ else _ANSWERED
+        return {"state": state, "read_at": func.coalesce(Message.read_at, utcnow())}
     return {"state": _TO[how]}
 
 

@@ -12,6 +12,7 @@ from feedback_push.typed_text import TypedForm
 
 LONGEST_CONTENT = 200_000
 LONGEST_NAME = 200
+LONGEST_REPLY = 20_000
 _TOO_LONG = _("Please use at most %(max)s characters.")
 
 
@@ -70,6 +71,16 @@ class _FormWithOptionalName(FeedbackForm):
         _("Your name"),
         [Optional(), Length(max=LONGEST_NAME, message=_TOO_LONG)],
         filters=[typed_text.storable, _without_blanks],
+    )
+
+
+class ReplyForm(TypedForm):
+    """A text after a message, from the visitor or from an administrator."""
+
+    content = TextAreaField(
+        _("Your reply"),
+        [_Visible(_("Please write a message.")), Length(max=LONGEST_REPLY, message=_TOO_LONG)],
+        filters=[typed_text.storable],
     )
 
 

@@ -4,13 +4,13 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Date, ForeignKey, Index, String, Text, UniqueConstraint, event, inspect
+from sqlalchemy import JSON, Date, ForeignKey, Index, Integer, String, Text, UniqueConstraint, event, inspect
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from feedback_push import email_address, search_text
 from feedback_push.auth.models import Session, User
 from feedback_push.database import AUTOINCREMENT, Base, Id, partial_index, utcnow
-from feedback_push.push.models import OutboxEntry
+from feedback_push.push.models import Audience, OutboxEntry
 
 
 class MessageState(StrEnum):
@@ -18,6 +18,7 @@ class MessageState(StrEnum):
 
     NEW = "new"
     READ = "read"
+    ANSWERED = "answered"
     ARCHIVED = "archived"
     SPAM = "spam"
 
@@ -27,6 +28,7 @@ class MessageState(StrEnum):
 LISTS = {
     "inbox": "deleted_at IS NULL AND state IN ('new', 'read')",
     "new": "deleted_at IS NULL AND state = 'new'",
+    "answered": "deleted_at IS NULL AND state = 'answered'",
     "archived": "deleted_at IS NULL AND state = 'archived'",
     "spam": "deleted_at IS NULL AND state = 'spam'",
 }
@@ -148,6 +150,41 @@ class SavedSearch(Base):
     name: Mapped[str] = mapped_column(String(60))
     query: Mapped[dict[str, str]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class Conversation(Base):
+    """The private link of a message for its visitor, and the audience that is notified of answers.
+
+    The link's token is derived from the site's secret, the message and `link_number`; only its hash is stored. Without
+    a hash the visitor has ended the link.
+    """
+
+    __tablename__ = "feedback_conversation"
+
+    message_id: Mapped[int] = mapped_column(ForeignKey(Message.id, ondelete="CASCADE"), primary_key=True)
+    token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    link_number: Mapped[int] = mapped_column(Integer, default=1)
+    audience_id: Mapped[int | None] = mapped_column(ForeignKey(Audience.id, ondelete="SET NULL"), unique=True)
+
+    message: Mapped[Message] = relationship()
+
+
+class Reply(Base):
+    """A text after the message: an answer of an administrator, or what the visitor wrote again."""
+
+    __tablename__ = "feedback_reply"
+    __table_args__ = (Index("ix_feedback_reply_message_id", "message_id", "id"), AUTOINCREMENT)
+
+    id: Mapped[Id]
+    message_id: Mapped[int] = mapped_column(ForeignKey(Message.id, ondelete="CASCADE"))
+    is_answer: Mapped[bool]
+    user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id, ondelete="SET NULL"), index=True)
+    content: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    outbox_id: Mapped[int | None] = mapped_column(ForeignKey(OutboxEntry.id, ondelete="SET NULL"), index=True)
+
+    user: Mapped[User | None] = relationship()
+    outbox_entry: Mapped[OutboxEntry | None] = relationship()
 
 
 class DailyCount(Base):

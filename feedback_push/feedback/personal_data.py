@@ -10,7 +10,7 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from feedback_push.auth.models import AuditEntry, Session, User
 from feedback_push.database import db
-from feedback_push.feedback import tags
+from feedback_push.feedback import conversations, tags
 from feedback_push.feedback.models import Assignment, Message, SavedSearch, person_of
 from feedback_push.ids import id_in
 from feedback_push.push import outbox
@@ -51,11 +51,13 @@ def erase_some(email: str) -> int:
     """
     of_person = select(Message.id, Message.outbox_id).where(_theirs(email))
     rows = db.session.execute(of_person.order_by(Message.id).limit(BATCH)).all()
-    entries = [row.outbox_id for row in rows if row.outbox_id is not None]
+    ids = [row.id for row in rows]
+    entries = [*conversations.entries_of(ids), *(row.outbox_id for row in rows if row.outbox_id is not None)]
     while outbox.delete_deliveries(entries):
         db.session.commit()
     if rows:
-        db.session.execute(delete(Message).where(id_in(Message.id, (row.id for row in rows))))
+        conversations.delete_audiences(ids)
+        db.session.execute(delete(Message).where(id_in(Message.id, ids)))
         outbox.remove(entries)
         tags.remove_unused()  # a tag may name the person
     return len(rows)

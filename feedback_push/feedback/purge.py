@@ -10,7 +10,7 @@ from feedback_push import maintenance
 from feedback_push.auth import audit
 from feedback_push.config import current_settings
 from feedback_push.database import db
-from feedback_push.feedback import daily_counts
+from feedback_push.feedback import conversations, daily_counts
 from feedback_push.feedback.daily_counts import Count
 from feedback_push.feedback.models import LISTS, Message
 from feedback_push.ids import id_in
@@ -95,9 +95,11 @@ def _remove(which: Select[int, int | None], counted_as: Count | None = None) -> 
     If the notifications have too many deliveries for one batch, some deliveries are removed now, the rest next time.
     """
     rows = db.session.execute(which.limit(BATCH).with_for_update(skip_locked=True)).all()
-    entries = [row.outbox_id for row in rows if row.outbox_id is not None]
+    ids = [row.id for row in rows]
+    entries = [*conversations.entries_of(ids), *(row.outbox_id for row in rows if row.outbox_id is not None)]
     if rows and not outbox.delete_deliveries(entries):
-        db.session.execute(delete(Message).where(id_in(Message.id, (row.id for row in rows))))
+        conversations.delete_audiences(ids)
+        db.session.execute(delete(Message).where(id_in(Message.id, ids)))
         outbox.remove(entries)
         if counted_as:
             daily_counts.add(counted_as, len(rows))

@@ -2,7 +2,7 @@
 
 import logging
 
-from flask import Blueprint, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, jsonify, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -11,7 +11,7 @@ from flask_login import current_user
 from feedback_push import csrf, ids, security
 from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import DATABASE_ERRORS, db
-from feedback_push.feedback import confirmation, inbox, proof_of_work, quotas, spam
+from feedback_push.feedback import confirmation, conversations, inbox, proof_of_work, quotas, spam
 from feedback_push.feedback.forms import LONGEST_CONTENT, FeedbackForm, feedback_form
 from feedback_push.feedback.models import Message
 from feedback_push.feedback.quotas import Verdict
@@ -109,7 +109,8 @@ def confirm() -> ResponseReturnValue:
 @blueprint.get("/feedback/complete/")
 def complete() -> ResponseReturnValue:
     """Show the thank-you page."""
-    return render_template("feedback/complete.html", held="held" in request.args)
+    token = session.get(conversations.SESSION_KEY)
+    return render_template("feedback/complete.html", held="held" in request.args, token=token)
 
 
 @blueprint.errorhandler(csrf.Refused)
@@ -130,6 +131,7 @@ def _stored(feedback: FeedbackForm, spam_reason: SpamReason | None) -> ResponseR
     try:
         message = _message(feedback)
         entry_id, message_id = inbox.receive(message, spam_reason, notify=notify), message.id
+        token = conversations.begin(message)
         db.session.commit()
     except DATABASE_ERRORS:
         db.session.rollback()
@@ -137,6 +139,7 @@ def _stored(feedback: FeedbackForm, spam_reason: SpamReason | None) -> ResponseR
         return _page(
             feedback, 503, _("We cannot store your message right now. It is still here: please try again shortly.")
         )
+    session[conversations.SESSION_KEY] = token
     if offered:
         confirmation.ask_for(message_id)
         return redirect(url_for("feedback.confirm"), 303)
