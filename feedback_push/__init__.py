@@ -55,7 +55,7 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
 
 
 def _register_blueprints(app: "Flask", settings: config.Settings) -> None:
-    from feedback_push import admin, auth, branding, feedback, health, push, security_txt
+    from feedback_push import admin, auth, branding, feedback, health, push, security_txt, visitors
 
     app.register_blueprint(health.blueprint)
     app.register_blueprint(branding.blueprint)
@@ -63,4 +63,6 @@ def _register_blueprints(app: "Flask", settings: config.Settings) -> None:
     app.register_blueprint(auth.blueprint)
     app.register_blueprint(push.blueprint)
     app.register_blueprint(feedback.blueprint)
+    for blueprint in visitors.blueprints:
+        app.register_blueprint(blueprint)
     app.register_blueprint(admin.blueprint, url_prefix=settings.admin_url.rstrip("/"))

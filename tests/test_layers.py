@@ -49,6 +49,7 @@ LAYERS = [
     {"webpush"},
     {"push"},
     {"feedback"},
+    {"visitors"},
     {"admin"},
     {"create_app", "cli"},
     {"web_server"},
