@@ -4,6 +4,7 @@ The page leads visitors back to the form, and administrators back to the inbox o
 """
 
 import logging
+from typing import Any
 
 from flask import Flask, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
@@ -51,6 +52,7 @@ _TEXTS = {
 
 def init_app(app: Flask) -> None:
     """Register handlers that answer every error in the form that the client expects."""
+    app.log_exception = _log_exception  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SecurityError, _wrong_host)
     app.register_error_handler(csrf.Refused, csrf_refused)
@@ -63,6 +65,11 @@ def init_app(app: Flask) -> None:
 def csrf_refused(error: csrf.Refused) -> ResponseReturnValue:
     """Explain why a request was refused and what to do; for pages that cannot show the typed text again."""
     return _answer(400, _NOT_UNDERSTOOD, error.message(gettext("Open the page again and try once more.")), [])
+
+
+def _log_exception(exc_info: Any) -> None:
+    # The rule rather than the path, which Flask logs: a private link must not be in a log.
+    _log.error("exception on %s [%s]", request.url_rule, request.method, exc_info=exc_info)
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:

@@ -241,7 +241,7 @@ def path_within_site(target: str | None) -> str | None:
 
 def wants_json() -> bool:
     """Return whether the client expects JSON rather than a page."""
-    return request.path.startswith("/push/") or request.is_json
+    return request.path.startswith(("/push/", "/visitor/push/")) or request.is_json
 
 
 def _own_hosts(settings: Settings) -> set[str]:

@@ -23,7 +23,7 @@ _IMPORT = re.compile(r"^@import \"(\.[^\"]+)\";\n", re.MULTILINE)
 # The files that a file names: in a stylesheet in url(…), in a script at the end of an import.
 _REFERENCES = {
     ".css": re.compile(r"(\burl\(\s*[\"']?)(?!data:|#)([^\"')\s]+)"),
-    ".js": re.compile(r"(^(?:import|export)\b[^;\"']*\")(\.[^\"]+)", re.MULTILINE),
+    ".js": re.compile(r"(^(?:import|export)\b[^;\"'()]*\")(\.[^\"]+)", re.MULTILINE),
 }
 # A file that is opened by itself may do nothing. Scripts and styles follow the policy of the page that uses them.
 _HEADERS = {

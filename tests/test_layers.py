@@ -43,6 +43,7 @@ LAYERS = [
         "links",
         "logs",
         "network_address",
+        "private_links",
         "migrations",
     },
     {"auth"},

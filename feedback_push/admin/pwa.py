@@ -1,19 +1,17 @@
 """Serve the scripts, manifest and offline page that make the dashboard an installable app."""
 
-import json
 from typing import Any
 
 from flask import jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask.wrappers import Response
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from feedback_push import branding, config, language, static_files
+from feedback_push import branding, language, static_files
 from feedback_push.admin.pages import blueprint
+from feedback_push.push import worker_script
 
-_SCRIPTS = config.ROOT / "static" / "admin"
 _SUBSCRIBE = "admin/push-subscribe.js"
 
 
@@ -30,14 +28,7 @@ def service_worker() -> ResponseReturnValue:
         "body": _("Open the inbox to read it."),
         "actions": {"answer": _("Answer")},  # by the action's name in a notification
     }
-    icon = branding.current().notification_icon_url
-    code = (_SCRIPTS / "sw.js").read_text()
-    constants = f"const TEXTS = {json.dumps(texts)};\nconst ICON = {json.dumps(icon)};\n"
-    response = Response(constants + code, mimetype="text/javascript")
-    response.headers["Cache-Control"] = "no-cache"
-    response.vary.add("Accept-Language")
-    response.add_etag()
-    return response.make_conditional(request)
+    return worker_script.respond("admin/sw.js", texts)
 
 
 @blueprint.get("/push-subscribe.js")

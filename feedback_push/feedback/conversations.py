@@ -1,25 +1,23 @@
 """Conversations: answers to a message, what the visitor writes again, and the visitor's private link to both."""
 
-import base64
-import hmac
 from collections.abc import Collection, Sequence
-from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.orm import joinedload
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import contains_eager, joinedload
 
+from feedback_push import private_links
 from feedback_push.auth.models import User
 from feedback_push.config import current_settings
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import lists
+from feedback_push.feedback import daily_counts, lists, tags
+from feedback_push.feedback.daily_counts import Count
 from feedback_push.feedback.models import Conversation, Message, MessageState, Reply
 from feedback_push.ids import id_in
 from feedback_push.push import followers, notification, outbox
 from feedback_push.push.models import Follower, PreviewLevel
 from feedback_push.push.notification import ANSWER, REPLY, Notification
 
-TOKEN_LENGTH = 43  # characters: 256 bits in base64url
 SESSION_KEY = "conversation"  # of the newest private link, for the thank-you page
 MOST_FOLLOWERS = 20  # devices of one conversation
 MOST_REPLIES = 500  # in one conversation
@@ -32,20 +30,31 @@ class Full(ValueError):
 
 def begin(message: Message) -> str:
     """Add the conversation of a new message and return the token of its private link. The caller commits."""
-    conversation = Conversation(message_id=message.id, link_number=1)
-    conversation.token_hash = _hash(token := _derive(message.id, 1))
-    db.session.add(conversation)
+    token = private_links.token(message.id, 1)
+    db.session.add(Conversation(message_id=message.id, link_number=1, token_hash=private_links.hashed(token)))
     db.session.flush()
     return token
 
 
-def find(token: str) -> Conversation | None:
-    """Return the conversation of a private link; None if the link is unknown or ended, or its message was deleted."""
-    if len(token) != TOKEN_LENGTH:
+def find(token: str, *, lock: bool = False) -> Conversation | None:
+    """Return the conversation of a private link; None if the link is unknown or ended, or its message was deleted.
+
+    `lock` keeps others from changing or erasing it until the transaction ends. Lock it before any device.
+    """
+    if not private_links.is_token(token):
         return None
     that = select(Conversation).join(Message, Message.id == Conversation.message_id)
-    there = (Conversation.token_hash == _hash(token), Message.deleted_at.is_(None))
-    return db.session.scalar(that.where(*there).options(joinedload(Conversation.message)))
+    there = (Conversation.token_hash == private_links.hashed(token), Message.deleted_at.is_(None))
+    that = that.where(*there).options(contains_eager(Conversation.message))
+    if lock:
+        that = that.with_for_update(of=Message).execution_options(populate_existing=True)
+    return db.session.scalar(that)
+
+
+def is_accepted(token: str) -> bool:
+    """Return whether a private link leads to a message that is not in spam."""
+    conversation = find(token)
+    return conversation is not None and conversation.message.state != MessageState.SPAM
 
 
 def of(message: Message) -> Conversation | None:
@@ -91,11 +100,14 @@ def write_again(conversation: Conversation, content: str, *, notify: bool) -> in
     message = conversation.message
     _make_sure_of_room(message)
     reply = Reply(message_id=message.id, is_answer=False, content=content)
-    if notify and message.state != MessageState.SPAM:
-        reply.outbox_entry = outbox.enqueue(_for_administrators(message, content), kind=REPLY.code)
-    db.session.add(reply)
     reopened = (Message.id == message.id, Message.state.in_(_REOPENED))
     _update(update(Message).where(*reopened).values(state=MessageState.NEW))
+    if message.state != MessageState.SPAM:
+        if notify:
+            reply.outbox_entry = outbox.enqueue(_for_administrators(message, content), kind=REPLY.code)
+        else:
+            daily_counts.add(Count.NOT_NOTIFIED)
+    db.session.add(reply)
     db.session.flush()
     return reply.outbox_id
 
@@ -117,17 +129,21 @@ def end_link(conversation: Conversation) -> None:
 
 
 def renew_link(conversation: Conversation) -> str:
-    """Replace the private link and return the new token; the old link has ended. The caller commits."""
+    """Replace the private link and return the new token; the old link has ended. The caller commits.
+
+    No device is notified any more: one that the old link has subscribed would be sent the new link.
+    """
     number = conversation.link_number + 1
-    token = _derive(conversation.message_id, number)
-    conversation.link_number, conversation.token_hash = number, _hash(token)
+    token = private_links.token(conversation.message_id, number)
+    conversation.link_number, conversation.token_hash = number, private_links.hashed(token)
+    delete_audiences([conversation.message_id])
     return token
 
 
 def token_of(conversation: Conversation) -> str | None:
     """Return the token of the private link; None if it has ended, or if the site's secret has changed since."""
-    token = _derive(conversation.message_id, conversation.link_number)
-    return token if conversation.token_hash == _hash(token) else None
+    token = private_links.token(conversation.message_id, conversation.link_number)
+    return token if conversation.token_hash == private_links.hashed(token) else None
 
 
 def export(conversation: Conversation) -> dict[str, Any]:
@@ -157,19 +173,25 @@ def erase(conversation: Conversation) -> None:
 
     Each batch of deliveries is committed here; the caller commits the rest.
     """
-    message = conversation.message
-    entries = [*entries_of([message.id]), *([message.outbox_id] if message.outbox_id is not None else [])]
-    while outbox.delete_deliveries(entries):
+    message_id = conversation.message_id
+    while outbox.delete_deliveries(entries := _lock_with_entries(message_id)):
         db.session.commit()
-    delete_audiences([message.id])
-    db.session.execute(delete(Message).where(Message.id == message.id))
+    delete_audiences([message_id])
+    db.session.execute(delete(Message).where(Message.id == message_id))
     outbox.remove(entries)
+    tags.remove_unused()  # a tag may name the visitor
 
 
 def entries_of(message_ids: Collection[int]) -> list[int]:
     """Return the outbox entries of the replies to these messages."""
     theirs = (id_in(Reply.message_id, message_ids), Reply.outbox_id.is_not(None))
     return [entry for entry in db.session.scalars(select(Reply.outbox_id).where(*theirs)) if entry is not None]
+
+
+def _lock_with_entries(message_id: int) -> list[int]:
+    """Lock a message, so that nobody adds a reply meanwhile, and return the outbox entries that repeat its texts."""
+    own = db.session.scalar(select(Message.outbox_id).where(Message.id == message_id).with_for_update())
+    return [*entries_of([message_id]), *([] if own is None else [own])]
 
 
 def _audience(conversation: Conversation) -> int:
@@ -192,18 +214,18 @@ def delete_audiences(message_ids: Collection[int]) -> None:
 
 
 def _make_sure_of_room(message: Message) -> None:
-    # Two requests at once may exceed the limit by one; the row lock makes them wait for each other.
+    # Without the lock, two requests at once could exceed the limit.
     db.session.execute(select(Message.id).where(Message.id == message.id).with_for_update())
-    if len(replies(message)) >= MOST_REPLIES:
+    count = select(func.count()).select_from(Reply).where(Reply.message_id == message.id)
+    if (db.session.scalar(count) or 0) >= MOST_REPLIES:
         raise Full
 
 
 def _for_visitor(conversation: Conversation, content: str) -> Notification:
-    address = f"{current_settings().site_url}/conversations/{token_of(conversation) or ''}"
     return Notification(
         title=str(ANSWER.one),
         body=notification.beginning(content),
-        navigate=address,
+        navigate=private_links.unfinished(conversation.message_id, conversation.link_number),
         tag=f"conversation-{conversation.message_id}",
     )
 
@@ -217,17 +239,6 @@ def _for_administrators(message: Message, content: str) -> Notification:
         tag=f"message-{message.id}",
         app_badge=lists.unread(),
     )
-
-
-def _derive(message_id: int, number: int) -> str:
-    secret = current_settings().secret_key.encode()
-    key = hmac.digest(secret, b"private link", "sha256")
-    raw = hmac.digest(key, b"%d:%d" % (message_id, number), "sha256")
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _hash(token: str) -> str:
-    return sha256(token.encode()).hexdigest()
 
 
 def _update(statement: Any) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 
-from flask import Blueprint, jsonify, redirect, render_template, request, session, url_for
+from flask import Blueprint, jsonify, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -108,9 +108,11 @@ def confirm() -> ResponseReturnValue:
 
 @blueprint.get("/feedback/complete/")
 def complete() -> ResponseReturnValue:
-    """Show the thank-you page."""
-    token = session.get(conversations.SESSION_KEY)
-    return render_template("feedback/complete.html", held="held" in request.args, token=token)
+    """Show the thank-you page, with the private link as long as the session lasts, unless the message is in spam."""
+    held, token = "held" in request.args, session.get(conversations.SESSION_KEY, "")
+    if held or not conversations.is_accepted(token):
+        return render_template("feedback/complete.html", held=held, token=None)
+    return security.no_store(make_response(render_template("feedback/complete.html", held=held, token=token)))
 
 
 @blueprint.errorhandler(csrf.Refused)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, TextClause, delete, exists, func, select, text
+from sqlalchemy import ColumnElement, TextClause, and_, case, delete, exists, func, literal, select, text
 
 from feedback_push import maintenance
 from feedback_push.database import db, insert, utcnow
@@ -39,8 +39,10 @@ def add_audience() -> Audience:
 def save(browser: BrowserSubscription, *, vapid_public_key: str, name: str, language: str) -> int:
     """Store a visitor's browser as a device, or confirm it, and return its id. The caller commits.
 
-    An administrator's device stays theirs: a visitor's page may add audiences to it and change nothing else.
+    An administrator's device stays theirs: a visitor's page may add audiences to it and change nothing else. An
+    unchanged device keeps its count of failures, so that one that was made up does not stay by asking again.
     """
+    same = and_(Subscription.state == DeviceState.LIVE, Subscription.auth == browser.auth)
     fresh = {
         "p256dh": browser.p256dh,
         "auth": browser.auth,
@@ -48,12 +50,12 @@ def save(browser: BrowserSubscription, *, vapid_public_key: str, name: str, lang
         "language": language,
         "state": DeviceState.LIVE,
         "gone_at": None,
-        "failures": 0,
         "seen_at": utcnow(),
     }
-    row = insert(Subscription).values(endpoint=browser.endpoint, name=name, **fresh)
+    again = {**fresh, "failures": case((same, Subscription.failures), else_=0)}
+    row = insert(Subscription).values(endpoint=browser.endpoint, name=name, failures=0, **fresh)
     of_visitor = Subscription.user_id.is_(None)
-    row = row.on_conflict_do_update(index_elements=[Subscription.endpoint], set_=fresh, where=of_visitor)
+    row = row.on_conflict_do_update(index_elements=[Subscription.endpoint], set_=again, where=of_visitor)
     db.session.execute(row)
     return db.session.scalars(select(Subscription.id).where(Subscription.endpoint == browser.endpoint)).one()
 
@@ -67,6 +69,22 @@ def follow(device_id: int, audiences: Mapping[int, PreviewLevel]) -> None:
         db.session.execute(row.on_conflict_do_update(index_elements=keys, set_={"shows": shows}))
     if len(followed_by(device_id)) > MOST_FOLLOWED:
         raise TooMany
+
+
+def replace(old_endpoint: str, device_id: int) -> None:
+    """Let a device take over the audiences of the visitor's device with the old endpoint, which is then deleted.
+
+    Only a browser that knows the old endpoint can ask for this. The caller commits.
+    """
+    old = find(old_endpoint)
+    if old is None or old.user_id is not None or old.id == device_id:
+        return
+    subscriptions.lock(id_in(Subscription.id, [old.id, device_id]))
+    columns = [Follower.audience_id, Follower.subscription_id, Follower.shows, Follower.added_at]
+    theirs = select(Follower.audience_id, literal(device_id), Follower.shows, Follower.added_at)
+    carried = insert(Follower).from_select(columns, theirs.where(Follower.subscription_id == old.id))
+    db.session.execute(carried.on_conflict_do_nothing())
+    forget(old.id)
 
 
 def unfollow(device_id: int, audience_ids: Collection[int]) -> None:

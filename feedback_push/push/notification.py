@@ -11,7 +11,7 @@ from hashlib import sha256
 import regex
 from flask_babel import force_locale, format_decimal, gettext, lazy_gettext, ngettext
 
-from feedback_push import bidi
+from feedback_push import bidi, private_links
 from feedback_push.language import LANGUAGES
 from feedback_push.push import receipts
 from feedback_push.push.claims import Entry
@@ -173,6 +173,8 @@ def _made(entry: Entry, shows: PreviewLevel, language: str) -> str:
         message["notification"].pop("body", None)
     if title := _own_title(entry, shows, language):
         message["notification"] |= {"title": title, "lang": language}
+    if entry.kind == ANSWER.code:  # its address is a secret that must not be stored
+        message["notification"]["navigate"] = private_links.finished(message["notification"]["navigate"])
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -9,15 +9,14 @@ from flask_babel import gettext as _
 from limits import RateLimitItemPerMinute
 from werkzeug.exceptions import NotFound, TooManyRequests
 
-from feedback_push import security
-from feedback_push.config import current_settings
+from feedback_push import csrf, errors, security
 from feedback_push.database import db
 from feedback_push.feedback import conversations, quotas
 from feedback_push.feedback.conversations import Full
 from feedback_push.feedback.forms import LONGEST_REPLY, ReplyForm
 from feedback_push.feedback.models import Conversation
 from feedback_push.feedback.quotas import Quota, Verdict
-from feedback_push.push import keys, outbox
+from feedback_push.push import outbox
 
 LARGEST_FORM = 12 * LONGEST_REPLY + 8 * 1024  # bytes; a character takes at most twelve in a form
 UNKNOWN = Quota("unknown-private-links", 60, 0, RateLimitItemPerMinute, 10)
@@ -46,8 +45,9 @@ def show(token: str) -> ResponseReturnValue:
         return _page(token, _find(token), form, notice), 429, {"Retry-After": "60"}
     notify = quotas.may_notify()
     try:
-        entry_id = conversations.write_again(_find(token), content, notify=notify)
+        entry_id = conversations.write_again(_find(token, lock=True), content, notify=notify)
     except Full:
+        db.session.rollback()
         notice = _("This conversation cannot take more. Please send a new message.")
         return _page(token, _find(token), form, notice), 422
     db.session.commit()
@@ -59,13 +59,9 @@ def show(token: str) -> ResponseReturnValue:
 @blueprint.post("/<token>/export")
 def export(token: str) -> ResponseReturnValue:
     """Return everything that is stored about the conversation as a JSON file."""
-    found = conversations.export(_find(token))
-    text = json.dumps(found, ensure_ascii=False, indent=2)
-    return Response(
-        text,
-        mimetype="application/json",
-        headers={"Content-Disposition": 'attachment; filename="feedback.json"'},
-    )
+    text = json.dumps(conversations.export(_find(token)), ensure_ascii=False, indent=2)
+    as_file = {"Content-Disposition": 'attachment; filename="feedback.json"'}
+    return Response(text, mimetype="application/json", headers=as_file)
 
 
 @blueprint.post("/<token>/erase")
@@ -83,10 +79,10 @@ def erase(token: str) -> ResponseReturnValue:
 @blueprint.post("/<token>/end")
 def end(token: str) -> ResponseReturnValue:
     """End the private link, once the visitor has confirmed it; the message stays."""
-    conversation = _find(token)
+    _find(token)
     if request.form.get("confirmed") != "yes":
         return render_template("visitors/confirm.html", token=token, action="end")
-    conversations.end_link(conversation)
+    conversations.end_link(_find(token, lock=True))
     db.session.commit()
     _forget(token)
     return render_template("visitors/ended.html", action="end")
@@ -95,14 +91,22 @@ def end(token: str) -> ResponseReturnValue:
 @blueprint.post("/<token>/renew")
 def renew(token: str) -> ResponseReturnValue:
     """Replace the private link with a new one, for a visitor who has shown it to somebody else."""
-    new = conversations.renew_link(_find(token))
+    new = conversations.renew_link(_find(token, lock=True))
     db.session.commit()
-    _forget(token)
+    _forget(token, new)
     return redirect(url_for("conversations.show", token=new), 303)
 
 
-def _find(token: str) -> Conversation:
-    conversation = conversations.find(token)
+@blueprint.errorhandler(csrf.Refused)
+def _refused(error: csrf.Refused) -> ResponseReturnValue:
+    if request.endpoint != "conversations.show" or request.view_args is None:
+        return errors.csrf_refused(error)
+    token, form = str(request.view_args["token"]), ReplyForm(meta=error.form_meta)
+    return _page(token, _find(token), form, error.message(_("Nothing is lost: please send it again."))), 400
+
+
+def _find(token: str, *, lock: bool = False) -> Conversation:
+    conversation = conversations.find(token, lock=lock)
     if conversation is None:
         db.session.rollback()  # hold no transaction open while asking Redis
         raise NotFound if UNKNOWN.take() else TooManyRequests
@@ -118,11 +122,12 @@ def _page(token: str, conversation: Conversation, form: ReplyForm, notice: str |
         replies=conversations.replies(message),
         form=form,
         notice=notice,
-        can_push=keys.cached().current is not None,
-        may_show_text=current_settings().notification_answer_text,
     )
 
 
-def _forget(token: str) -> None:
+def _forget(token: str, new: str | None = None) -> None:
+    """Let the thank-you page show this link no more, but the new one if there is one."""
     if session.get(conversations.SESSION_KEY) == token:
-        session.pop(conversations.SESSION_KEY)
+        del session[conversations.SESSION_KEY]
+        if new:
+            session[conversations.SESSION_KEY] = new

@@ -3,23 +3,21 @@
 There is no session: the endpoint of a browser is its own secret, and a private link lets it follow a conversation.
 """
 
-import json
 from typing import Any
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, abort, jsonify, make_response, request, url_for
 from flask.typing import ResponseReturnValue
-from flask.wrappers import Response
 from flask_babel import gettext as _
 from limits import RateLimitItemPerHour
 
-from feedback_push import browser_name, config, language, security
+from feedback_push import branding, browser_name, language, private_links, security
 from feedback_push.config import current_settings
 from feedback_push.database import db
 from feedback_push.extensions import csrf
 from feedback_push.feedback import conversations
 from feedback_push.feedback.conversations import Full
 from feedback_push.feedback.quotas import Quota
-from feedback_push.push import browser_subscription, followers, keys
+from feedback_push.push import browser_subscription, followers, keys, worker_script
 from feedback_push.push.browser_subscription import BrowserSubscription, SubscriptionRefused
 from feedback_push.push.followers import TooMany
 from feedback_push.webpush.endpoints import LONGEST_ENDPOINT
@@ -28,6 +26,11 @@ LARGEST_BODY = 32 * 1024  # bytes; a subscription has about 500, and a token 43
 MOST_NAMED = 100  # conversations in one request
 # Generous, because a whole office may share an address; devices that are only ever refused are deleted again.
 SUBSCRIPTIONS = Quota("visitor-subscriptions", 200, 20_000, RateLimitItemPerHour)
+
+
+class _UnknownLink(LookupError):
+    """A private link is unknown or has ended, or the request names none and the browser follows nothing."""
+
 
 blueprint = Blueprint("visitor", __name__, url_prefix="/visitor")
 blueprint.after_request(security.no_store)
@@ -42,45 +45,54 @@ def service_worker() -> ResponseReturnValue:
         "title": _("You have an answer"),
         "body": _("Open your private page to read it."),
     }
-    code = (config.ROOT / "static" / "visitors" / "sw.js").read_text()
-    response = Response(f"const TEXTS = {json.dumps(texts)};\n{code}", mimetype="text/javascript")
+    return worker_script.respond("visitors/sw.js", texts)
+
+
+@blueprint.get("/manifest.webmanifest")
+def manifest() -> ResponseReturnValue:
+    """Return the manifest with which an iPhone makes an app of a private page, the only place where it allows push.
+
+    It names no page to start with, so that the app opens the page from which it was added.
+    """
+    site = branding.current()
+    icon = {"src": url_for("static", filename="icons/icon-192.png"), "sizes": "192x192", "type": "image/png"}
+    response = jsonify(name=site.name, short_name=site.name, display="standalone", icons=[icon])
+    response.mimetype = "application/manifest+json"
     response.headers["Cache-Control"] = "no-cache"
-    response.vary.add("Accept-Language")
-    response.add_etag()
-    return response.make_conditional(request)
+    return response
+
+
+@blueprint.get("/push/key")
+def key() -> ResponseReturnValue:
+    """Return the VAPID public key, with which the service worker renews an expired subscription."""
+    current = keys.cached().current
+    if current is None:
+        return jsonify(error=_("Notifications are off on this site.")), 404
+    return jsonify(applicationServerKey=current.public_key)
 
 
 @blueprint.post("/push/subscribe")
 def subscribe() -> ResponseReturnValue:
-    """Store a visitor's browser, and let it follow the conversations whose private links the request names."""
+    """Store a visitor's browser, and let it follow the conversations whose private links the request names.
+
+    With `replaces`, the endpoint that the browser had before, it keeps what that one followed.
+    """
     body = _body()
-    tokens = _tokens(body)
-    current = keys.cached().current
-    if current is None:
-        return jsonify(error=_("Notifications are off on this site.")), 404
-    if not isinstance(body, dict) or tokens is None:
-        return jsonify(error=_("Expected a subscription, topics and conversations.")), 422
-    policy = browser_subscription.endpoint_policy(current_settings())
+    tokens, replaces = _tokens(body), _endpoint(body, "replaces")
+    if tokens is None or replaces is None:
+        return jsonify(error=_("Expected a subscription and conversations.")), 422
     try:
-        browser = BrowserSubscription.parse(body.get("subscription"), policy)
-        vapid_public_key = browser_subscription.key_of(body, keys.load().live) or current.public_key
+        browser, vapid_public_key = _subscription(body)
     except SubscriptionRefused as error:
         return jsonify(error=str(error)), 422
     db.session.rollback()  # hold no transaction open while asking Redis
     if not SUBSCRIPTIONS.take():
         return jsonify(error=_("That was a lot in a short time. Please try again later.")), 429, {"Retry-After": "600"}
-    found = [conversation for token in tokens if (conversation := conversations.find(token))]
-    if len(found) < len(tokens) or not found:
-        return jsonify(error=_("This private link is unknown or has ended.")), 404
-    device_id = followers.save(
-        browser,
-        vapid_public_key=vapid_public_key,
-        name=browser_name.guess(request.user_agent.string),
-        language=language.current(),
-    )
     try:
-        for conversation in found:
-            conversations.follow(conversation, device_id, with_text=body.get("with_text") is True)
+        _follow(tokens, browser, vapid_public_key, replaces, with_text=body.get("with_text") is True)
+    except _UnknownLink:
+        db.session.rollback()
+        return jsonify(error=_("This private link is unknown or has ended.")), 404
     except (Full, TooMany):
         db.session.rollback()
         return jsonify(error=_("Too many browsers or conversations are subscribed already.")), 422
@@ -92,11 +104,8 @@ def subscribe() -> ResponseReturnValue:
 def unsubscribe() -> ResponseReturnValue:
     """Remove a visitor's browser, or only take it out of the named conversations."""
     body = _body()
-    endpoint = body.get("endpoint") if isinstance(body, dict) else None
-    tokens = _tokens(body)
-    if not isinstance(endpoint, str) or not 0 < len(endpoint) <= LONGEST_ENDPOINT or tokens is None:
-        return jsonify(error="The endpoint is missing or malformed."), 422
-    if not (endpoint.isascii() and endpoint.isprintable()):
+    tokens, endpoint = _tokens(body), _endpoint(body, "endpoint")
+    if tokens is None or not endpoint:
         return jsonify(error="The endpoint is missing or malformed."), 422
     device = followers.find(endpoint)
     if device is not None:
@@ -106,6 +115,50 @@ def unsubscribe() -> ResponseReturnValue:
             followers.forget(device.id)
         db.session.commit()
     return jsonify(status="unsubscribed")
+
+
+@blueprint.app_template_global()
+def answer_notifications() -> dict[str, Any] | None:
+    """Return what the card on visitors' pages needs, in any template; None if push is off."""
+    current = keys.cached().current
+    return current and {"key": current.public_key, "may_show_text": current_settings().notification_answer_text}
+
+
+@blueprint.app_template_filter()
+def link_name(token: str) -> str:
+    """Return a name for a private link that a page's script may store, because it does not open the page."""
+    return private_links.hashed(token)[:16]
+
+
+def _follow(
+    tokens: list[str], browser: BrowserSubscription, vapid_public_key: str, replaces: str, *, with_text: bool
+) -> None:
+    """Store a browser and let it follow these conversations; raise _UnknownLink, Full or TooMany."""
+    # Lock the conversations before the device, always in the same order.
+    found = [conversations.find(token, lock=True) for token in sorted(set(tokens))]
+    device_id = followers.save(
+        browser,
+        vapid_public_key=vapid_public_key,
+        name=browser_name.guess(request.user_agent.string),
+        language=language.current(),
+    )
+    followers.replace(replaces, device_id)
+    for conversation in found:
+        if conversation is None:
+            raise _UnknownLink
+        conversations.follow(conversation, device_id, with_text=with_text)
+    if not followers.followed_by(device_id):
+        raise _UnknownLink
+
+
+def _subscription(body: Any) -> tuple[BrowserSubscription, str]:
+    """Return the browser's subscription and the VAPID key that it was made with; raise SubscriptionRefused."""
+    current = keys.cached().current
+    if current is None:
+        abort(make_response(jsonify(error=_("Notifications are off on this site.")), 404))
+    sent = body.get("subscription")
+    browser = BrowserSubscription.parse(sent, browser_subscription.endpoint_policy(current_settings()))
+    return browser, browser_subscription.key_of(sent, keys.load().live) or current.public_key
 
 
 def _body() -> Any:
@@ -119,8 +172,14 @@ def _body() -> Any:
 def _tokens(body: Any) -> list[str] | None:
     """Return the tokens of private links that a body names; None if they are malformed."""
     named = body.get("conversations", []) if isinstance(body, dict) else None
-    if not isinstance(named, list) or len(named) > MOST_NAMED:
+    if not isinstance(named, list) or len(named) > MOST_NAMED or not all(map(private_links.is_token, named)):
         return None
-    return (
-        named if all(isinstance(token, str) and len(token) == conversations.TOKEN_LENGTH for token in named) else None
-    )
+    return named
+
+
+def _endpoint(body: Any, name: str) -> str | None:
+    """Return the endpoint in this field of a body, "" if it is missing, and None if it is malformed."""
+    endpoint = body.get(name, "") if isinstance(body, dict) else None
+    if not isinstance(endpoint, str) or len(endpoint) > LONGEST_ENDPOINT:
+        return None
+    return endpoint if endpoint.isascii() and (endpoint.isprintable() or not endpoint) else None

@@ -9,7 +9,8 @@ import * as install from "./install.js";
 import { choice, lastEndpoint, lastState, lastTrouble, putAside } from "./storage.js";
 import { decide, gather, guess, isOpen, speaksUp } from "./opt-in.js";
 import { page } from "./page.js";
-import { asTrouble, within } from "./server.js";
+import { asTrouble } from "./server.js";
+import { within } from "../push/subscription.js";
 import * as test from "./test-notification.js";
 
 const SIGN_OUT_WITHIN = 2_000;

@@ -2,6 +2,7 @@
 
 import { sessionEnded } from "./connection.js";
 import { page } from "./page.js";
+import { AddressError } from "../push/subscription.js";
 
 const ANSWER_WITHIN = 10_000;
 
@@ -38,11 +39,6 @@ class RequestError extends Error {
   }
 }
 
-/** The browser returned no valid endpoint. */
-export class AddressError extends Error {
-  trouble = { kind: "no-address" };
-}
-
 /** @returns {import("./opt-in.js").Trouble} */
 export function asTrouble(error) {
   if (error instanceof RequestError || error instanceof AddressError) return error.trouble;
@@ -52,10 +48,4 @@ export function asTrouble(error) {
 
 function csrfToken() {
   return document.querySelector('meta[name="csrf-token"]').content;
-}
-
-/** Return the promise's result, or throw a TimeoutError after some milliseconds. */
-export function within(milliseconds, promise) {
-  const late = new DOMException("no answer in time", "TimeoutError");
-  return Promise.race([promise, new Promise((_, reject) => setTimeout(reject, milliseconds, late))]);
 }

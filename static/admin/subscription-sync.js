@@ -3,12 +3,11 @@
 import { choice, lastEndpoint } from "./storage.js";
 import { gather, isOpen } from "./opt-in.js";
 import { page } from "./page.js";
-import { AddressError, asTrouble, post, serverKey, within } from "./server.js";
+import { asTrouble, post, serverKey } from "./server.js";
+import { keyOf, leadsNowhere, subscribe, within } from "../push/subscription.js";
 
 const ANSWER_WITHIN = 10_000;
-const SUBSCRIBE_WITHIN = 30_000;
 const PATIENCE = 5_000;
-const PAUSES = [500, 1_500]; // between tries to subscribe
 
 /**
  * Sync the browser and the server, and return the facts; tabs and the service worker (sw.js) take turns with a lock.
@@ -63,26 +62,6 @@ async function pushManager() {
   return registration.pushManager;
 }
 
-/** Subscribe; retry if the browser returns an invalid endpoint, as it does for a moment after an unsubscribe. */
-async function subscribe(manager, key) {
-  for (const pause of [...PAUSES, null]) {
-    const subscription = await subscribeOnce(manager, key);
-    if (!leadsNowhere(subscription)) return subscription;
-    await within(ANSWER_WITHIN, subscription.unsubscribe());
-    if (pause !== null) await new Promise((done) => setTimeout(done, pause));
-  }
-  throw new AddressError();
-}
-
-function subscribeOnce(manager, key) {
-  return within(SUBSCRIBE_WITHIN, manager.subscribe({ userVisibleOnly: true, applicationServerKey: key }));
-}
-
-/** Return whether the host is Chromium's mark for a subscription that its push service removed: .invalid (RFC 6761). */
-function leadsNowhere({ endpoint }) {
-  return new URL(endpoint).hostname.endsWith(".invalid");
-}
-
 /** Unsubscribe at the browser and the server at once, so that signing out does not wait for one after the other. */
 async function cancel(subscription, facts) {
   // The server does not know an invalid endpoint, so it removes the one before.
@@ -108,11 +87,6 @@ async function announce(subscription, facts) {
   if (choice.get() === null) choice.set("on"); // "off" may have been clicked in the meantime
   facts.known = true;
   facts.failing = listed("failing").includes(subscription.endpoint);
-}
-
-function keyOf(subscription) {
-  const bytes = new Uint8Array(subscription.options.applicationServerKey ?? []);
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 /** Return the endpoints in a data attribute of the script: `gone` if the push service dropped them, or `failing`. */
