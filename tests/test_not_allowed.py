@@ -21,11 +21,13 @@ from feedback_push.database import db, utcnow
 from feedback_push.feedback import saved_searches, tags, undo
 from feedback_push.feedback.models import Tag
 from feedback_push.push import outbox, receipts
-from feedback_push.push.models import DeliveryState
+from feedback_push.push.models import DeliveryState, Subscription
 from tests.admin.rows import delivery, device
 from tests.conftest import PASSWORD, make_user
 from tests.feedback.messages import receive
+from tests.push.devices import visitors
 from tests.push.malformed import GOOD
+from tests.visitors.conversations import begun
 from tests.visits import Visitor
 
 MARK = "only-for-administrators"  # stands in what is stored, and so in what a stranger must not see
@@ -89,6 +91,24 @@ LINES = {
         json={"token": "{receipt}", "event": "clicked"},
         session=False,
         works={204},
+    ),
+    "GET conversations.show": Line("/conversations/{conversation}", For.EVERYBODY),
+    "POST conversations.show": Line("/conversations/{conversation}", For.EVERYBODY, form={"content": "Again"}),
+    "POST conversations.export": Line("/conversations/{conversation}/export", For.EVERYBODY, form={}, changes=False),
+    "POST conversations.erase": Line("/conversations/{conversation}/erase", For.EVERYBODY, form={}, changes=False),
+    "POST conversations.end": Line("/conversations/{conversation}/end", For.EVERYBODY, form={}, changes=False),
+    "POST conversations.renew": Line("/conversations/{conversation}/renew", For.EVERYBODY, form={}),
+    "GET visitor.service_worker": Line("/visitor/sw.js", For.EVERYBODY),
+    "GET visitor.manifest": Line("/visitor/manifest.webmanifest", For.EVERYBODY),
+    "GET visitor.key": Line("/visitor/push/key", For.EVERYBODY),
+    "POST visitor.subscribe": Line(
+        "/visitor/push/subscribe",
+        For.EVERYBODY,
+        json={"subscription": GOOD, "conversations": ["{conversation}"]},
+        session=False,
+    ),
+    "POST visitor.unsubscribe": Line(
+        "/visitor/push/unsubscribe", For.EVERYBODY, json={"endpoint": "{visitor}"}, session=False
     ),
     "GET admin.service_worker": Line("/admin/sw.js", For.EVERYBODY),
     "GET admin.subscribe_script": Line("/admin/push-subscribe.js", For.EVERYBODY),
@@ -192,6 +212,7 @@ def place_of(app: Flask, staff: User) -> Place:
     sessions.begin(staff, browser=MARK, remembered=False)
     db.session.commit()
     [session] = sessions.of(staff)
+    _, conversation = begun(content="for the visitor too")
     tags.add(message.id, [MARK])
     saved_searches.save(staff, MARK, {"q": MARK})
     ids = {
@@ -202,6 +223,8 @@ def place_of(app: Flask, staff: User) -> Place:
         "session": session.id,
         "test": test.id,
         "user": staff.id,
+        "conversation": conversation,
+        "visitor": db.session.get_one(Subscription, visitors(1)[0]).endpoint,
         "tag": db.session.scalars(select(Tag.id)).one(),
         "search": saved_searches.of(staff)[0].id,
         "undo": undo.keep([("read", None, [message.id])], session.id),
