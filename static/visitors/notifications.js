@@ -61,12 +61,12 @@ async function turnOff() {
   remember(others);
 }
 
+const trusted = globalThis.trustedTypes?.createPolicy("feedback-push", { createScriptURL: onlyTheWorker });
+
 async function registration() {
-  const trusted = globalThis.trustedTypes?.createPolicy("feedback-push", { createScriptURL: onlyTheWorker });
-  registered ??= navigator.serviceWorker.register(trusted?.createScriptURL(worker) ?? worker, { scope });
+  const registered = navigator.serviceWorker.register(trusted?.createScriptURL(worker) ?? worker, { scope });
   return within(ANSWER_WITHIN, registered.then(activated));
 }
-let registered;
 
 function onlyTheWorker(url) {
   if (url === worker) return url;
