@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import regex
 
 LONGEST_SOURCE = 50_000  # searchable characters of a message
+LONGEST = 180_000  # characters of the terms of a message and its replies
 _LONGEST_FOLDED = 60_000  # characters; a compatibility form becomes up to 18 characters
 _LONGEST_WORD = 100  # characters; a longer word is cut
 _LONGEST_QUERY = 1_000

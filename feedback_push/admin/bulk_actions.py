@@ -37,7 +37,7 @@ def apply_bulk_action() -> ResponseReturnValue:
     action = BulkAction.RESTORE if only is not None else request.form.get("move", type=BulkAction) or abort(400)
     message_ids = [only] if only is not None else request.form.getlist("id", type=ids.parse)[:_MOST_CHANGED]
     session_id = sessions.lock_current(current_user)
-    applied = bulk_actions.apply(action, message_ids)
+    applied = bulk_actions.apply(action, message_ids, current_user.id)
     undoable = bool(applied.before) and applied.count <= _MOST_UNDONE
     undo_id = undo.keep(applied.before, session_id) if undoable and session_id is not None else None
     if action in _AUDITED:
@@ -98,6 +98,9 @@ def _outcome(action: BulkAction, count: int) -> str:
     texts = {
         BulkAction.READ: ngettext("%(num)d message marked as read.", "%(num)d messages marked as read.", count),
         BulkAction.UNREAD: ngettext("%(num)d message marked as unread.", "%(num)d messages marked as unread.", count),
+        BulkAction.ANSWERED: ngettext(
+            "%(num)d message marked as answered.", "%(num)d messages marked as answered.", count
+        ),
         BulkAction.ARCHIVE: ngettext("%(num)d message archived.", "%(num)d messages archived.", count),
         BulkAction.INBOX: ngettext(
             "%(num)d message moved to the inbox.", "%(num)d messages moved to the inbox.", count

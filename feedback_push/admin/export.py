@@ -22,10 +22,12 @@ from feedback_push.auth import audit
 from feedback_push.auth.models import AuditEvent
 from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import lists, tags
-from feedback_push.feedback.lists import Filter
+from feedback_push.feedback import lists, replies, tags
+from feedback_push.feedback.lists import Filter, Whole
 
-_COLUMNS = ("id", "created_at", "state", "submitter_name", "submitter_email", "content", "tags", "assigned_to")
+_COLUMNS = (
+    *("id", "created_at", "state", "submitter_name", "submitter_email", "content", "tags", "assigned_to", "replies"),
+)
 _EXPORTS = {"admin.export_csv", "admin.export_xlsx", "admin.export_json"}
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # A spreadsheet may start a cell after each of these. It depends on the reader's country, not on this file's separator.
@@ -101,10 +103,14 @@ def _as_csv(chosen: Filter) -> Iterator[str]:
 def _as_json(chosen: Filter) -> Iterator[str]:
     separator = "[\n"
     for part in lists.parts(chosen):
-        objects = (dict(zip(_COLUMNS, _values(row), strict=True)) for row in part)
+        objects = (dict(zip(_COLUMNS, (*_values(each.message), _replies(each)), strict=True)) for each in part)
         yield separator + ",\n".join(json.dumps(each, ensure_ascii=False) for each in objects)
         separator = ",\n"
     yield "[]\n" if separator == "[\n" else "\n]\n"
+
+
+def _replies(exported: Whole) -> list[dict[str, Any]]:
+    return [replies.as_json(reply) for reply in exported.replies]
 
 
 def _values(row: Row[Any]) -> tuple[Any, ...]:
@@ -116,9 +122,12 @@ def _harmless(values: Iterable[Any]) -> list[Any]:
     return [_FORMULA.sub("'", str(value)) for value in values]
 
 
-def _cells(row: Row[Any]) -> Iterator[Any]:
-    for value in _values(row):
+def _cells(exported: Whole) -> Iterator[Any]:
+    for value in _values(exported.message):
         yield ", ".join(value) if isinstance(value, list) else "" if value is None else value
+    yield "\n\n".join(
+        f"{each['by'] or each['from']}, {each['written_at']}:\n{each['content']}" for each in _replies(exported)
+    )
 
 
 def _lines(rows: Iterable[Iterable[Any]]) -> str:

@@ -7,7 +7,7 @@ new token: no other site can start an action.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import request
+from flask import request, url_for
 from flask_babel import gettext, ngettext
 
 from feedback_push import csrf
@@ -22,11 +22,19 @@ class Action:
 
     label: Callable[[Fields], str]
     keeps_fields: bool = True
-    page: str = "admin.inbox"  # the endpoint of the page with its form
+    page: str = "admin.inbox"  # the endpoint of the page with its form, or its place on the page of a message
+    on_message: bool = False
+    keeps_draft: bool = False  # the page itself keeps the text, in the browser
 
     def text(self, form: Interrupted) -> str:
         """Return the text for a form, in the reader's language."""
         return str(self.label(form.fields or {}))
+
+    def address(self, form: Interrupted) -> str:
+        """Return the address of the page with its form."""
+        if self.on_message:
+            return url_for("admin.message", message_id=form.arguments["message_id"], _anchor=self.page)
+        return url_for(self.page)
 
 
 def _bulk_action(fields: Fields) -> str:
@@ -35,6 +43,7 @@ def _bulk_action(fields: Fields) -> str:
     texts = {
         BulkAction.READ: ngettext("Mark %(num)d message as read", "Mark %(num)d messages as read", count),
         BulkAction.UNREAD: ngettext("Mark %(num)d message as unread", "Mark %(num)d messages as unread", count),
+        BulkAction.ANSWERED: ngettext("Mark %(num)d message as answered", "Mark %(num)d messages as answered", count),
         BulkAction.ARCHIVE: ngettext("Archive %(num)d message", "Archive %(num)d messages", count),
         BulkAction.INBOX: ngettext("Move %(num)d message to the inbox", "Move %(num)d messages to the inbox", count),
         BulkAction.SPAM: ngettext("Move %(num)d message to spam", "Move %(num)d messages to spam", count),
@@ -49,11 +58,12 @@ def _bulk_action(fields: Fields) -> str:
 # Every endpoint of the dashboard that takes a form. An undo belongs to the session that has ended.
 ACTIONS = {
     "admin.apply_bulk_action": Action(_bulk_action),
-    "admin.add_tags": Action(lambda _: gettext("Add tags")),
-    "admin.take_off_tag": Action(lambda _: gettext("Take a tag off")),
+    "admin.reply": Action(lambda _: gettext("Send the answer"), page="answer", on_message=True, keeps_draft=True),
+    "admin.add_tags": Action(lambda _: gettext("Add tags"), page="tag", on_message=True),
+    "admin.take_off_tag": Action(lambda _: gettext("Take a tag off"), page="tag", on_message=True),
     "admin.rename_tag": Action(lambda _: gettext("Rename the tag"), page="admin.tags"),
     "admin.remove_tag": Action(lambda _: gettext("Remove the tag"), page="admin.tags"),
-    "admin.assign_message": Action(lambda _: gettext("Assign the message")),
+    "admin.assign_message": Action(lambda _: gettext("Assign the message"), page="assignee", on_message=True),
     "admin.save_search": Action(lambda _: gettext("Save the search")),
     "admin.remove_search": Action(lambda _: gettext("Remove the saved search")),
     "admin.undo": Action(lambda _: gettext("Undo"), keeps_fields=False),

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from flask_babel import format_decimal, gettext, lazy_gettext
 
-from feedback_push import bidi
+from feedback_push import bidi, browser_name
 from feedback_push.push.claims import SessionEnded
 from feedback_push.push.history import LeftOut, Stage
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry
@@ -17,6 +17,8 @@ STAGES = {
     Stage.RETRYING: lazy_gettext("Not yet sent"),
     Stage.HELD: lazy_gettext("Held"),
     Stage.SUMMARISED: lazy_gettext("Summarised"),
+    Stage.PAUSED: lazy_gettext("Paused"),
+    Stage.CANCELLED: lazy_gettext("Cancelled"),
     Stage.ACCEPTED: lazy_gettext("Sent"),
     Stage.SHOWN: lazy_gettext("Shown"),
     Stage.CLICKED: lazy_gettext("Opened"),
@@ -56,6 +58,12 @@ _REMEDIES = {
     SessionEnded.code: lazy_gettext("Sign in again on that device to get notifications there."),
     responses.Rejected.code: lazy_gettext("It was also tried without its text. Nothing more is sent."),
 }
+# The same for a visitor's device, on which the reader can do nothing.
+_REMEDIES_OF_VISITORS = {
+    **_REMEDIES,
+    responses.Gone.code: lazy_gettext("Nothing more is sent there until the visitor turns notifications on again."),
+    responses.KeyMismatch.code: lazy_gettext("It gets notifications again after the visitor has opened their page."),
+}
 _UNKNOWN = lazy_gettext(
     "We do not know if it was shown: the device may be off or offline, or its browser may not report it."
 )
@@ -74,6 +82,17 @@ _APPLE = ".push.apple.com/"
 def sender(name: str) -> str:
     """Return a visitor's name as a page can show it, or a text for a visitor who has left it out."""
     return bidi.isolated(name) or str(gettext("Anonymous"))
+
+
+def is_visitors(delivery: Delivery) -> bool:
+    """Return whether a delivery is for the device of a visitor."""
+    return delivery.subscription.user_id is None
+
+
+def device(delivery: Delivery) -> str:
+    """Return the name of a delivery's device, in the reader's language."""
+    name = browser_name.localized(delivery.subscription.name)
+    return str(gettext("A visitor's %(browser)s", browser=name)) if is_visitors(delivery) else name
 
 
 def reason(delivery: Delivery) -> str | None:
@@ -97,7 +116,7 @@ def _next_step(delivery: Delivery) -> object:
         case DeliveryState.ACCEPTED:
             return _UNKNOWN_TO_SAFARI if _APPLE in delivery.subscription.endpoint else _UNKNOWN
         case DeliveryState.FAILED:
-            return _REMEDIES.get(delivery.error or "")
+            return (_REMEDIES_OF_VISITORS if is_visitors(delivery) else _REMEDIES).get(delivery.error or "")
         case DeliveryState.EXPIRED if delivery.error:
             return _NOT_AGAIN
         case DeliveryState.WAITING if delivery.error == responses.Misconfigured.code:

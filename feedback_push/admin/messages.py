@@ -9,12 +9,13 @@ from flask_login import current_user
 from sqlalchemy import Row
 
 from feedback_push import ids
-from feedback_push.admin import capacity, checklist, excerpts, history, labels, message_query
+from feedback_push.admin import capacity, checklist, conversation, excerpts, history, labels, message_query
 from feedback_push.admin.message_query import MessageQuery
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import accounts
 from feedback_push.database import db
 from feedback_push.feedback import inbox, lists, same_sender, saved_searches, spam_reasons, tags
+from feedback_push.feedback.forms import AnswerForm
 from feedback_push.feedback.models import Message, MessageState
 from feedback_push.push import preferences
 
@@ -57,8 +58,10 @@ def show_message(message_id: int) -> ResponseReturnValue:
     return message_page(message)
 
 
-def message_page(message: Message, *, tag_typed: str = "", tag_problem: str | None = None) -> str:
-    """Return the page of a message; after a tag was refused, with the typed text and the reason."""
+def message_page(
+    message: Message, *, tag_typed: str = "", tag_problem: str | None = None, form: AnswerForm | None = None
+) -> str:
+    """Return the page of a message; after a tag or a reply was refused, with the typed text and the reason."""
     asked = message_query.from_request()
     newer, older = lists.neighbours(asked.filter, message.id)
     return page(
@@ -67,7 +70,9 @@ def message_page(message: Message, *, tag_typed: str = "", tag_problem: str | No
         tag_typed=tag_typed,
         tag_problem=tag_problem,
         spam_label=spam_reasons.label(message.spam_reason),
-        history=history.of(message),
+        history=history.of_message(message),
+        conversation=conversation.of(message),
+        form=form or conversation.new_form(),
         shown=asked,
         list_name=_list_names()[asked.filter.list],
         list_names=_list_names(),
@@ -147,6 +152,7 @@ def _list_names() -> dict[str, str]:
     names = {
         "inbox": gettext("Inbox"),
         "new": pgettext("list of messages", "New"),
+        "answered": gettext("Answered"),
         "archived": gettext("Archived"),
         "spam": gettext("Spam"),
         lists.DELETED: gettext("Deleted"),

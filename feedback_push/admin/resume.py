@@ -17,13 +17,14 @@ def resume() -> ResponseReturnValue:
     form = interrupted.kept()
     action = interrupted_actions.action_of(form)
     if form is None or action is None or form.account_id != current_user.id:
-        return page("admin/resume.html", label=None, fields=None, back=url_for("admin.inbox"))
+        return page("admin/resume.html", label=None, fields=None, has_draft=False, back=url_for("admin.inbox"))
     return page(
         "admin/resume.html",
         label=action.text(form),
         fields=form.fields,
         address=url_for(form.endpoint, **form.arguments),
-        back=url_for(action.page),
+        has_draft=action.keeps_draft,
+        back=action.address(form),
     )
 
 

@@ -1,15 +1,16 @@
 """Write messages to a workbook with typed cells: a text is never a formula or a link, and a time is a date."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import IO, Any
+from typing import IO
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from feedback_push.feedback import tags
+from feedback_push.feedback.lists import Whole
 
 # Excel's limits. A longer text continues in the cells to its right; more rows continue in the next sheet.
 LONGEST_CELL = 32_767  # UTF-16 units
@@ -21,19 +22,32 @@ _OPTIONS = {
     "strings_to_numbers": False,
     "strings_to_urls": False,
 }
-_WIDTHS = (8, 20, 10, 24, 28, 20, 28, 80)  # characters
+# The columns of the sheets and their widths in characters.
+_MESSAGES = {
+    "id": 8,
+    "created_at": 20,
+    "state": 10,
+    "submitter_name": 24,
+    "submitter_email": 28,
+    "tags": 20,
+    "assigned_to": 28,
+    "content": 80,
+    "content_continued": 8,
+}
+_REPLIES = {"message_id": 10, "written_at": 20, "from": 10, "by": 28, "content": 80}
 
 
-def write(rows: Iterable[Row[Any]], zone: ZoneInfo) -> IO[bytes]:
-    """Write messages to a workbook; return it as an unnamed file, positioned at its beginning.
+def write(messages: Iterable[Whole], zone: ZoneInfo) -> IO[bytes]:
+    """Write messages to a workbook, and their replies to a sheet of their own; return it as an unnamed file.
 
-    Times are in `zone`. Until the workbook is complete, its parts are in a private folder under TMPDIR.
+    The file is positioned at its beginning. Times are in `zone`. Until the workbook is complete, its parts are in a
+    private folder under TMPDIR.
     """
     file = TemporaryFile()  # noqa: SIM115 - the response closes it
     try:
         with TemporaryDirectory() as folder, Workbook(file, {**_OPTIONS, "tmpdir": folder}) as book:
             book.use_zip64()
-            _Sheets(book, zone).fill(rows)
+            _write(messages, _Sheets(book, zone, "messages", _MESSAGES), _Sheets(book, zone, "replies", _REPLIES))
     except BaseException:
         file.close()
         raise
@@ -41,12 +55,27 @@ def write(rows: Iterable[Row[Any]], zone: ZoneInfo) -> IO[bytes]:
     return file
 
 
-class _Sheets:
-    """The sheets of one workbook."""
+def _write(messages: Iterable[Whole], sheets: "_Sheets", of_replies: "_Sheets") -> None:
+    sheets.begin()  # also without a message
+    for row, written in messages:
+        filing = (", ".join(tags.of_row(row)), row.assigned_to)
+        texts = (row.state, row.submitter_name, row.submitter_email, *filing, *_cells(row.content))
+        sheets.add(row.id, row.created_at, texts)
+        for reply in written:
+            author = ("site" if reply.is_answer else "visitor", reply.email)
+            of_replies.add(row.id, reply.created_at, (*author, *_cells(reply.content)))
 
-    def __init__(self, book: Workbook, zone: ZoneInfo) -> None:
+
+class _Sheets:
+    """The sheets of a workbook for one kind of row: a number, a time, and texts; each has ROWS_PER_SHEET at most."""
+
+    def __init__(self, book: Workbook, zone: ZoneInfo, name: str, columns: dict[str, int]) -> None:
         self._book = book
         self._zone = zone
+        self._name = name
+        self._columns = columns
+        self._count = 0
+        self._line = ROWS_PER_SHEET  # of the next row; the first sheet has not begun
         top = {"valign": "top"}
         # The prefix keeps a cell a text when somebody edits it.
         self._text = book.add_format({**top, "quote_prefix": True, "text_wrap": True})
@@ -54,39 +83,31 @@ class _Sheets:
         self._number = book.add_format({**top, "num_format": "0"})
         self._heading = book.add_format({"bold": True})
 
-    def fill(self, rows: Iterable[Row[Any]]) -> None:
-        """Write one row for each message, in as many sheets as they need."""
-        sheet, line = self._begin(), 1
-        for row in rows:
-            if line == ROWS_PER_SHEET:
-                sheet, line = self._begin(), 1
-            self._write(sheet, line, row)
-            line += 1
+    def begin(self) -> None:
+        """Begin the next sheet with its headings."""
+        self._count += 1
+        self._sheet: Worksheet = self._book.add_worksheet(self._name + (f" {self._count}" if self._count > 1 else ""))
+        self._sheet.freeze_panes(1, 0)
+        for column, (heading, width) in enumerate(self._columns.items()):
+            self._sheet.set_column(column, column, width)
+            zone = f" ({self._zone.key})" if column == 1 else ""
+            self._sheet.write_string(0, column, heading + zone, self._heading)
+        self._line = 1
 
-    def _begin(self) -> Worksheet:
-        number = len(self._book.worksheets()) + 1
-        sheet = self._book.add_worksheet("messages" if number == 1 else f"messages {number}")
-        sheet.freeze_panes(1, 0)
-        for column, width in enumerate(_WIDTHS):
-            sheet.set_column(column, column, width)
-        created = f"created_at ({self._zone.key})"
-        sender = ("submitter_name", "submitter_email")
-        headings = ("id", created, "state", *sender, "tags", "assigned_to", "content", "content_continued")
-        for column, heading in enumerate(headings):
-            sheet.write_string(0, column, heading, self._heading)
-        return sheet
-
-    def _write(self, sheet: Worksheet, line: int, row: Row[Any]) -> None:
-        if row.id < _LARGEST_NUMBER:
-            sheet.write_number(line, 0, row.id, self._number)
+    def add(self, number: int, at: datetime, texts: Iterable[str | None]) -> None:
+        """Add a row; an empty text has no cell."""
+        if self._line == ROWS_PER_SHEET:
+            self.begin()
+        sheet, line = self._sheet, self._line
+        if number < _LARGEST_NUMBER:
+            sheet.write_number(line, 0, number, self._number)
         else:
-            self._write_text(sheet, line, 0, str(row.id))
-        sheet.write_datetime(line, 1, row.created_at.astimezone(self._zone).replace(tzinfo=None), self._time)
-        filing = (", ".join(tags.of_row(row)), row.assigned_to)
-        texts = (row.state, row.submitter_name, row.submitter_email, *filing, *_cells(row.content))
+            self._write_text(sheet, line, 0, str(number))
+        sheet.write_datetime(line, 1, at.astimezone(self._zone).replace(tzinfo=None), self._time)
         for column, text in enumerate(texts, start=2):
             if text:
                 self._write_text(sheet, line, column, text)
+        self._line += 1
 
     def _write_text(self, sheet: Worksheet, line: int, column: int, text: str) -> None:
         if text.startswith("<r>"):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select, update
 
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import inbox
+from feedback_push.feedback import conversations, inbox
 from feedback_push.feedback.models import Message, MessageState
 from feedback_push.ids import id_in
 
@@ -18,7 +18,7 @@ class BulkAction(StrEnum):
 
     READ = "read"
     UNREAD = "unread"
-    ANSWERED = "answered"  # by other means than the conversation
+    ANSWERED = "answered"  # by other means than a reply, such as e-mail
     ARCHIVE = "archive"
     INBOX = "inbox"  # out of the archive and the answered messages
     SPAM = "spam"
@@ -69,8 +69,8 @@ class Undone(NamedTuple):
     out_of_spam: int
 
 
-def apply(how: BulkAction, message_ids: Iterable[int]) -> Applied:
-    """Apply an action to the messages whose state allows it. The caller commits."""
+def apply(how: BulkAction, message_ids: Iterable[int], user_id: int | None = None) -> Applied:
+    """Apply an action of an administrator to the messages whose state allows it. The caller commits."""
     columns = select(Message.id, Message.state, Message.spam_reason)
     is_there = Message.deleted_at.is_not(None) if how == BulkAction.RESTORE else Message.deleted_at.is_(None)
     movable = columns.where(id_in(Message.id, message_ids), Message.state.in_(_FROM[how]), is_there)
@@ -79,6 +79,8 @@ def apply(how: BulkAction, message_ids: Iterable[int]) -> Applied:
     if how == BulkAction.NOT_SPAM:
         return Applied(len(ids), _before(rows), inbox.release(ids))
     db.session.execute(update(Message).where(id_in(Message.id, ids)).values(_values(how)))
+    if how == BulkAction.ANSWERED and user_id is not None:
+        conversations.note_answered(ids, user_id)
     # A restored message can be deleted again; an undo of that would need a state of its own.
     return Applied(len(ids), [] if how == BulkAction.RESTORE else _before(rows))
 

@@ -1,4 +1,4 @@
-"""Conversations: answers to a message, what the visitor writes again, and the visitor's private link to both."""
+"""Conversations: answers to a message, replies of its visitor, and the visitor's private link to both."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import contains_eager, joinedload
 
-from feedback_push import private_links
+from feedback_push import private_links, search_text
 from feedback_push.auth.models import User
 from feedback_push.config import current_settings
-from feedback_push.database import db, utcnow
+from feedback_push.database import db, insert, utcnow
 from feedback_push.feedback import daily_counts, lists, tags
 from feedback_push.feedback.daily_counts import Count
-from feedback_push.feedback.models import Conversation, Message, MessageState, Reply
+from feedback_push.feedback.models import Answered, Conversation, Message, MessageState, Reply
 from feedback_push.ids import id_in
 from feedback_push.push import followers, notification, outbox
 from feedback_push.push.models import Follower, PreviewLevel
-from feedback_push.push.notification import ANSWER, REPLY, Notification
+from feedback_push.push.notification import ANSWER, REPLY, Action, Notification
 
 SESSION_KEY = "conversation"  # of the newest private link, for the thank-you page
 MOST_FOLLOWERS = 20  # devices of one conversation
@@ -63,9 +63,15 @@ def of(message: Message) -> Conversation | None:
 
 
 def replies(message: Message) -> Sequence[Reply]:
-    """Return what was written after a message, the oldest first, with the administrators and notifications loaded."""
+    """Return the replies to a message, the oldest first, with the administrators and notifications loaded."""
     these = select(Reply).where(Reply.message_id == message.id).order_by(Reply.id).limit(MOST_REPLIES)
     return db.session.scalars(these.options(joinedload(Reply.user), joinedload(Reply.outbox_entry))).all()
+
+
+def find_reply(message: Message, reply_id: int) -> Reply | None:
+    """Return a reply to a message; None if it is none of its replies."""
+    this = select(Reply).where(Reply.id == reply_id, Reply.message_id == message.id)
+    return db.session.scalar(this.options(joinedload(Reply.outbox_entry)))
 
 
 def answer(message: Message, user: User, content: str) -> int | None:
@@ -73,42 +79,54 @@ def answer(message: Message, user: User, content: str) -> int | None:
 
     The devices that follow the conversation are notified. The caller commits and calls `outbox.wake`. Raise Full.
     """
-    _make_sure_of_room(message)
-    conversation = of(message)
+    _lock(message)
+    conversation = db.session.get(Conversation, message.id, populate_existing=True)
     reply = Reply(message_id=message.id, is_answer=True, user_id=user.id, content=content)
     if conversation and conversation.token_hash and conversation.audience_id is not None:
         note = _for_visitor(conversation, content)
         reply.outbox_entry = outbox.enqueue(note, kind=ANSWER.code, audience_id=conversation.audience_id)
-    db.session.add(reply)
-    mark_answered(message)
-    db.session.flush()
+    _add(reply)
+    opened = {"read_at": func.coalesce(Message.read_at, utcnow()), "spam_reason": None}
+    _update(update(Message).where(Message.id == message.id).values(state=MessageState.ANSWERED, **opened))
+    note_answered([message.id], user.id)
     return reply.outbox_id
 
 
-def mark_answered(message: Message) -> None:
-    """Move a message to the answered ones, also one that was answered by e-mail. The caller commits."""
-    values = {"state": MessageState.ANSWERED, "spam_reason": None, "read_at": message.read_at or utcnow()}
-    _update(update(Message).where(Message.id == message.id).values(values))
+def note_answered(message_ids: Collection[int], user_id: int) -> None:
+    """Record who has answered these messages, by a reply or by other means. The caller commits."""
+    if not message_ids:
+        return
+    rows = [{"message_id": message_id, "user_id": user_id, "at": utcnow()} for message_id in message_ids]
+    row = insert(Answered).values(rows)
+    latest = {"user_id": row.excluded.user_id, "at": row.excluded.at}
+    db.session.execute(row.on_conflict_do_update(index_elements=[Answered.message_id], set_=latest))
+
+
+def answered(message: Message) -> Answered | None:
+    """Return who has answered a message that is marked as answered, and when; None otherwise."""
+    if message.state != MessageState.ANSWERED:
+        return None
+    this = select(Answered).where(Answered.message_id == message.id).options(joinedload(Answered.user))
+    return db.session.scalar(this)
 
 
 def write_again(conversation: Conversation, content: str, *, notify: bool) -> int | None:
-    """Add what a visitor writes after the message, and reopen it; return the outbox entry's id, if there is one.
+    """Add a visitor's reply to their message, and reopen it; return the outbox entry's id, if there is one.
 
     The administrators are notified, unless the message is in spam or `notify` is False. The caller commits and calls
     `outbox.wake`. Raise Full.
     """
     message = conversation.message
-    _make_sure_of_room(message)
+    state = _lock(message)
     reply = Reply(message_id=message.id, is_answer=False, content=content)
     reopened = (Message.id == message.id, Message.state.in_(_REOPENED))
     _update(update(Message).where(*reopened).values(state=MessageState.NEW))
-    if message.state != MessageState.SPAM:
+    if state != MessageState.SPAM:  # after the update, because the notification counts the unread
         if notify:
             reply.outbox_entry = outbox.enqueue(_for_administrators(message, content), kind=REPLY.code)
         else:
             daily_counts.add(Count.NOT_NOTIFIED)
-    db.session.add(reply)
-    db.session.flush()
+    _add(reply)
     return reply.outbox_id
 
 
@@ -213,18 +231,28 @@ def delete_audiences(message_ids: Collection[int]) -> None:
             pass
 
 
-def _make_sure_of_room(message: Message) -> None:
-    # Without the lock, two requests at once could exceed the limit.
-    db.session.execute(select(Message.id).where(Message.id == message.id).with_for_update())
+def _lock(message: Message) -> MessageState | None:
+    """Lock a message and return its state; raise Full if it has as many replies as it may have."""
+    state = db.session.scalar(select(Message.state).where(Message.id == message.id).with_for_update())
     count = select(func.count()).select_from(Reply).where(Reply.message_id == message.id)
     if (db.session.scalar(count) or 0) >= MOST_REPLIES:
         raise Full
+    return MessageState(state) if state else None
+
+
+def _add(reply: Reply) -> None:
+    """Add a reply, and let searches find the message by its words."""
+    db.session.add(reply)
+    db.session.flush()
+    found_by = func.substr(Message.search_text + f" {search_text.of(reply.content)}", 1, search_text.LONGEST)
+    _update(update(Message).where(Message.id == reply.message_id).values(search_text=found_by))
 
 
 def _for_visitor(conversation: Conversation, content: str) -> Notification:
+    text = notification.beginning(content) if current_settings().notification_answer_text else ""
     return Notification(
         title=str(ANSWER.one),
-        body=notification.beginning(content),
+        body=text,
         navigate=private_links.unfinished(conversation.message_id, conversation.link_number),
         tag=f"conversation-{conversation.message_id}",
     )
@@ -232,12 +260,14 @@ def _for_visitor(conversation: Conversation, content: str) -> Notification:
 
 def _for_administrators(message: Message, content: str) -> Notification:
     settings = current_settings()
+    address = f"{settings.site_url}{settings.admin_url}messages/{message.id}"
     return Notification(
         title=f"{notification.name(message.submitter_name)}:",
         body=notification.beginning(content),
-        navigate=f"{settings.site_url}{settings.admin_url}messages/{message.id}",
+        navigate=address,
         tag=f"message-{message.id}",
         app_badge=lists.unread(),
+        actions=(Action("answer", "Answer", f"{address}#answer"),),  # the service worker translates the title
     )
 
 

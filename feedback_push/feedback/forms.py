@@ -13,6 +13,7 @@ from feedback_push.typed_text import TypedForm
 LONGEST_CONTENT = 200_000
 LONGEST_NAME = 200
 LONGEST_REPLY = 20_000
+LARGEST_REPLY_FORM = 12 * LONGEST_REPLY + 8 * 1024  # bytes; a character takes at most twelve in a form
 _TOO_LONG = _("Please use at most %(max)s characters.")
 
 
@@ -74,14 +75,22 @@ class _FormWithOptionalName(FeedbackForm):
     )
 
 
-class ReplyForm(TypedForm):
-    """A text after a message, from the visitor or from an administrator."""
+_REPLY: dict[str, Any] = {
+    "validators": [_Visible(_("Please write a message.")), Length(max=LONGEST_REPLY, message=_TOO_LONG)],
+    "filters": [typed_text.storable],
+}
 
-    content = TextAreaField(
-        _("Your reply"),
-        [_Visible(_("Please write a message.")), Length(max=LONGEST_REPLY, message=_TOO_LONG)],
-        filters=[typed_text.storable],
-    )
+
+class ReplyForm(TypedForm):
+    """A visitor's reply to the answers to their message."""
+
+    content = TextAreaField(_("Your reply"), **_REPLY)
+
+
+class AnswerForm(TypedForm):
+    """An administrator's answer to a message."""
+
+    content = TextAreaField(_("Your answer"), id="answer", **_REPLY)
 
 
 def feedback_form(**options: Any) -> FeedbackForm:

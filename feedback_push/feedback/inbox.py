@@ -90,5 +90,5 @@ def _notification(message: Message) -> Notification:
         navigate=address,
         tag=f"message-{message.id}",
         app_badge=lists.unread(),
-        actions=(answer,) if message.submitter_email else (),
+        actions=(answer,),
     )

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, func, literal_column, select, text
 
 from feedback_push.database import db
-from feedback_push.feedback import assignments, search, tags
+from feedback_push.feedback import assignments, replies, search, tags
 from feedback_push.feedback.models import LISTS, Message, MessageState, person_of
 from feedback_push.feedback.search import Columns, Order
 
@@ -31,6 +31,7 @@ _ROW = (
     Message.spam_reason,
     Message.deleted_at,
     tags.column(),
+    replies.column(),
 )
 # The whole text may be very long. A search reads more of it, to show the part around the first word found.
 _IN_A_LIST = (*_ROW, func.substr(Message.content, 1, 300).label("beginning"))
@@ -73,6 +74,13 @@ class Page:
     is_first: bool = True
 
 
+class Whole(NamedTuple):
+    """A message with its whole text, and its replies."""
+
+    message: Row[Any]  # the columns of _WHOLE
+    replies: Sequence[Row[Any]]
+
+
 def page(shown: Filter, before: int | None = None) -> Page:
     """Return the messages before a cursor, or the newest.
 
@@ -98,12 +106,13 @@ def neighbours(shown: Filter, message_id: int) -> tuple[int | None, int | None]:
     return (newer[0].id if newer else None, older[0].id if older else None)
 
 
-def parts(shown: Filter) -> Iterator[Sequence[Row[Any]]]:
+def parts(shown: Filter) -> Iterator[Sequence[Whole]]:
     """Yield all messages with their whole text, newest first, in parts. No transaction is open between the parts."""
     before: int | None = None
     while rows := _find(_WHOLE, shown, _below(before, PART_SIZE)):
+        written = replies.by_message([row.id for row in rows])
         db.session.rollback()
-        yield rows
+        yield [Whole(row, written.get(row.id, ())) for row in rows]
         before = rows[-1].id
     db.session.rollback()
 

@@ -1,4 +1,4 @@
-"""The models of feedback: a visitor's message, its tags and assignee, saved searches, daily counts, and undos."""
+"""The models of feedback: a visitor's message, its conversation, tags and assignee, saved searches, counts, undos."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -139,6 +139,18 @@ class Assignment(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
 
 
+class Answered(Base):
+    """The administrator who last marked a message as answered, by a reply or by other means."""
+
+    __tablename__ = "feedback_answered"
+
+    message_id: Mapped[int] = mapped_column(ForeignKey(Message.id, ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id, ondelete="SET NULL"), index=True)
+    at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    user: Mapped[User | None] = relationship()
+
+
 class SavedSearch(Base):
     """An administrator's name for a search; `query` has the parameters of its address."""
 
@@ -170,7 +182,7 @@ class Conversation(Base):
 
 
 class Reply(Base):
-    """A text after the message: an answer of an administrator, or what the visitor wrote again."""
+    """A text after the message: an administrator's answer, or a reply of the visitor."""
 
     __tablename__ = "feedback_reply"
     __table_args__ = (Index("ix_feedback_reply_message_id", "message_id", "id"), AUTOINCREMENT)

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, Row, delete, func, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from feedback_push.auth.models import AuditEntry, Session, User
 from feedback_push.database import db
-from feedback_push.feedback import conversations, tags
-from feedback_push.feedback.models import Assignment, Message, SavedSearch, person_of
+from feedback_push.feedback import conversations, replies, tags
+from feedback_push.feedback.models import Assignment, Message, Reply, SavedSearch, person_of
 from feedback_push.ids import id_in
 from feedback_push.push import outbox
 from feedback_push.push.models import Delivery, MutedKind, OutboxEntry, Preference, Subscription
@@ -28,7 +28,8 @@ def messages(email: str) -> Iterator[dict[str, Any]]:
     while rows := _part(email, last):
         last = rows[-1].id
         deliveries = _deliveries(rows)
-        part = [_message(message, deliveries) for message in rows]
+        written = replies.by_message([message.id for message in rows])
+        part = [_message(message, deliveries, written.get(message.id, ())) for message in rows]
         db.session.rollback()
         yield from part
     db.session.rollback()
@@ -95,14 +96,20 @@ def _deliveries(told: Sequence[Message]) -> dict[int, list[dict[str, Any]]]:
     return found
 
 
-def _message(message: Message, deliveries: dict[int, list[dict[str, Any]]]) -> dict[str, Any]:
+def _message(
+    message: Message, deliveries: dict[int, list[dict[str, Any]]], written: Sequence[Row[Any]]
+) -> dict[str, Any]:
     columns = ("id", "content", "submitter_name", "submitter_email", "state", "spam_reason")
     times = ("created_at", "read_at", "deleted_at")
     entry = message.outbox_entry
     notification = _notification(entry, deliveries.get(entry.id, [])) if entry else None
     # Not the assignee: that is another person's data.
-    tags_of_message = [tag.name for tag in message.tags]
-    return {**_plain(message, columns, times), "tags": tags_of_message, "notification": notification}
+    conversation = {
+        "tags": [tag.name for tag in message.tags],
+        "replies": [replies.as_json(reply) for reply in written],
+        "notification": notification,
+    }
+    return {**_plain(message, columns, times), **conversation}
 
 
 def _notification(entry: OutboxEntry, deliveries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -128,6 +135,7 @@ def _account(user: User) -> dict[str, Any]:
     assigned = db.session.scalars(
         select(Assignment.message_id).where(Assignment.user_id == user.id).order_by(Assignment.message_id)
     )
+    answers = db.session.scalars(select(Reply).where(Reply.user_id == user.id).order_by(Reply.id))
     searches = db.session.scalars(select(SavedSearch).where(SavedSearch.user_id == user.id).order_by(SavedSearch.id))
     preference = db.session.get(Preference, user.id)
     return {
@@ -136,6 +144,7 @@ def _account(user: User) -> dict[str, Any]:
         "muted": list(muted),
         "assigned_messages": list(assigned),
         "saved_searches": [_plain(each, ("name", "query"), ("created_at",)) for each in searches],
+        "answers": [_plain(each, ("message_id", "content"), ("created_at",)) for each in answers],
         "sessions": [
             _plain(each, ("browser", "remembered"), ("created_at", "last_seen_at", "expires_at")) for each in sessions
         ],

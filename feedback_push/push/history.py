@@ -27,6 +27,8 @@ class Stage(StrEnum):
     RETRYING = "retrying"
     HELD = "held"
     SUMMARISED = "summarised"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
     ACCEPTED = "accepted"  # by the push service; the device has not reported
     SHOWN = "shown"
     CLICKED = "clicked"
@@ -50,7 +52,7 @@ class History(NamedTuple):
     counts: dict[Stage, int]  # QUEUED counts everything that is in progress
     deliveries: Sequence[Delivery]
     summaries: dict[tuple[int, int], Delivery]  # the summaries that included them, by entry and device
-    left_out: Sequence[tuple[Subscription, LeftOut]]  # of the reader's own devices
+    left_out: Sequence[tuple[Subscription, LeftOut]]  # of the reader's own devices, unless it is for an audience
     moving: bool  # True if it may change within seconds
 
     @property
@@ -104,7 +106,7 @@ def _counts(entry: OutboxEntry) -> dict[Stage, int]:
 
 def _of(entry: OutboxEntry, reader: User) -> Sequence[Delivery]:
     devices = select(Delivery).join(Delivery.subscription).where(Delivery.outbox_id == entry.id)
-    mine_first = devices.order_by(Subscription.user_id != reader.id, Delivery.id).limit(MOST_SHOWN)
+    mine_first = devices.order_by(Subscription.user_id.is_distinct_from(reader.id), Delivery.id).limit(MOST_SHOWN)
     return db.session.scalars(mine_first.options(joinedload(Delivery.subscription))).all()
 
 
@@ -118,6 +120,8 @@ def _summaries(told_of: Sequence[Delivery]) -> dict[tuple[int, int], Delivery]:
 
 
 def _left_out(entry: OutboxEntry, reader: User) -> list[tuple[Subscription, LeftOut]]:
+    if entry.audience_id is not None:
+        return []
     told = exists().where(Delivery.outbox_id == entry.id, Delivery.subscription_id == Subscription.id)
     mine = select(Subscription).where(Subscription.user_id == reader.id, Subscription.state != DeviceState.GONE, ~told)
     devices = db.session.scalars(mine.order_by(Subscription.id).limit(MOST_SHOWN)).all()

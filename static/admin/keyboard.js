@@ -25,7 +25,7 @@ function onKey(event) {
 }
 
 function use(element) {
-  if (element.matches("input, select")) return element.focus();
+  if (element.matches("input, select, textarea")) return element.focus();
   if (element.form?.querySelector(ROWS) && !select(element.form)) return;
   element.click();
 }

@@ -1,4 +1,6 @@
-/** Closes an open menu on Escape, on a click beside it, and when the focus moves on. */
+/** Closes an open menu on Escape, on a click beside it, and when the focus moves on. Signing out forgets all drafts. */
+
+import { forgetDrafts } from "./storage.js";
 
 function close(leaves) {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (leaves(menu)) menu.open = false;
@@ -13,3 +15,4 @@ function closeAll() {
 document.addEventListener("click", ({ target }) => close((menu) => !menu.contains(target)));
 document.addEventListener("focusin", ({ target }) => close((menu) => !menu.contains(target)));
 document.addEventListener("keydown", ({ key }) => key === "Escape" && closeAll());
+document.querySelector("form[data-logout]").addEventListener("submit", forgetDrafts);

@@ -1,5 +1,7 @@
 /** The values that this browser stores between visits. */
 
+const DRAFT = "feedback-push.draft.";
+
 /** The endpoint that the server was sent last. The server drops it when the browser no longer has it. */
 export const lastEndpoint = remembered("feedback-push.endpoint");
 
@@ -17,6 +19,14 @@ export const putAside = remembered("feedback-push.put-aside");
 
 /** "no" after installing the app was declined. */
 export const installing = remembered("feedback-push.installing");
+
+/** The unsent answer to a message. */
+export const draft = (messageId) => remembered(`${DRAFT}${messageId}`);
+
+/** Remove all unsent answers, for the next person at this browser. */
+export function forgetDrafts() {
+  for (const name of Object.keys(localStorage)) if (name.startsWith(DRAFT)) localStorage.removeItem(name);
+}
 
 function remembered(name) {
   return {

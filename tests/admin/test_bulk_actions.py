@@ -109,8 +109,9 @@ def test_after_archiving_the_next_message_opens_but_after_unread_the_list(visito
 @pytest.mark.parametrize(
     ("place", "offered"),
     [
-        ("", {"archive", "read", "unread", "spam", "delete"}),
-        ("archived", {"inbox", "spam", "delete"}),
+        ("", {"archive", "read", "unread", "answered", "spam", "delete"}),
+        ("answered", {"archive", "inbox", "spam", "delete"}),
+        ("archived", {"inbox", "answered", "spam", "delete"}),
         ("spam", {"not-spam", "delete"}),
     ],
 )

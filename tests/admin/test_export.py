@@ -25,13 +25,15 @@ from feedback_push.admin import xlsx
 from feedback_push.auth import audit
 from feedback_push.auth.models import User
 from feedback_push.database import db
-from feedback_push.feedback import assignments, lists, tags
+from feedback_push.feedback import assignments, conversations, lists, tags
 from feedback_push.feedback.models import MessageState
 from tests.conftest import PASSWORD, make_user
 from tests.feedback.messages import message, receive
 from tests.visits import Visitor
 
-COLUMNS = ["id", "created_at", "state", "submitter_name", "submitter_email", "content", "tags", "assigned_to"]
+COLUMNS = [
+    *("id", "created_at", "state", "submitter_name", "submitter_email", "content", "tags", "assigned_to", "replies"),
+]
 
 
 @pytest.fixture
@@ -52,20 +54,35 @@ def test_both_hold_what_the_filter_shows(visitor: Visitor, monkeypatch: pytest.M
     receive(content="Something else")
     receive(content="Grüße", state=MessageState.SPAM)
     values: list[list[Any]] = [
-        [row.id, row.created_at.isoformat(), "new", "Ada", "a@example.org", row.content, [], None]
+        [row.id, row.created_at.isoformat(), "new", "Ada", "a@example.org", row.content, [], None, []]
         for row in reversed(wanted)
     ]
     tags.add(wanted[-1].id, ["zebra", "=1+1"])
     staff = db.session.scalars(select(User)).one()
     assert assignments.assign(wanted[-1].id, staff.id)
+    replied_to = wanted[-1]
+    link = conversations.begin(replied_to)
+    conversations.answer(replied_to, staff, "=2+2")
+    conversation = conversations.find(link)
+    assert conversation
+    conversations.write_again(conversation, "Danke", notify=False)  # into the inbox again
     db.session.commit()
-    values[0][-2:] = [["=1+1", "zebra"], staff.email]
+    answered_at, thanked_at = (row.created_at.isoformat() for row in conversations.replies(replied_to))
+    values[0][-3:] = [
+        ["=1+1", "zebra"],
+        staff.email,
+        [
+            {"from": "site", "by": staff.email, "written_at": answered_at, "content": "=2+2"},
+            {"from": "visitor", "by": None, "written_at": thanked_at, "content": "Danke"},
+        ],
+    ]
     answer = visitor.get("/admin/messages.csv?q=grüße")
     assert answer.content_type == "text/csv; charset=utf-8"
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="feedback-')
     assert answer.headers["Cache-Control"] == "no-store"
-    cells = [[str(value) for value in row[:-2]] + ["", ""] for row in values]
-    cells[0][-2:] = ["'=1+1, zebra", staff.email]
+    cells = [[str(value) for value in row[:-3]] + ["", "", ""] for row in values]
+    written = f"{staff.email}, {answered_at}:\n'=2+2\n\nvisitor, {thanked_at}:\nDanke"
+    cells[0][-3:] = ["'=1+1, zebra", staff.email, written]
     assert table(answer.text) == [COLUMNS, *cells]
     answer = visitor.get("/admin/messages.json?q=grüße")
     assert answer.content_type == "application/json"
@@ -161,6 +178,20 @@ def test_a_workbook_goes_on_in_the_next_cell_and_the_next_sheet(
     assert "".join(cells) == longest
     assert max(len(cell.encode("utf-16-le")) // 2 for cell in cells) <= 32_767
     assert second[0] == first[0]
+
+
+def test_a_workbook_has_the_replies_in_a_sheet_of_their_own(dashboard: Visitor, staff: User) -> None:
+    written = receive()
+    conversations.answer(written, staff, "=1+1")
+    db.session.commit()
+    [reply] = conversations.replies(written)
+    messages, replies = sheets(dashboard.get("/admin/messages.xlsx?list=answered").data)
+    assert [row[0] for row in messages] == ["id", written.id]
+    assert replies[0] == ["message_id", "written_at (UTC)", "from", "by", "content"]
+    at = reply.created_at.replace(tzinfo=None, microsecond=0)
+    [row] = replies[1:]
+    assert [row[0], *row[2:]] == [written.id, "site", staff.email, "=1+1"]
+    assert abs(row[1] - at) <= timedelta(seconds=1)
 
 
 LETTERS = string.ascii_uppercase

@@ -11,7 +11,7 @@ from feedback_push import sqlite
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import lists
-from feedback_push.feedback.models import Message, MessageState
+from feedback_push.feedback.models import LISTS, Message, MessageState
 from feedback_push.feedback.spam_reasons import SpamReason
 from tests.conftest import PASSWORD, make_user
 from tests.feedback.messages import message, receive
@@ -32,12 +32,13 @@ def names(page: Page) -> list[str]:
 def test_each_list_has_its_address_and_its_count(visitor: Visitor) -> None:
     for state in MessageState:
         receive(state=state, submitter_name=state.value)
-    shown = {name: names(visitor.read(f"/admin/?list={name}")) for name in ("inbox", "new", "archived", "spam")}
-    assert shown == {"inbox": ["read", "new"], "new": ["new"], "archived": ["archived"], "spam": ["spam"]}
+    shown = {name: names(visitor.read(f"/admin/?list={name}")) for name in LISTS}
+    assert shown == {"inbox": ["read", "new"], **{name: [name] for name in ("new", "answered", "archived", "spam")}}
     page = visitor.read("/admin/?list=spam")
     assert {element.attributes["data-count"]: element.words for element in page.all("span", class_="number")} == {
-        "inbox": "2", "new": "1", "archived": "1", "spam": "1", "deleted": "0",
+        "inbox": "2", "new": "1", "answered": "1", "archived": "1", "spam": "1", "deleted": "0",
     }  # fmt: skip
+    assert [element.attributes["data-count"] for element in page.all("span", class_="number")] == [*lists.COUNTED]
     assert page.one("h1").words == "Spam"
     assert page.one("a", class_="row-link").attributes["href"].endswith("?list=spam")
 
@@ -97,7 +98,8 @@ def test_an_open_page_gets_the_messages_that_came_later(visitor: Visitor) -> Non
     come = receive(submitter_name="<b>Eve</b>", content="x" * 300)
     told = visitor.get(f"/admin/news?after={known}&q=eve").get_json()
     assert told["said"] == "1 new message"
-    assert told["counts"] == {"inbox": "2", "new": "2", "archived": "0", "spam": "1", "deleted": "0"}
+    no_others = {"answered": "0", "archived": "0", "deleted": "0"}
+    assert told["counts"] == {"inbox": "2", "new": "2", "spam": "1", **no_others}
     assert told["messages"] == [
         {
             "id": come.id,
@@ -158,7 +160,7 @@ def test_opening_a_read_message_waits_for_no_writer(dashboard: Visitor, monkeypa
 def test_the_unread_are_counted_only_beside_the_lists_that_have_them(dashboard: Visitor) -> None:
     receive()
     shown = {name: len(dashboard.read(f"/admin/?list={name}").all(id="unread")) for name in lists.NAMES}
-    assert shown == {"inbox": 1, "new": 1, "archived": 0, "spam": 0, "deleted": 0, "all": 0}
+    assert shown == {**dict.fromkeys(lists.NAMES, 0), "inbox": 1, "new": 1}
 
 
 def test_a_search_says_what_it_covers_and_how_many_it_has_found(visitor: Visitor) -> None:
@@ -176,9 +178,9 @@ def test_a_search_says_what_it_covers_and_how_many_it_has_found(visitor: Visitor
     everywhere = links(page)["Search everywhere"]
     assert everywhere == "/admin/?q=zasis&list=all"
     page = visitor.read(everywhere)
-    assert page.one(id="results").words == "4 results everywhere"
-    assert names(page) == ["spam", "archived", "read", "new"]
-    assert [pill.words for pill in page.all("span", class_="pill")] == ["Spam", "Archived"]
+    assert page.one(id="results").words == "5 results everywhere"
+    assert names(page) == ["spam", "archived", "answered", "read", "new"]
+    assert [pill.words for pill in page.all("span", class_="pill")] == ["Spam", "Archived", "Answered"]
     assert page.one("input", name="list").attributes["value"] == "all"
     assert page.one("a", class_="row-link", id="from-1").attributes["href"] == "/admin/messages/1?list=all&q=zasis"
     assert links(page)["Search in the inbox only"] == "/admin/?q=zasis"
@@ -217,8 +219,8 @@ def test_what_was_deleted_is_listed_and_brought_back_to_where_it_was(visitor: Vi
 
     send(move="delete", id=ids)
     page = visitor.read("/admin/?list=deleted")
-    assert page.one("span", data_count="deleted").words == "4"
-    assert [row.words for row in page.all("bdi", class_="row-name")] == ["spam", "archived", "read", "new"]
+    assert page.one("span", data_count="deleted").words == "5"
+    assert [row.words for row in page.all("bdi", class_="row-name")] == ["spam", "archived", "answered", "read", "new"]
     assert names(page) == []
     assert [button.attributes["value"] for button in page.all("button", name="restore")] == [
         str(id_) for id_ in ids[::-1]
@@ -229,6 +231,6 @@ def test_what_was_deleted_is_listed_and_brought_back_to_where_it_was(visitor: Vi
     assert page.one("form", class_="notice undo").words == "1 message restored."
     assert names(page) == ["new"]
     send(move="restore", id=ids[1:])
-    shown = {name: names(visitor.read(f"/admin/?list={name}")) for name in ("inbox", "archived", "spam")}
-    assert shown == {"inbox": ["read", "new"], "archived": ["archived"], "spam": ["spam"]}
+    shown = {name: names(visitor.read(f"/admin/?list={name}")) for name in ("inbox", "answered", "archived", "spam")}
+    assert shown == {"inbox": ["read", "new"], "answered": ["answered"], "archived": ["archived"], "spam": ["spam"]}
     assert "Nothing here" in visitor.read("/admin/?list=deleted").one(id="empty").words

@@ -1,4 +1,4 @@
-"""Add conversations: private links, answers and what visitors write again, and the answered messages.
+"""Add conversations: private links, answers and visitors' replies, and the messages that were answered.
 
 Revision ID: 0015
 Revises: 0014
@@ -51,12 +51,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feedback_reply")),
         sqlite_autoincrement=True,
     )
+    op.create_table(
+        "feedback_answered",
+        sa.Column("message_id", _ID, nullable=False),
+        sa.Column("user_id", _ID, nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        _reference("feedback_answered", "message_id", "feedback_message", "CASCADE"),
+        _reference("feedback_answered", "user_id", "auth_user", "SET NULL"),
+        sa.PrimaryKeyConstraint("message_id", name=op.f("pk_feedback_answered")),
+    )
+    op.create_index(op.f("ix_feedback_answered_user_id"), "feedback_answered", ["user_id"])
     op.create_index("ix_feedback_reply_message_id", "feedback_reply", ["message_id", "id"])
     op.create_index(op.f("ix_feedback_reply_user_id"), "feedback_reply", ["user_id"])
     op.create_index(op.f("ix_feedback_reply_outbox_id"), "feedback_reply", ["outbox_id"])
 
 
 def downgrade() -> None:
+    op.drop_table("feedback_answered")
     op.drop_table("feedback_reply")
     op.drop_table("feedback_conversation")
     op.drop_index("ix_feedback_message_answered", table_name="feedback_message")
