@@ -10,14 +10,14 @@ from feedback_push import database
 from feedback_push.auth import accounts, sessions, sign_in_links
 from feedback_push.auth.models import User
 from feedback_push.database import Base, db
-from feedback_push.feedback import assignments, lists, saved_searches, tags
-from feedback_push.feedback.models import MessageState
+from feedback_push.feedback import assignments, conversations, lists, saved_searches, tags
+from feedback_push.feedback.models import Message, MessageState
 from feedback_push.push.models import Subscription
 from tests import servers
 from tests.environment import environment_of
 from tests.feedback.messages import receive
-from tests.push.devices import owner, unreachable_devices
-from tests.push.notes import announce
+from tests.push.devices import owner, unreachable_devices, visitors
+from tests.push.notes import announce, claim
 
 _OF_0013 = ("message_tag", "assignment", "saved_search")
 only_on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -175,3 +175,53 @@ def test_messages_of_before_get_tags_and_an_assignee_and_are_still_found(any_app
     db.session.commit()
     left = [db.session.execute(text(f"SELECT count(*) FROM feedback_{name}")).scalar() for name in _OF_0013]  # noqa: S608
     assert left == [0, 0, 0]
+
+
+def test_devices_and_messages_of_before_stay_and_get_conversations(any_app: Flask) -> None:
+    user = owner()
+    message = receive(content="Hello", submitter_email="ada@example.org")
+    message_id, email = message.id, user.email
+    unreachable_devices(user, 2)
+    announce()
+    tags.add(message_id, ["bug"])
+    db.session.commit()
+    kept = text(
+        "SELECT device.id, device.user_id, device.endpoint, delivery.id, delivery.state, delivery.due_at, entry.id, "
+        "entry.payload, message.content FROM push_subscription AS device "
+        "JOIN push_delivery AS delivery ON subscription_id = device.id JOIN push_outbox AS entry ON entry.id = "
+        "delivery.outbox_id JOIN feedback_message AS message ON true ORDER BY delivery.id"
+    )
+    before = db.session.execute(kept).all()
+    assert len(before) == 2
+    assert migrate(any_app, "downgrade", "0013")
+    assert {
+        "feedback_conversation",
+        "feedback_reply",
+        "feedback_answered",
+        "push_audience",
+        "push_follower",
+    }.isdisjoint(tables())
+    assert db.session.execute(kept).all() == before
+    db.session.rollback()
+    database.upgrade(any_app)
+    assert migrate(any_app, "check")
+    assert db.session.execute(kept).all() == before
+    assert [claimed.id for claimed in claim()] == [row[3] for row in before]  # they are still to be sent
+    message, staff = db.session.get_one(Message, message_id), accounts.find(email)
+    assert staff
+    assert [conversations.of(message), *conversations.replies(message)] == [None]
+    conversations.begin(message)
+    conversation = conversations.of(message)
+    assert conversation
+    conversations.follow(conversation, visitors(1)[0], with_text=False)
+    conversations.answer(message, staff, "Yes")
+    db.session.commit()
+    assert [row.id for row in lists.page(lists.Filter(list="answered", words="yes", tag="bug")).messages] == [
+        message_id
+    ]
+    assert migrate(any_app, "downgrade", "0013")  # the earlier release has no place for visitors' devices
+    assert db.session.execute(text("SELECT state FROM feedback_message")).scalars().all() == ["read"]
+    assert db.session.execute(text("SELECT count(*) FROM push_subscription")).scalar() == 2
+    assert db.session.execute(text("SELECT count(*) FROM push_outbox WHERE kind = 'answer'")).scalar() == 0
+    db.session.rollback()
+    database.upgrade(any_app)

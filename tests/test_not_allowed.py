@@ -19,7 +19,7 @@ from feedback_push.auth import accounts, sessions, sign_in_links
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import saved_searches, tags, undo
-from feedback_push.feedback.models import Tag
+from feedback_push.feedback.models import Reply, Tag
 from feedback_push.push import outbox, receipts
 from feedback_push.push.models import DeliveryState, Subscription
 from tests.admin.rows import delivery, device
@@ -125,6 +125,8 @@ LINES = {
     "POST admin.undo": Line("/admin/messages/undo", For.DASHBOARD, form={"undo": "{undo}"}),
     "GET admin.message": Line("/admin/messages/{message}", For.DASHBOARD),
     "GET admin.message_history": Line("/admin/messages/{message}/history", For.DASHBOARD),
+    "GET admin.reply_history": Line("/admin/messages/{message}/replies/{reply}/history", For.DASHBOARD),
+    "POST admin.reply": Line("/admin/messages/{message}/reply", For.DASHBOARD, form={"content": MARK}),
     "POST admin.add_tags": Line("/admin/messages/{message}/tags", For.DASHBOARD, form={"tag": "another"}),
     "POST admin.take_off_tag": Line("/admin/messages/{message}/tags/remove", For.DASHBOARD, form={"tag": MARK}),
     "POST admin.assign_message": Line("/admin/messages/{message}/assign", For.DASHBOARD, form={"assignee": "{user}"}),
@@ -214,9 +216,13 @@ def place_of(app: Flask, staff: User) -> Place:
     [session] = sessions.of(staff)
     _, conversation = begun(content="for the visitor too")
     tags.add(message.id, [MARK])
+    reply = Reply(message_id=message.id, is_answer=True, content=MARK)
+    db.session.add(reply)
+    db.session.flush()
     saved_searches.save(staff, MARK, {"q": MARK})
     ids = {
         "message": message.id,
+        "reply": reply.id,
         "device": phone.id,
         "endpoint": phone.endpoint,
         "receipt": receipt,

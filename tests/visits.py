@@ -37,7 +37,7 @@ class Visitor(FlaskClient):
         """Return the page at an address."""
         return Page(self.get(address))
 
-    def send(self, address: str, /, **typed: str) -> TestResponse:
+    def send(self, address: str, /, **typed: Any) -> TestResponse:
         """Open the page at an address, fill in the fields of its form, and send it."""
         fields = {**self.read(address).fields, **typed}
         return self.post(address, data=fields, headers={"Referer": urljoin(self.site, address)})
@@ -104,10 +104,15 @@ class Page(HTMLParser):
         self.feed(response.text)
 
     @property
-    def fields(self) -> dict[str, str]:
-        """The fields that the form would send unchanged; unchecked boxes send nothing."""
+    def fields(self) -> dict[str, Any]:
+        """The fields that the form would send unchanged; unchecked boxes send nothing, several checked ones a list."""
         found = [element for element in self.elements if element.attributes.get("name") and _is_sent(element)]
-        return {element.attributes["name"]: _value(element) for element in found}
+        fields: dict[str, Any] = {element.attributes["name"]: _value(element) for element in found}
+        boxes = [element for element in found if element.attributes.get("type") == "checkbox"]
+        for name in {box.attributes["name"] for box in boxes}:
+            values = [_value(box) for box in boxes if box.attributes["name"] == name]
+            fields[name] = values if len(values) > 1 else values[0]
+        return fields
 
     @property
     def alert(self) -> str:

@@ -167,7 +167,7 @@ def test_a_visitor_can_be_answered_and_puts_nothing_else_into_the_link(
     dashboard: Visitor, email: str, link: str
 ) -> None:
     page = dashboard.read(f"/admin/messages/{receive(submitter_email=email).id}")
-    [address] = [link for each in page.all("a") if (link := each.attributes["href"]).startswith("mailto:")]
+    [address] = [each.attributes["href"] for each in page.all("a") if each.attributes["href"].startswith("mailto:")]
     assert address == f"{link}&body=%0D%0A%0D%0A%3E%20Hello"
     assert email in page.one("article").words
 

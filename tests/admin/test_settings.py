@@ -86,7 +86,8 @@ def test_without_a_choice_the_operators_defaults_are_shown(reserved: Visitor) ->
     fields = page.fields
     assert (fields["quiet_from"], fields["quiet_until"], "quiet" in fields) == ("21:30", "06:15", True)
     assert (fields["burst_count"], fields["burst_seconds"], "burst" in fields) == ("3", "45", True)
-    assert (fields["kinds"], fields["shows"], fields["language"], fields["time_zone"]) == ("feedback", "name", "", "")
+    assert fields["kinds"] == ["feedback", "reply"]
+    assert (fields["shows"], fields["language"], fields["time_zone"]) == ("name", "", "")
     assert "Same as the site: Europe/Vilnius" in page.one("select", name="time_zone").words
 
 
@@ -136,9 +137,10 @@ def test_a_kind_that_is_unchecked_is_muted_until_it_is_checked_again(dashboard: 
     assert dashboard.post(PAGE, data=fields).status_code == 303
     assert preferences.muted_by(staff) == set(notification.CHOOSABLE)
     assert checked(dashboard.read(PAGE), "kinds") == []
-    assert dashboard.send(PAGE, kinds="feedback").status_code == 303
-    db.session.rollback()
-    assert preferences.muted_by(staff) == set()
+    for kinds, muted in (["feedback"], {"reply"}), (["feedback", "reply"], set()):
+        assert dashboard.send(PAGE, kinds=kinds).status_code == 303
+        db.session.rollback()
+        assert preferences.muted_by(staff) == muted
 
 
 @pytest.mark.parametrize(
@@ -249,12 +251,12 @@ def test_what_is_not_sent_yet_shows_what_is_chosen_now(dashboard: Visitor, staff
 
 def test_no_group_has_one_choice_alone(dashboard: Visitor, visit: Visit, staff: User) -> None:
     page = dashboard.read(PAGE)
-    assert [group.words for group in page.all("legend")] == ["A notification shows"]
-    [label] = [label for label in page.all("label") if "New feedback" in label.words]
-    assert label.words == "Notify me of: New feedback"
+    assert [group.words for group in page.all("legend")] == ["Notify me of", "A notification shows"]
+    labels = [label.words for label in page.all("label")]
+    assert [labels.count(kind) for kind in ("New feedback", "Replies of visitors")] == [1, 1]
     strict = visit(notification_shows="nothing")
     strict.sign_in(staff.email, PASSWORD)
     page = strict.read(PAGE)
-    assert page.all("legend") == []
+    assert [group.words for group in page.all("legend")] == ["Notify me of"]
     assert "A notification shows: No details" in page.one("main").words
     assert strict.post(PAGE, data=page.fields).status_code == 303

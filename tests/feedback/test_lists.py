@@ -38,12 +38,11 @@ def test_each_list_shows_its_own_and_nothing_that_is_deleted(one_in_each: dict[s
     assert shown == {
         "inbox": [one_in_each["read"], one_in_each["new"]],
         "new": [one_in_each["new"]],
-        "archived": [one_in_each["archived"]],
-        "spam": [one_in_each["spam"]],
+        **{name: [one_in_each[name]] for name in ("answered", "archived", "spam")},
     }
-    assert ids(Filter(lists.ALL)) == [one_in_each[state] for state in ("spam", "archived", "read", "new")]
-    assert ids(Filter(lists.DELETED)) == [4, 3, 2, 1]
-    assert lists.counts() == {"inbox": 2, "new": 1, "archived": 1, "spam": 1, "deleted": 4}
+    assert ids(Filter(lists.ALL)) == [one_in_each[state] for state in ("spam", "archived", "answered", "read", "new")]
+    assert ids(Filter(lists.DELETED)) == [5, 4, 3, 2, 1]
+    assert lists.counts() == {"inbox": 2, "new": 1, "answered": 1, "archived": 1, "spam": 1, "deleted": 5}
     assert lists.unread() == 1
 
 
@@ -186,6 +185,6 @@ def test_all_parts_together_are_the_list_and_no_transaction_is_open_meanwhile(mo
     seen = []
     for part in lists.parts(INBOX):
         assert not db.session().in_transaction()
-        seen.append([row.id for row in part])
+        seen.append([each.message.id for each in part])
     assert seen == [stored[:2:-1], stored[2:0:-1], stored[:1]]
     assert not db.session().in_transaction()
