@@ -12,8 +12,8 @@ from tests.conftest import KEYS
 _Row = TypeVar("_Row", Subscription, Delivery)
 
 
-def device(user: User, **more: Any) -> Subscription:
-    """Commit and return a browser of this user."""
+def device(user: User | None, **more: Any) -> Subscription:
+    """Commit and return a browser of this user, or of a visitor."""
     usual = {
         "endpoint": f"https://updates.push.services.mozilla.com/wpush/v2/{uuid4().hex}",
         "p256dh": "B" * 87,
@@ -21,7 +21,7 @@ def device(user: User, **more: Any) -> Subscription:
         "vapid_public_key": KEYS.public_key,
         "name": "Firefox on Linux",
     }
-    return _stored(Subscription(user_id=user.id, **{**usual, **more}))
+    return _stored(Subscription(user_id=user.id if user else None, **{**usual, **more}))
 
 
 def delivery(message: Message, to: Subscription, **more: Any) -> Delivery:

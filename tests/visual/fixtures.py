@@ -7,10 +7,10 @@ from sqlalchemy import update
 from feedback_push.auth import audit, sessions
 from feedback_push.auth.models import AuditEvent, User
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import assignments, inbox, saved_searches, tags
+from feedback_push.feedback import assignments, conversations, inbox, saved_searches, tags
 from feedback_push.feedback.models import Message, MessageState
 from feedback_push.feedback.spam_reasons import SpamReason
-from feedback_push.push.models import DeliveryState, DeviceState
+from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry
 from tests.admin.rows import delivery, device
 from tests.conftest import make_user
 from tests.feedback.messages import message, receive
@@ -18,6 +18,7 @@ from tests.site import Site
 
 STAFF = "staff@example.org"
 MOST_NOTIFIED = 1  # the id of the message whose history has a delivery of every kind
+ANSWERED = 4  # with a conversation
 ARCHIVED = 5
 LONG = 6
 SPAM = 7
@@ -43,6 +44,7 @@ def fill(site: Site) -> None:
             receive(submitter_name=f"Visitor {number}", content="Hello " * (number + 1))
         _sort_away(messages)
         _file(messages[MOST_NOTIFIED - 1], staff)
+        _converse(messages[ANSWERED - 1], staff)
         receive(submitter_name="Somebody deleted", content="Sent by mistake.", deleted_at=utcnow() - timedelta(hours=2))
         _sign_in_elsewhere(staff)
         _tell(messages[MOST_NOTIFIED - 1], staff)
@@ -56,6 +58,23 @@ def _file(filed: Message, staff: User) -> None:
     db.session.commit()
 
 
+def _converse(about: Message, staff: User) -> None:
+    conversations.begin(about)
+    conversation = conversations.of(about)
+    assert conversation
+    phone = device(None, name="Firefox on Android")
+    conversations.follow(conversation, phone.id, with_text=False)
+    conversations.answer(about, staff, "Thank you, Zoë!\n\nThe export works again, see https://example.org/news.")
+    conversations.write_again(conversation, "It does. But the import stops at row 12.", notify=True)
+    conversations.answer(about, make_user("colleague@example.org"), "Fixed as well.")
+    first, _, last = conversations.replies(about)
+    db.session.execute(update(OutboxEntry).values(fanned_out_at=utcnow()))
+    now, accepted = utcnow(), {"state": DeliveryState.ACCEPTED, "subscription_id": phone.id}
+    for reply, seen in ((first, {"shown_at": now, "clicked_at": now}), (last, {})):
+        db.session.add(Delivery(outbox_id=reply.outbox_id, accepted_at=now, **accepted, **seen))
+    db.session.commit()
+
+
 def _sign_in_elsewhere(staff: User) -> None:
     for name in ("Safari on iPhone", "Samsung Internet on Android"):
         sessions.begin(staff, browser=name, remembered=True)
@@ -66,7 +85,8 @@ def _sign_in_elsewhere(staff: User) -> None:
 
 
 def _sort_away(messages: list[Message]) -> None:
-    for sorted_away, state in zip(messages[2:], MessageState, strict=False):
+    states = (MessageState.NEW, MessageState.READ, MessageState.ARCHIVED, MessageState.SPAM)
+    for sorted_away, state in zip(messages[2:], states, strict=True):
         db.session.execute(update(Message).where(Message.id == sorted_away.id).values(state=state))
     db.session.commit()
 

@@ -10,7 +10,7 @@ from tests.visual import fixtures
 from tests.visual.walker import PICTURES, sign_in
 
 _LONG = fixtures.LONG
-_ANSWER = "#answer, .reading button"
+_ANSWER = ".reading .answer, .reading button"
 
 
 @pytest.fixture
