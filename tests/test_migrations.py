@@ -188,8 +188,9 @@ def test_devices_and_messages_of_before_stay_and_get_conversations(any_app: Flas
     kept = text(
         "SELECT device.id, device.user_id, device.endpoint, delivery.id, delivery.state, delivery.due_at, entry.id, "
         "entry.payload, message.content FROM push_subscription AS device "
-        "JOIN push_delivery AS delivery ON delivery.subscription_id = device.id JOIN push_outbox AS entry ON entry.id = "
-        "delivery.outbox_id JOIN feedback_message AS message ON true ORDER BY delivery.id"
+        "JOIN push_delivery AS delivery ON delivery.subscription_id = device.id "
+        "JOIN push_outbox AS entry ON entry.id = delivery.outbox_id "
+        "JOIN feedback_message AS message ON true ORDER BY delivery.id"
     )
     before = db.session.execute(kept).all()
     assert len(before) == 2
