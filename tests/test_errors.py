@@ -4,6 +4,7 @@ import pytest
 from flask import Flask, abort
 from sqlalchemy import delete, text
 
+from feedback_push import private_links
 from feedback_push.auth.models import User
 from feedback_push.database import db
 from feedback_push.push.models import Subscription
@@ -94,6 +95,20 @@ def test_an_exception_is_logged_and_not_shown(broken: Visitor, caplog: pytest.Lo
         assert "The fault is ours" in answer.text
         assert INSIDE not in answer.text
     assert caplog.text.count(f"RuntimeError: {INSIDE}") == 2
+
+
+def test_the_log_names_the_rule_of_a_failed_request_and_no_secret_in_its_address(
+    app: Flask, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = private_links.token(1, 1)
+    monkeypatch.setitem(app.view_functions, "conversations.show", _fail)
+    assert app.test_client().get(f"/conversations/{token}").status_code == 500
+    assert "exception on /conversations/<token> [GET]" in caplog.text
+    assert token not in caplog.text
+
+
+def _fail(token: str) -> str:
+    raise RuntimeError(f"{len(token)} characters")
 
 
 def test_a_wrong_method_is_answered_with_the_allowed_ones(client: Visitor) -> None:

@@ -181,6 +181,14 @@ def test_a_missing_file_is_named_at_once(tmp_path: Path) -> None:
         static_files.StaticFolder(tmp_path).get("one.js")
 
 
+def test_a_text_in_an_exported_function_is_no_name_of_a_file(tmp_path: Path) -> None:
+    script = 'export function isLost({ host }) {\n  return host.endsWith(".invalid");\n}\n'
+    (tmp_path / "one.js").write_text(script)
+    file = static_files.StaticFolder(tmp_path).get("one.js")
+    assert file
+    assert file.content.decode() == script
+
+
 def test_every_file_of_ours_names_only_files_that_exist() -> None:
     folder = static_files.StaticFolder(CHECKOUT / "static")
     names = [path.relative_to(CHECKOUT / "static").as_posix() for path in (CHECKOUT / "static").rglob("*.*")]

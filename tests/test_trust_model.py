@@ -23,6 +23,7 @@ ROW = re.compile(
 )
 PEOPLE = [
     "A visitor",
+    "A visitor with a device",
     "An administrator",
     "The operator",
     "A push service",

@@ -1,5 +1,6 @@
 """feedback_push/visitors/conversation_page.py: the private page, as a browser without JavaScript uses it."""
 
+import gzip
 import json
 
 import pytest
@@ -17,6 +18,7 @@ from feedback_push.webpush.gateway import Result
 from tests.feedback.messages import receive
 from tests.push.devices import visitors
 from tests.push.notes import claim, fan_out
+from tests.test_static_files import loaded_with
 from tests.visitors.conversations import begun, conversation_of, made_up
 from tests.visits import Visit, Visitor
 
@@ -267,6 +269,17 @@ def test_no_private_link_is_stored_in_the_clear_or_follows_from_another(any_app:
     assert token not in json.dumps(_stored(), default=str)
     tokens = {begun()[1] for _ in range(3)}
     assert len({one[:4] for one in tokens} | {token[:4]}) == 4
+
+
+def test_the_private_page_is_small_on_the_wire(client: Visitor, staff: User) -> None:
+    message, token = begun(content="A message of usual length. " * 10)
+    for _ in range(5):
+        conversations.answer(message, staff, "An answer of usual length. " * 10)
+    db.session.commit()
+    address = f"/conversations/{token}"
+    sizes = {one: len(answer.data) for one, answer in loaded_with(client, address).items()}
+    sizes[address] = len(gzip.compress(client.get(address).data))
+    assert sum(sizes.values()) + 500 * len(sizes) < 30_000, sizes  # with the headers of each
 
 
 def test_messages_from_before_have_no_link_and_can_be_answered(app: Flask, staff: User) -> None:

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from feedback_push import create_app
+from feedback_push import create_app, private_links
 from feedback_push.language import LANGUAGES
 from tests.servers import CHECKOUT
 from tests.site import Site
 from tests.visual import fixtures
 from tests.visual.walker import EVERY_VIEW, PHONE, Walker, sign_in
 
-_ARGUMENTS: dict[str, Any] = {"message_id": fixtures.MOST_NOTIFIED}
 # Addresses that answer with something other than a page, and those that lead elsewhere.
 _NO_PAGES = {
     "static",
@@ -22,13 +21,14 @@ _NO_PAGES = {
     "health.healthz",
     "health.readyz",
     "push.key",
+    "visitor.key",
     "feedback.challenge",
     "admin.message_history",
     "admin.news",
     "security_txt.show",
 }
 _ASIDE = ("sw.js", ".webmanifest", ".js", ".css", ".json", ".csv", ".xlsx")
-_VISITORS = ("feedback.", "auth.login")
+_VISITORS = ("feedback.", "conversations.", "auth.login")
 
 
 def addresses(site: Site) -> dict[str, str]:
@@ -36,9 +36,11 @@ def addresses(site: Site) -> dict[str, str]:
     app = create_app(site.settings)
     found = {}
     with app.test_request_context():
+        token = private_links.token(fixtures.ANSWERED, 1)
+        arguments: dict[str, Any] = {"message_id": fixtures.MOST_NOTIFIED, "token": token}
         for rule in app.url_map.iter_rules():
             if "GET" in (rule.methods or ()) and rule.endpoint not in _NO_PAGES and not rule.rule.endswith(_ASIDE):
-                found[rule.endpoint] = app.url_for(rule.endpoint, **{name: _ARGUMENTS[name] for name in rule.arguments})
+                found[rule.endpoint] = app.url_for(rule.endpoint, **{name: arguments[name] for name in rule.arguments})
     return found
 
 
