@@ -24,6 +24,7 @@ _NO_PAGES = {
     "visitor.key",
     "feedback.challenge",
     "admin.message_history",
+    "admin.reply_history",
     "admin.news",
     "security_txt.show",
 }
