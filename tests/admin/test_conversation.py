@@ -192,7 +192,7 @@ def test_a_reply_reopens_the_message_in_the_list_and_on_its_page(dashboard: Visi
     row = dashboard.read("/admin/").one("li", class_="unread")
     assert "New reply" in row.words
     page = dashboard.read(address(message))
-    assert page.one("article", id="latest").words.startswith("Ada Reply")
+    assert page.one("article", id="latest").words.startswith("Ada Reply of the visitor")
     assert page.all(id="answered") == []
     assert "New reply" not in dashboard.read("/admin/").one(id="messages").words  # it was read with its page
 
