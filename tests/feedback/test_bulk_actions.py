@@ -1,4 +1,4 @@
-"""feedback/moving.py: every move goes where it should, touches nothing else, and can be taken back."""
+"""feedback/bulk_actions.py: every move goes where it should, touches nothing else, and can be taken back."""
 
 import pytest
 from flask import Flask
@@ -13,13 +13,14 @@ from tests.feedback.messages import receive
 ALL = [state.value for state in MessageState]
 # The state of a message after an action, by its state before; None: deleted.
 TABLE: list[tuple[BulkAction, list[str | None]]] = [
-    (BulkAction.READ, ["read", "read", "archived", "spam"]),
-    (BulkAction.UNREAD, ["new", "new", "archived", "spam"]),
-    (BulkAction.ARCHIVE, ["archived", "archived", "archived", "spam"]),
-    (BulkAction.INBOX, ["new", "read", "read", "spam"]),
-    (BulkAction.SPAM, ["spam", "spam", "spam", "spam"]),
-    (BulkAction.NOT_SPAM, ["new", "read", "archived", "new"]),
-    (BulkAction.DELETE, [None, None, None, None]),
+    (BulkAction.READ, ["read", "read", "answered", "archived", "spam"]),
+    (BulkAction.UNREAD, ["new", "new", "answered", "archived", "spam"]),
+    (BulkAction.ANSWERED, ["answered", "answered", "answered", "answered", "spam"]),
+    (BulkAction.ARCHIVE, ["archived", "archived", "archived", "archived", "spam"]),
+    (BulkAction.INBOX, ["new", "read", "read", "read", "spam"]),
+    (BulkAction.SPAM, ["spam", "spam", "spam", "spam", "spam"]),
+    (BulkAction.NOT_SPAM, ["new", "read", "answered", "archived", "new"]),
+    (BulkAction.DELETE, [None, None, None, None, None]),
 ]
 
 
@@ -46,14 +47,14 @@ def test_every_action_changes_the_state_and_is_undone(ids: list[int], how: BulkA
     bulk_actions.undo(moved.before)
     db.session.commit()
     assert states() == [*ALL, None]
-    assert db.session.scalars(select(Message.spam_reason).order_by(Message.id)).all()[3] == "links"
+    assert db.session.scalars(select(Message.spam_reason).order_by(Message.id)).all()[ALL.index("spam")] == "links"
 
 
 @pytest.mark.usefixtures("any_app")
 def test_only_the_named_messages_change(ids: list[int]) -> None:
     moved = bulk_actions.apply(BulkAction.DELETE, ids[1:2])
     assert moved.count == 1
-    assert states() == ["new", None, "archived", "spam", None]
+    assert states() == ["new", None, "answered", "archived", "spam", None]
     assert bulk_actions.apply(BulkAction.DELETE, []).count == 0
 
 
@@ -71,7 +72,7 @@ def test_marking_read_keeps_when_it_was_opened_first(ids: list[int]) -> None:
 
 
 def test_no_spam_names_the_notifications_to_wake(ids: list[int]) -> None:
-    spam = db.session.get_one(Message, ids[3])
+    spam = db.session.get_one(Message, ids[ALL.index("spam")])
     spam.outbox_entry = None
     db.session.commit()
     assert bulk_actions.apply(BulkAction.NOT_SPAM, ids).entry_ids == [spam.outbox_id]
