@@ -9,6 +9,7 @@ from feedback_push.config import current_settings
 
 TOKEN_LENGTH = 43  # characters: 256 bits in base64url
 _TOKEN = re.compile(r"[\w-]{43}", re.ASCII)
+_UNFINISHED = re.compile(r"(?P<page>.+/conversations/)(?P<message_id>\d+)\.(?P<number>\d+)", re.ASCII)
 
 
 def token(message_id: int, number: int) -> str:
@@ -34,7 +35,7 @@ def unfinished(message_id: int, number: int) -> str:
 
 
 def finished(address: str) -> str:
-    """Return an address that `unfinished` has made with its token in place."""
-    page, _, named = address.rpartition("/")
-    message_id, _, number = named.partition(".")
-    return f"{page}/{token(int(message_id), int(number))}"
+    """Return an address that `unfinished` has made with its token in place, and any other address unchanged."""
+    if not (match := _UNFINISHED.fullmatch(address)):
+        return address
+    return match["page"] + token(int(match["message_id"]), int(match["number"]))

@@ -176,7 +176,7 @@ class Caller(Visitor):
     """Calls endpoints with any headers, bodies and methods."""
 
     def token(self) -> str:
-        return self.read("/feedback/").fields["csrf_token"]
+        return str(self.read("/feedback/").fields["csrf_token"])
 
     def call(self, place: Place, name: str, *, token: str | None = "", **more: Any) -> TestResponse:
         """Call an endpoint as its line says, with a token of this session unless another is given, or none."""

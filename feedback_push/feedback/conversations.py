@@ -249,11 +249,13 @@ def _add(reply: Reply) -> None:
 
 
 def _for_visitor(conversation: Conversation, content: str) -> Notification:
-    text = notification.beginning(content) if current_settings().notification_answer_text else ""
+    settings = current_settings()
+    address = private_links.unfinished(conversation.message_id, conversation.link_number)
+    # After a change of the site's secret nobody knows the token, so the visitor must open the link that they have kept.
     return Notification(
         title=str(ANSWER.one),
-        body=text,
-        navigate=private_links.unfinished(conversation.message_id, conversation.link_number),
+        body=notification.beginning(content) if settings.notification_answer_text else "",
+        navigate=address if token_of(conversation) else f"{settings.site_url}/",
         tag=f"conversation-{conversation.message_id}",
     )
 

@@ -24,7 +24,7 @@ from tests.visits import Element, Page, Visitor
 
 
 def token_of(visitor: Visitor) -> str:
-    return visitor.read("/admin/settings").fields["csrf_token"]
+    return str(visitor.read("/admin/settings").fields["csrf_token"])
 
 
 def end_session(visitor: Visitor) -> None:
@@ -141,7 +141,7 @@ def test_nothing_is_kept_of_what_may_be_forged(dashboard: Visitor, app: Flask, m
 
 
 def token_of_visitor(visitor: Visitor) -> str:
-    return visitor.read("/feedback/").fields["csrf_token"]
+    return str(visitor.read("/feedback/").fields["csrf_token"])
 
 
 def session_of(visitor: Visitor) -> dict[str, object]:

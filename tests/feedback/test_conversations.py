@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from feedback_push import private_links
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import bulk_actions, conversations, lists, personal_data, purge
@@ -47,7 +48,7 @@ def payload(entry_id: int | None) -> dict[str, object]:
     entry = db.session.get(OutboxEntry, entry_id)
     assert entry
     notification: dict[str, object] = json.loads(entry.payload)["notification"]
-    return notification
+    return {**notification, "navigate": private_links.finished(str(notification["navigate"]))}
 
 
 def rows(*models: type) -> list[int]:
