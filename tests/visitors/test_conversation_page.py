@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 from feedback_push.auth.models import User
 from feedback_push.database import Base, db, utcnow
 from feedback_push.feedback import conversations, inbox
-from feedback_push.feedback.models import Message, MessageState, Reply
+from feedback_push.feedback.daily_counts import Count
+from feedback_push.feedback.models import DailyCount, Message, MessageState, Reply
 from feedback_push.push import followers, outbox, results
 from feedback_push.push.models import Delivery, OutboxEntry
 from feedback_push.visitors import conversation_page
@@ -64,6 +65,23 @@ def test_what_is_written_to_spam_notifies_nobody(client: Visitor) -> None:
     db.session.rollback()
     assert db.session.query(OutboxEntry).filter_by(kind="reply").all() == []
     assert db.session.get_one(Message, message.id).state == MessageState.SPAM
+
+
+def test_beyond_a_days_notifications_a_text_arrives_without_one_and_is_counted(visit: Visit) -> None:
+    visitor = visit(ratelimit_enabled=True, notification_daily_limit=1)
+    with visitor.application.app_context():
+        message, token = begun()
+        message_id = message.id
+        for content in ("first", "second"):
+            assert visitor.send(f"/conversations/{token}", content=content).status_code == 303
+        db.session.rollback()
+        replies = conversations.replies(db.session.get_one(Message, message_id))
+        assert [(reply.content, reply.outbox_id is not None) for reply in replies] == [
+            ("first", True),
+            ("second", False),
+        ]
+        counted = db.session.query(DailyCount).one()
+        assert (counted.name, counted.count) == (Count.NOT_NOTIFIED, 1)
 
 
 def test_a_text_that_cannot_be_taken_stays_in_the_form(client: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
