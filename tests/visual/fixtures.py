@@ -18,7 +18,7 @@ from tests.site import Site
 
 STAFF = "staff@example.org"
 MOST_NOTIFIED = 1  # the id of the message whose history has a delivery of every kind
-ANSWERED = 4  # with a conversation
+CONVERSATION = 4  # read, with answers and a reply
 ARCHIVED = 5
 LONG = 6
 SPAM = 7
@@ -44,7 +44,7 @@ def fill(site: Site) -> None:
             receive(submitter_name=f"Visitor {number}", content="Hello " * (number + 1))
         _sort_away(messages)
         _file(messages[MOST_NOTIFIED - 1], staff)
-        _converse(messages[ANSWERED - 1], staff)
+        _converse(messages[CONVERSATION - 1], staff)
         receive(submitter_name="Somebody deleted", content="Sent by mistake.", deleted_at=utcnow() - timedelta(hours=2))
         _sign_in_elsewhere(staff)
         _tell(messages[MOST_NOTIFIED - 1], staff)
@@ -68,6 +68,7 @@ def _converse(about: Message, staff: User) -> None:
     conversations.write_again(conversation, "It does. But the import stops at row 12.", notify=True)
     conversations.answer(about, make_user("colleague@example.org"), "Fixed as well.")
     first, _, last = conversations.replies(about)
+    db.session.execute(update(Message).where(Message.id == about.id).values(state=MessageState.READ))
     db.session.execute(update(OutboxEntry).values(fanned_out_at=utcnow()))
     now, accepted = utcnow(), {"state": DeliveryState.ACCEPTED, "subscription_id": phone.id}
     for reply, seen in ((first, {"shown_at": now, "clicked_at": now}), (last, {})):
