@@ -78,7 +78,7 @@ def test_drafts_belong_to_their_message_and_end_with_signing_out(page: Page) -> 
 def test_a_conversation_fits_its_page_in_light_and_dark(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         page.goto(f"/admin/messages/{fixtures.CONVERSATION}")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         if os.environ.get("PICTURES"):

@@ -37,7 +37,7 @@ def addresses(site: Site) -> dict[str, str]:
     app = create_app(site.settings)
     found = {}
     with app.test_request_context():
-        token = private_links.token(fixtures.ANSWERED, 1)
+        token = private_links.token(fixtures.CONVERSATION, 1)
         arguments: dict[str, Any] = {"message_id": fixtures.MOST_NOTIFIED, "token": token}
         for rule in app.url_map.iter_rules():
             if "GET" in (rule.methods or ()) and rule.endpoint not in _NO_PAGES and not rule.rule.endswith(_ASIDE):
