@@ -5,7 +5,7 @@ import pytest
 from feedback_push.admin import labels
 from feedback_push.database import utcnow
 from feedback_push.push.history import LeftOut, Stage
-from feedback_push.push.models import Delivery, DeliveryState
+from feedback_push.push.models import Delivery, DeliveryState, Subscription
 from feedback_push.webpush import responses
 
 
@@ -60,6 +60,7 @@ def test_what_was_shown_needs_no_explanation_whatever_else_went_wrong() -> None:
 
 def test_a_final_refusal_comes_with_what_can_be_done() -> None:
     final = [responses.Gone, responses.KeyMismatch, responses.Rejected]
-    told = [labels.next_step(Delivery(state=DeliveryState.FAILED, error=error.code)) for error in final]
+    failed = {"state": DeliveryState.FAILED, "subscription": Subscription(user_id=1)}
+    told = [labels.next_step(Delivery(error=error.code, **failed)) for error in final]
     assert all(told)
     assert len(set(told)) == 3
