@@ -1,5 +1,4 @@
-/** Moves the focus to the next row when the element that had it is gone: after an action, and after “Not now”; and to
- * the element that asks for it, where the address has a fragment and the browser therefore does not. */
+/** Moves the focus to the next row when the element that had it is gone: after an action, and after “Not now”. */
 
 const IN_A_ROW = ".row-link, .row-undo";
 const KEY = "feedback-push.next-rows"; // the rows to focus after an action, in order of preference
@@ -33,4 +32,3 @@ function focus(element) {
 
 document.addEventListener("submit", remember);
 comeBack();
-if (document.activeElement === document.body && location.hash) document.querySelector("[autofocus]")?.focus();
