@@ -128,6 +128,13 @@ def test_the_colour_reaches_every_page_through_a_stylesheet(visit: Visit) -> Non
         assert "prefers-color-scheme: dark" in theme.text
 
 
+def test_the_tick_of_a_box_is_as_readable_as_the_text_of_a_button(visit: Visit) -> None:
+    for colour in ("#ffd400", "#8b1e3f"):
+        light, dark = visit(site_accent=colour).get("/theme.css").text.split("@media")
+        for theme, shades in ((light, accent.light(colour)), (dark, accent.dark(colour))):
+            assert f"stroke='{shades.button_text.replace('#', '%23')}'" in theme, colour
+
+
 def test_the_browsers_own_bars_take_the_colour(visit: Visit) -> None:
     visitor = visit(site_accent="#8b1e3f")
     for address in ("/feedback/", "/login", "/admin/offline"):

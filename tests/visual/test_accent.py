@@ -42,11 +42,13 @@ _COLOURS = """async () => {
 
 @pytest.fixture
 def site(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Site]:
-    """Run a site with an accent of its own and two messages."""
+    """Run a site with an accent and a square logo of its own, and two messages."""
     shutil.copy(migrated_sqlite, tmp_path / "site.sqlite")
+    logo = tmp_path / "logo.svg"
+    logo.write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>')
     with servers.redis_server(tmp_path) as redis_url:
         settings = make_settings(f"sqlite:///{tmp_path / 'site.sqlite'}", redis_url, tmp_path)
-        with Site(replace(settings, site_accent=ACCENT)) as running:
+        with Site(replace(settings, site_accent=ACCENT, site_logo=str(logo))) as running:
             running.create_user(fixtures.STAFF)
             with running.database():
                 receive()
@@ -67,6 +69,16 @@ def test_lists_selections_arrivals_and_focus_have_the_sites_own_colour(chromium:
             tint, text, button = (rgb(colour) for colour in (shades.tint, shades.text, shades.button))
             seen = page.evaluate(_COLOURS)
             assert seen == {"list": tint, "selected": tint, "arrived": tint, "box": button, "focus": text}, scheme
+
+
+def test_a_square_logo_is_as_high_as_a_wide_one(chromium: Browser, site: Site) -> None:
+    with chromium.new_context(base_url=site.url) as context:
+        page = context.new_page()
+        for address in ("/feedback/", "/feedback/complete/", "/login"):
+            page.goto(address)
+            box = page.locator("main img").bounding_box()
+            assert box
+            assert box["height"] == 56, address
 
 
 def rgb(colour: str) -> str:

@@ -33,6 +33,7 @@ def test_a_qr_code_signs_a_second_profile_in_once(profile: Callable[[], BrowserC
     desk.page.get_by_role("button", name="Show QR code").click()
     code = desk.page.get_by_role("img", name="QR code of a link that signs you in")
     assert code.is_visible()
+    assert desk.page.evaluate("document.activeElement.id") == "phone-title"
     desk.view("devices-qr-code", VIEWS)
     address = desk.page.locator("#sign-in-link").inner_text()
 

@@ -194,6 +194,19 @@ def test_a_selection_is_counted_and_cleared_in_one_line_on_a_phone(opened: Calla
     assert page.text_content("#selected") == f"{page.locator('#messages > li').count()} selected"
 
 
+def test_a_search_has_no_empty_fields_in_its_address_and_whole_dates_in_its_menu(opened: Callable[..., Page]) -> None:
+    for size in (DESKTOP, PHONE):
+        page = opened(size)
+        page.click(".finder summary")
+        assert (
+            min(page.evaluate("[...document.querySelectorAll('[type=date]')].map((field) => field.clientWidth)")) > 175
+        )
+        page.fill("[name=q]", "hello")
+        page.press("[name=q]", "Enter")
+        page.wait_for_url("**/?*")
+        assert page.url.endswith("/?q=hello")
+
+
 def test_at_400_percent_nothing_lies_over_the_content(opened: Callable[..., Page], site: Site) -> None:
     page = opened(ZOOMED)
     page.evaluate("document.getElementById('install').hidden = false")
