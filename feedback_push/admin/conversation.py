@@ -65,7 +65,8 @@ def new_form() -> AnswerForm:
 def mailto(message: Message) -> str:
     """Return the address that answers a message by e-mail, with the beginning of the message quoted (RFC 6068)."""
     mailbox, _, domain = message.submitter_email.rpartition("@")
-    address = f"mailto:{_encoded(mailbox)}@{_encoded(domain)}?subject={_encoded(gettext('Your feedback'))}"
+    subject = gettext("Your feedback")
+    address = f"mailto:{_encoded(mailbox)}@{_encoded(domain)}?subject={_encoded(subject)}"
     length = _LONGEST_QUOTE
     while length > 8:
         body = _encoded(_quoted(notification.excerpt(notification.printable(message.content.strip()), length)))
