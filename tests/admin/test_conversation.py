@@ -91,7 +91,7 @@ def test_only_what_can_be_an_answer_is_taken_and_the_typed_text_stays(dashboard:
     for content, problem in (
         ("", "Please write a message."),
         (" \u200b\n", "Please write a message."),
-        ("x" * 20_001, "Please use at most 20000 characters."),
+        ("x" * 20_001, "Please use at most 20,000 characters."),
     ):
         answer = dashboard.post(f"{address(message)}/reply", data={"csrf_token": token, "content": content})
         assert answer.status_code == 422
