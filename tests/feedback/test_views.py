@@ -161,7 +161,7 @@ def test_of_what_is_too_long_no_more_comes_back_than_is_taken_and_the_page_says_
             [field] = page.all(name=name)
             assert page.fields[name] == much[name][:most]
             [said] = [page.one(id=said).words for said in field.attributes["aria-describedby"].split()[:1]]
-            assert said.startswith(f"Please use at most {most} characters.")
+            assert said.startswith(f"Please use at most {most:,} characters.")
     assert messages() == []
 
 

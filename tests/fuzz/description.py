@@ -127,6 +127,9 @@ def _like(examples: Iterable[Any]) -> Json:
 
 
 def _id(known: list[str]) -> Json:
+    """Return a schema for ids, or for the tokens of private links."""
+    if known and not all(id_.isdigit() for id_ in known):
+        return {"anyOf": [{"enum": known}, {"type": "string"}]}
     return {"anyOf": [*([{"enum": [int(id_) for id_ in known]}] if known else []), {"type": "integer"}]}
 
 
