@@ -25,6 +25,7 @@ def test_a_proof_is_good_for_one_message(visitor: Visitor, let_pass: Pass) -> No
     assert stored(visitor) == [ARRIVED, *[set_aside(SpamReason.REPLAYED_PROOF)] * 2]
 
 
+@pytest.mark.server
 def test_a_proof_is_good_for_one_message_over_all_processes(visit: Visit, let_pass: Pass) -> None:
     one, another = visit(form_defence=True), visit(form_defence=True)
     forms, proof = [opened(one), opened(another)], solved(one)

@@ -316,6 +316,7 @@ def test_a_limit_keeps_nobodys_address(limited: Visit, redis_url: str) -> None:
         assert all(0 < server.ttl(key) <= 2 * 86400 for key in keys)
 
 
+@pytest.mark.server
 def test_all_processes_count_together(limited: Visit) -> None:
     one = limited()
     assert send_often(one, 20) == [303] * 20
