@@ -1,6 +1,7 @@
 """The import order: a module imports only from the layers to its left, and two libraries have one door each."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -120,6 +121,13 @@ def offences(root: Path) -> list[str]:
 
 def test_every_module_has_a_layer() -> None:
     assert {layer_of_file(path, CHECKOUT) for path in sources(CHECKOUT)} - RANKS.keys() == set()
+
+
+def test_the_architecture_page_lists_the_same_layers() -> None:
+    section = (CHECKOUT / "docs" / "architecture.md").read_text().partition("## Import order\n\n`")[2]
+    order, _, rest = section.partition("`\n\nCore is ")
+    core = set(re.findall(r"`(\w+)`", rest.partition("\n\n")[0]))
+    assert [core if layer == "core" else set(layer.split(", ")) for layer in order.split(" < ")] == LAYERS
 
 
 def test_a_module_imports_only_from_its_left() -> None:
