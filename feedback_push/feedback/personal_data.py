@@ -50,11 +50,14 @@ def erase_some(email: str) -> int:
     The notifications that repeat the messages, and their deliveries, are removed too. Each batch of deliveries is
     committed here; the caller commits the rest.
     """
-    of_person = select(Message.id, Message.outbox_id).where(_theirs(email))
-    rows = db.session.execute(of_person.order_by(Message.id).limit(BATCH)).all()
-    ids = [row.id for row in rows]
-    entries = [*conversations.entries_of(ids), *(row.outbox_id for row in rows if row.outbox_id is not None)]
-    while outbox.delete_deliveries(entries):
+    of_person = select(Message.id, Message.outbox_id).where(_theirs(email)).order_by(Message.id).limit(BATCH)
+    while True:
+        # The lock keeps a visitor from adding a reply whose notification would stay.
+        rows = db.session.execute(of_person.with_for_update()).all()
+        ids = [row.id for row in rows]
+        entries = [*conversations.entries_of(ids), *(row.outbox_id for row in rows if row.outbox_id is not None)]
+        if not outbox.delete_deliveries(entries):
+            break
         db.session.commit()
     if rows:
         conversations.delete_audiences(ids)

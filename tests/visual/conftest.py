@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from feedback_push.config import Settings
 from tests import servers
 from tests.conftest import make_settings
 from tests.site import Site
 from tests.visual import fixtures
+from tests.visual.walker import sign_in
 
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
@@ -35,6 +36,17 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, site: Site) -> Iterator[Page]:
+    """Return a page of the dashboard on a phone, signed in."""
+    with chromium.new_context(
+        base_url=site.url, locale="en", viewport={"width": 390, "height": 844}, reduced_motion="reduce"
+    ) as context:
+        opened = context.new_page()
+        sign_in(opened)
+        yield opened
 
 
 @pytest.fixture(scope="package")

@@ -1,10 +1,9 @@
 """The reply box on a message's page, by keyboard: its draft outlives a reload and a session, but not its sending."""
 
 import os
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from feedback_push.auth import accounts, sessions
 from feedback_push.database import db
@@ -14,16 +13,6 @@ from tests.visual import fixtures
 from tests.visual.walker import PICTURES, sign_in
 
 _PAGE = f"/admin/messages/{fixtures.MOST_NOTIFIED}"
-
-
-@pytest.fixture
-def page(chromium: Browser, site: Site) -> Iterator[Page]:
-    with chromium.new_context(
-        base_url=site.url, locale="en", viewport={"width": 390, "height": 844}, reduced_motion="reduce"
-    ) as context:
-        page = context.new_page()
-        sign_in(page)
-        yield page
 
 
 def test_an_answer_is_written_and_sent_by_keyboard_and_nothing_of_it_is_lost_before(page: Page, site: Site) -> None:

@@ -1,26 +1,12 @@
 """The page of a message: its actions stay in reach and cover nothing, and its history opens from one line."""
 
-from collections.abc import Iterator
+from playwright.sync_api import Page
 
-import pytest
-from playwright.sync_api import Browser, Page
-
-from tests.site import Site
 from tests.visual import fixtures
-from tests.visual.walker import PICTURES, sign_in
+from tests.visual.walker import PICTURES
 
 _LONG = fixtures.LONG
 _ANSWER = ".reading .answer, .reading button"
-
-
-@pytest.fixture
-def page(chromium: Browser, site: Site) -> Iterator[Page]:
-    with chromium.new_context(
-        base_url=site.url, locale="en", viewport={"width": 390, "height": 844}, reduced_motion="reduce"
-    ) as context:
-        page = context.new_page()
-        sign_in(page)
-        yield page
 
 
 def test_the_actions_stay_in_view_while_a_long_message_is_read(page: Page) -> None:
