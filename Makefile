@@ -4,8 +4,9 @@ UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
 FUZZ := .venv-fuzz
-# One process more than most machines for CI have cores, because the tests of whole sites wait a lot.
-EVERY_TEST := --numprocesses 3 --dist loadscope --no-loadscope-reorder
+DOCS := .venv-docs
+# Two processes more than most machines for CI have cores, because the tests of whole sites wait a lot.
+EVERY_TEST := --numprocesses 4 --dist loadscope --no-loadscope-reorder
 LOCK := --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # If the system's Python was replaced by a later version, the environment's link is broken, so rebuild it.
@@ -13,7 +14,7 @@ $(shell test -x $(BIN)/python || rm -f $(VENV)/.run-installed $(VENV)/.dev-insta
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-fast coverage drills check format bench audit fuzz translations lock clean
+.PHONY: help run test test-fast coverage drills check format bench audit fuzz docs screenshots dist translations lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,14 +33,15 @@ coverage: $(VENV)/.dev-installed ## run all tests and print the lines that none 
 	@tests/install-packages
 	@$(BIN)/pytest $(EVERY_TEST) --cov --cov-report term
 
-drills: $(VENV)/.dev-installed ## attack a test site and measure the effect on its visitors (4 minutes)
+drills: $(VENV)/.dev-installed ## attack a test site and measure the effect on its visitors (5 minutes)
 	@tests/install-packages
 	@$(BIN)/pytest tests/drills --quiet --capture no --timeout 60
 
-check: $(VENV)/.dev-installed ## run the linter, the format check and the type checker
+check: $(VENV)/.dev-installed ## run the linter, the format check and the type checker, and check the size of the widget
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	@size=$$(gzip -c static/embed/feedback.js | wc -c); echo "static/embed/feedback.js: $$size bytes gzipped, at most 10000"; test $$size -lt 10000
 
 format: $(VENV)/.dev-installed ## fix lint errors and format the code
 	$(BIN)/ruff check --fix
@@ -54,16 +56,34 @@ audit: $(VENV)/.dev-installed ## run Lighthouse, Mozilla Observatory and a slow 
 fuzz: $(VENV)/.dev-installed $(FUZZ)/.installed ## fuzz every endpoint of a test site for FUZZ_SECONDS (600)
 	@FUZZ_VENV=$(FUZZ) $(BIN)/python -m tests.fuzz
 
+docs: $(VENV)/.dev-installed $(DOCS)/.installed ## build the documentation into site/; a broken link fails
+	@$(BIN)/python -m tests.docs
+	@$(DOCS)/bin/zensical build --clean --strict
+
+screenshots: $(VENV)/.dev-installed ## take the pictures of the documentation anew (needs Chromium and Firefox)
+	@$(BIN)/python -m tests.screenshots
+
+dist: $(VENV)/.dev-installed ## build the wheel, the source distribution and a list of all dependencies (SBOM) into dist/
+	@rm -rf dist build
+	@$(BIN)/python -m hatchling build --directory dist
+	@$(PYTHON) -m venv build/environment
+	@build/environment/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@build/environment/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
+	@build/environment/bin/python -m pip uninstall --quiet --yes pip setuptools
+	@$(BIN)/python -m cyclonedx_py environment --output-format JSON --output-file dist/feedback-push.cdx.json build/environment/bin/python
+
 translations: $(VENV)/.dev-installed ## extract new texts and compile the translations
 	@$(BIN)/python -m tests.translations
 
 lock: ## regenerate requirements/ from pyproject.toml (needs uv)
 	$(UV) pip compile pyproject.toml $(LOCK) -o requirements/run.txt
 	$(UV) pip compile pyproject.toml $(LOCK) --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(UV) pip compile $(LOCK) --group pyproject.toml:build -c requirements/dev.txt -o requirements/build.txt
 	$(UV) pip compile $(LOCK) --group pyproject.toml:fuzz -c requirements/dev.txt -o requirements/fuzz.txt
+	$(UV) pip compile $(LOCK) --group pyproject.toml:docs -c requirements/dev.txt -o requirements/docs.txt
 
 clean: ## remove the virtual environments and the caches; keep instance/ with its data
-	rm -rf $(VENV) $(FUZZ) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FUZZ) $(DOCS) dist build site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Both use one environment, because the dev lock contains every pin of the run lock.
@@ -77,6 +97,12 @@ $(FUZZ)/.installed: requirements/fuzz.txt | $(BIN)/python
 	@echo "Installing the fuzzer into $(FUZZ) …"
 	@$(BIN)/python -m venv --clear $(FUZZ)
 	@$(FUZZ)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(DOCS)/.installed: requirements/docs.txt | $(BIN)/python
+	@echo "Installing the generator of the documentation into $(DOCS) …"
+	@$(BIN)/python -m venv --clear $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(BIN)/python:

@@ -1,6 +1,5 @@
 """The Celery application for `celery -A celery_worker worker`."""
 
-from feedback_push import celery, create_app
-from feedback_push.push import sweeper
+from feedback_push.worker import celery_app
 
-celery_app = sweeper.install(celery.for_worker(create_app()))
+__all__ = ["celery_app"]

@@ -2,13 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from feedback_push import config
+from feedback_push import installation
+
+__version__ = installation.VERSION
 
 if TYPE_CHECKING:
     from flask import Flask
 
+    from feedback_push import config
 
-def create_app(settings: config.Settings | None = None) -> "Flask":
+
+def create_app(settings: "config.Settings | None" = None) -> "Flask":
     """Create the application from the given settings, or from the environment.
 
     Raise ConfigError, with a text that names the problems, if the settings cannot be used.
@@ -21,26 +25,38 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
         celery,
         cli,
         concurrency_limit,
+        config,
         database,
+        error_reports,
         errors,
         extensions,
         header_limits,
         language,
         logs,
+        request_ids,
         security,
+        site_path,
         static_files,
+        tracing,
     )
 
     if settings is None and cli.needs_no_settings():
         app = Flask(__name__)
         cli.init_app(app)
         return app
-    settings = settings or config.load()
-    app = Flask(__name__, template_folder=config.ROOT / "templates", static_folder=config.ROOT / "static")
+    examined = config.examine() if settings is None and cli.runs_with_invalid_settings() else None
+    settings = settings or (examined.settings if examined else config.load())
+    app = Flask(__name__, template_folder=installation.ROOT / "templates", static_folder=installation.ROOT / "static")
+    app.extensions["examined"] = examined
     app.extensions["settings"] = settings
-    logs.init_app()
+    app.config["VERSION"] = __version__
+    logs.init_app(app)
+    request_ids.init_app(app)
+    error_reports.init_app(app)
+    tracing.init_app(app)
     security.init_app(app)
     static_files.init_app(app)
+    site_path.init_app(app)
     header_limits.init_app(app)
     concurrency_limit.init_app(app)
     database.init_app(app)
@@ -54,15 +70,16 @@ def create_app(settings: config.Settings | None = None) -> "Flask":
     return app
 
 
-def _register_blueprints(app: "Flask", settings: config.Settings) -> None:
-    from feedback_push import admin, auth, branding, feedback, health, push, security_txt, visitors
+def _register_blueprints(app: "Flask", settings: "config.Settings") -> None:
+    from feedback_push import admin, api, auth, branding, feedback, health, monitoring, push, security_txt, visitors
 
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(monitoring.blueprint)
+    monitoring.init_app(app)
     app.register_blueprint(branding.blueprint)
     app.register_blueprint(security_txt.blueprint)
     app.register_blueprint(auth.blueprint)
     app.register_blueprint(push.blueprint)
-    app.register_blueprint(feedback.blueprint)
-    for blueprint in visitors.blueprints:
+    for blueprint in (*feedback.blueprints, *visitors.blueprints, *api.blueprints):
         app.register_blueprint(blueprint)
     app.register_blueprint(admin.blueprint, url_prefix=settings.admin_url.rstrip("/"))

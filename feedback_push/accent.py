@@ -3,6 +3,7 @@
 import colorsys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 # The backgrounds of the accent in site.css: page, card and form field, in light and dark.
 _LIGHT = ("#f4f7f6", "#ffffff")
@@ -32,11 +33,13 @@ class Shades:
     tint: str
 
 
+@lru_cache(maxsize=4)
 def light(accent: str) -> Shades:
     """Return the shades for a light page."""
     return _shades(accent, _LIGHT, _LIGHT_TEXT, _tint(accent, _LIGHT[1], _LIGHT_MUTED, share=0.12))
 
 
+@lru_cache(maxsize=4)
 def dark(accent: str) -> Shades:
     """Return the shades for a dark page."""
     return _shades(accent, _DARK, _DARK_TEXT, _tint(accent, _DARK[1], _DARK_MUTED, share=0.2))

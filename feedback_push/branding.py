@@ -1,4 +1,4 @@
-"""The site's branding: its name and texts for the templates, its logo, and a stylesheet with its accent colour."""
+"""The site's branding: its name for the templates, its logo, and a stylesheet with its accent colour."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -7,10 +7,10 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from feedback_push import accent, branding_validators, config, security, static_files
-from feedback_push.config import current_settings
+from feedback_push import accent, branding_validators, installation, security, static_files
+from feedback_push.config import Settings, current_settings
 
-_OWN_ICON = config.ROOT / "static" / "icons" / "icon.svg"
+_OWN_ICON = installation.ROOT / "static" / "icons" / "icon.svg"
 _OWN_ACCENT = "#0b6b57"
 # An SVG that is opened directly is a document. It may style itself and do nothing else.
 _PICTURE_POLICY = {"default-src": "'none'", "style-src": "'unsafe-inline'", "img-src": "data:", "sandbox": ""}
@@ -33,16 +33,10 @@ class Logo:
 
 @dataclass(frozen=True)
 class Branding:
-    """The site's name, texts, colour and logo, named `site` in templates.
-
-    An empty text selects the built-in text, which is translated.
-    """
+    """The site's name, colour and logo, named `site` in templates."""
 
     name: str
     accent: str
-    title: str
-    intro: str
-    thanks: str
     home: str
     logo: Logo
     has_own_logo: bool
@@ -99,9 +93,6 @@ def init_app(app: Flask) -> None:
     face = Branding(
         name=settings.site_name,
         accent=settings.site_accent,
-        title=settings.form_title,
-        intro=settings.form_intro,
-        thanks=settings.form_thanks,
         home=settings.site_home,
         logo=_logo(settings),
         has_own_logo=bool(settings.site_logo),
@@ -135,12 +126,12 @@ def _cached(response: Response, current: str) -> Response:
     # Without the current version, the same URL may return something else tomorrow.
     is_current = request.args.get("v") == current
     response.headers["Cache-Control"] = static_files.cache_control(immutable=is_current)
-    response.add_etag()
+    static_files.compressed(response).add_etag()
     response.make_conditional(request)
     return response
 
 
-def _logo(settings: config.Settings) -> Logo:
+def _logo(settings: Settings) -> Logo:
     if not settings.site_logo:
         colour = accent.light(settings.site_accent).button
         return Logo(_OWN_ICON.read_bytes().replace(_OWN_ACCENT.encode(), colour.encode()), "image/svg+xml")

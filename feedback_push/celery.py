@@ -7,6 +7,7 @@ from celery import Celery, Task, signals
 from flask import Flask
 from kombu.transport import TRANSPORT_ALIASES, redis
 
+from feedback_push import request_ids, tracing
 from feedback_push.config import Settings, current_settings
 
 # A web process must give up quickly when it publishes a task; a worker can wait.
@@ -19,12 +20,17 @@ def init_app(app: Flask) -> "Celery[Any]":
 
     class FlaskTask(Task):  # type: ignore[type-arg]
         def __call__(self, *args: object, **kwargs: object) -> object:
-            with app.app_context():
+            sent = self.request
+            with (
+                app.app_context(),
+                request_ids.of_task(self.name, sent.id, sent.headers),
+                tracing.span(self.name, sent.headers),
+            ):
                 return self.run(*args, **kwargs)
 
-    celery: Celery[Any] = Celery("feedback_push", task_cls=FlaskTask)
+    # Not the process's current application: the one that this site is mounted in may have a Celery of its own.
+    celery: Celery[Any] = Celery("feedback_push", task_cls=FlaskTask, set_as_current=False)
     celery.config_from_object(_configuration(current_settings(app)))
-    celery.set_default()
     app.extensions["celery"] = celery
     return celery
 
@@ -32,6 +38,7 @@ def init_app(app: Flask) -> "Celery[Any]":
 def for_worker(app: Flask) -> "Celery[Any]":
     """Return the same Celery application, with a worker's longer timeouts for the broker."""
     celery: Celery[Any] = app.extensions["celery"]
+    celery.set_default()
     celery.conf.broker_transport_options |= _WORKER_TIMEOUTS
     TRANSPORT_ALIASES["redis"] = f"{__name__}:RecoverableTransport"
     signals.worker_before_create_process.connect(_keep_memory_shared)

@@ -1,10 +1,11 @@
 """Keep counters that all processes share in Redis; each process counts for itself while Redis does not answer."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from flask import Flask, current_app
 from limits import RateLimitItem
@@ -21,6 +22,14 @@ _T = TypeVar("_T")
 Storage = RedisStorage | MemoryStorage
 
 
+class Window(NamedTuple):
+    """A limit after a request was counted: whether it had room, the number left, and the seconds until it has more."""
+
+    had_room: bool
+    left: int
+    seconds: int
+
+
 def init_app(app: Flask) -> None:
     """Create the application's counters."""
     app.extensions["counters"] = Counters(current_settings(app))
@@ -35,6 +44,18 @@ def ask(question: Callable[[Storage], _T]) -> _T:
 def hit(limit: RateLimitItem, key: str, cost: int = 1) -> bool:
     """Count `cost` if the limit allows it, and return whether it did."""
     return ask(lambda storage: SlidingWindowCounterRateLimiter(storage).hit(limit, key, cost=cost))
+
+
+def take(limit: RateLimitItem, key: str) -> Window:
+    """Count one if the limit allows it, and return how much of it is left."""
+
+    def question(storage: Storage) -> Window:
+        strategy = SlidingWindowCounterRateLimiter(storage)
+        had_room = strategy.hit(limit, key)
+        now = strategy.get_window_stats(limit, key)
+        return Window(had_room, now.remaining, max(0, math.ceil(now.reset_time - time.time())))
+
+    return ask(question)
 
 
 def left(limit: RateLimitItem, key: str) -> int:

@@ -10,7 +10,8 @@ from flask_babel import lazy_gettext as _
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from feedback_push.config import Settings, current_settings
+from feedback_push import secret_keys
+from feedback_push.config import current_settings
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FIELD = "csrf_token"  # Flask-WTF's name for the form's field and for the session's key
@@ -97,7 +98,7 @@ def account_of_token() -> int | None:
     sent = request.form.get(_FIELD, "")
     if len(sent) > _LONGEST_TOKEN:
         return None
-    signer = URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt=_SALT)
+    signer = URLSafeTimedSerializer(secret_keys.oldest_first(), salt=_SALT)
     try:
         token = signer.loads(sent, max_age=int(_OLDEST_TOKEN.total_seconds()))
     except BadData:
@@ -116,10 +117,12 @@ def is_from_this_site() -> bool:
     if fetch_site:
         return fetch_site in ("same-origin", "none")
     origin = request.headers.get("Origin", "null")
-    return origin == "null" or origin in _own_origins(current_settings())
+    return origin == "null" or origin in own_origins()
 
 
-def _own_origins(settings: Settings) -> set[str]:
+def own_origins() -> set[str]:
+    """Return the origins of this site as this request's browser may send them."""
+    settings = current_settings()
     # A proxy may listen on another port than SITE_URL says. The Host header has that port; its name was checked before.
     scheme = "https" if settings.https else request.scheme
     asked, site = urlsplit(f"{scheme}://{request.host}"), urlsplit(settings.site_url)

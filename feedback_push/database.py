@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
-from flask import Flask, has_request_context, request
+from flask import Flask, current_app, has_request_context, request
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
@@ -18,9 +18,11 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Select,
     delete,
     select,
     text,
+    update,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
@@ -33,6 +35,13 @@ from feedback_push import sqlite
 from feedback_push.config import ConfigError, current_settings
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}  # RFC 9110, section 9.2.1: the client requests no change
+# The server ends what hangs. Without the last two lines, the transaction of a machine that lost the network holds its
+# locks for 15 minutes while the server has rows to send, and for two hours while it has none.
+_SERVER_LIMITS = (
+    "-c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"
+    " -c tcp_user_timeout=10000"
+    " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+)
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -84,6 +93,7 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(model_class=Base)
+_Row = TypeVar("_Row", bound=Base)
 DATABASE_ERRORS = (DBAPIError, PoolTimeoutError)  # any use of the database may raise these
 
 
@@ -108,6 +118,20 @@ def upgrade(app: Flask) -> None:
         import_module("flask_migrate").upgrade()
 
 
+def migrate(connection: Connection, revision: str) -> None:
+    """Upgrade the schema of this connection's database to a revision; the caller commits, also on PostgreSQL."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - Flask's documented way
+    enable_migrations(app)
+    config = app.extensions["migrate"].migrate.get_config()
+    config.attributes["connection"] = connection
+    import_module("alembic.command").upgrade(config, revision)
+
+
+def revisions() -> list[str]:
+    """Return the revisions of the schema that this program knows, the newest last; without Alembic, which is large."""
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 def reader(engine: Engine) -> Connection:
     """Open a connection that reads without waiting for a writer; the caller ends each read with `rollback`."""
     if engine.dialect.name == "sqlite":
@@ -125,6 +149,16 @@ def insert(model: type[Base]) -> postgresql.Insert | sqlite_dialect.Insert:
     """Return an INSERT that supports ON CONFLICT in the dialect of the session's database."""
     dialect = db.session.get_bind().dialect.name
     return postgresql.insert(model) if dialect == "postgresql" else sqlite_dialect.insert(model)
+
+
+def claim(model: type[_Row], which: Select[int], **values: Any) -> _Row | None:
+    """Set these values in the first row that `which` selects by its id, and return the row; None if there is none.
+
+    Of several workers, each gets another row. The caller commits before it starts to work.
+    """
+    first = which.limit(1).with_for_update(skip_locked=True).scalar_subquery()
+    claimed = update(model).where(model.__table__.c.id == first).values(values).returning(model)
+    return db.session.scalar(claimed, execution_options={"synchronize_session": False, "populate_existing": True})
 
 
 def delete_batch(model: type[Base], *which: ColumnElement[bool], most: int, oldest_first: Any = None) -> int:
@@ -156,10 +190,9 @@ def _only_asks() -> bool:
 def _engine_options(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
         return {"hide_parameters": True}
-    limits = "-c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"
     return {
         "hide_parameters": True,  # an error in the log must not contain a visitor's text
         "pool_pre_ping": True,
         "pool_timeout": 5,
-        "connect_args": {"connect_timeout": 5, "tcp_user_timeout": 10000, "options": limits},
+        "connect_args": {"connect_timeout": 5, "tcp_user_timeout": 10000, "options": _SERVER_LIMITS},
     }

@@ -1,4 +1,4 @@
-"""Answer errors with a page for people or JSON for scripts; neither reveals internal details.
+"""Answer errors with a page for people, JSON for scripts or problem details for the API; none reveals details of ours.
 
 The page leads visitors back to the form, and administrators back to the inbox or to the sign-in page.
 """
@@ -16,11 +16,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, SecurityError, ServiceUnavailable
 
-from feedback_push import csrf, language
+from feedback_push import csrf, language, problems
 from feedback_push.concurrency_limit import Busy
 from feedback_push.config import current_settings
 from feedback_push.database import DATABASE_ERRORS, db
-from feedback_push.security import wants_json
+from feedback_push.problems import Problem
+from feedback_push.security import is_for_programs, wants_json
 
 _log = logging.getLogger(__name__)
 _NOT_UNDERSTOOD = _("That did not work")
@@ -38,7 +39,7 @@ _TEXTS = {
         _NOT_UNDERSTOOD,
         _("The page you came from was too old or incomplete. Open it again and try once more."),
     ),
-    403: (_("Not allowed"), _("You are not allowed to see or do this.")),
+    403: (_("Not allowed"), _("Only an owner of this site may see or do this. Please ask one of them.")),
     404: (_("Nothing here"), _("There is no page at this address.")),
     405: (_NOT_UNDERSTOOD, _("This address does not accept this kind of request.")),
     413: (
@@ -54,6 +55,7 @@ def init_app(app: Flask) -> None:
     """Register handlers that answer every error in the form that the client expects."""
     app.log_exception = _log_exception  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Problem, _problem)
     app.register_error_handler(SecurityError, _wrong_host)
     app.register_error_handler(csrf.Refused, csrf_refused)
     for kind in DATABASE_ERRORS:
@@ -80,7 +82,13 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     return _answer(code, title, text, _kept_headers(error))
 
 
+def _problem(error: Problem) -> ResponseReturnValue:
+    return problems.answer(error.code, error.description or "", error.faults, error.headers)
+
+
 def _answer(code: int, title: str, text: str, headers: list[tuple[str, str]]) -> ResponseReturnValue:
+    if is_for_programs():
+        return problems.answer(code, str(problems.DETAILS.get(code, text)), headers=dict(headers))
     if wants_json():
         return jsonify(error=str(text)), code, headers
     if not _is_for_administrators():
@@ -110,8 +118,11 @@ def _is_signed_in() -> bool | None:
 
 
 def _wrong_host(_error: SecurityError) -> ResponseReturnValue:
+    text = "This site does not use this host name."
+    if is_for_programs():
+        return problems.answer(400, text)
     # Without a known host no URLs can be built, and a page needs them.
-    return "This site does not use this host name.\n", 400, {"Content-Type": "text/plain"}
+    return f"{text}\n", 400, {"Content-Type": "text/plain"}
 
 
 def _database_error(error: SQLAlchemyError) -> ResponseReturnValue:

@@ -10,6 +10,9 @@ from typing import Any
 from flask import Flask, request
 from werkzeug.exceptions import RequestHeaderFieldsTooLarge, RequestURITooLarge
 
+from feedback_push.config import current_settings
+from feedback_push.security import API
+
 LONGEST_PATH = 2_048  # characters, each of which is one byte here (PEP 3333)
 LONGEST_QUERY = 8_192
 LONGEST_COOKIES = 16_384
@@ -26,10 +29,10 @@ _Application = Callable[[_Environment, Any], Iterable[bytes]]
 
 def init_app(app: Flask) -> None:
     """Limit every request, outside all other WSGI middleware."""
-    application = app.wsgi_app
+    application, site_path = app.wsgi_app, current_settings(app).site_path
 
     def bounded(environ: _Environment, start_response: Any) -> Iterable[bytes]:
-        _bound(environ)
+        _bound(environ, site_path)
         return application(environ, start_response)
 
     app.wsgi_app = bounded  # type: ignore[method-assign]
@@ -41,7 +44,7 @@ def _refuse() -> None:
         raise error
 
 
-def _bound(environment: _Environment) -> None:
+def _bound(environment: _Environment, site_path: str) -> None:
     for name, most in _CUT.items():
         if name in environment:
             environment[name] = environment[name][:most]
@@ -49,7 +52,12 @@ def _bound(environment: _Environment) -> None:
         if name in environment:
             environment[name] = environment[name][-most:]
     if len(environment.get("PATH_INFO", "")) > LONGEST_PATH or len(environment.get("QUERY_STRING", "")) > LONGEST_QUERY:
-        environment |= {"PATH_INFO": "/", "QUERY_STRING": "", _REFUSED: RequestURITooLarge()}
+        is_api = environment.get("PATH_INFO", "").startswith(f"{site_path}{API}")  # whose errors have another form
+        environment |= {
+            "PATH_INFO": f"{site_path}{API if is_api else '/'}",
+            "QUERY_STRING": "",
+            _REFUSED: RequestURITooLarge(),
+        }
     for name in [name for name, value in environment.items() if _is_too_long(name, value)]:
         environment[name] = ""
         environment[_REFUSED] = RequestHeaderFieldsTooLarge()

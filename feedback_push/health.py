@@ -22,6 +22,7 @@ from feedback_push.security import talisman
 blueprint = Blueprint("health", __name__)
 blueprint.after_request(security.no_store)
 _log = logging.getLogger(__name__)
+REFUSES = "does not accept messages"
 _TIMEOUT = 2.0  # seconds for each question
 _checking = Lock()
 
@@ -69,7 +70,8 @@ def _database() -> str | None:
     return None
 
 
-def _broker() -> str | None:
+def broker_problem() -> str | None:
+    """Return why the broker cannot be used, or None; wait two seconds at most for each answer."""
     settings = current_settings()
     client = Redis.from_url(
         settings.redis_client_url,
@@ -81,7 +83,7 @@ def _broker() -> str | None:
         # A broker that is full, or cannot save, answers a ping but accepts no message.
         client.set(f"{settings.redis_prefix}readiness", 1, ex=10)
     except ResponseError:
-        return "does not accept messages"
+        return REFUSES
     except RedisError:
         return "does not answer"
     finally:
@@ -90,7 +92,7 @@ def _broker() -> str | None:
 
 
 def _worker() -> str | None:
-    if _broker():
+    if broker_problem():
         return "cannot be checked without the broker"
     try:
         answers = current_app.extensions["celery"].control.ping(timeout=_TIMEOUT, limit=1)
@@ -100,4 +102,4 @@ def _worker() -> str | None:
     return None if answers else "no worker responds"
 
 
-_CHECKS: dict[str, Callable[[], str | None]] = {"database": _database, "broker": _broker, "worker": _worker}
+_CHECKS: dict[str, Callable[[], str | None]] = {"database": _database, "broker": broker_problem, "worker": _worker}

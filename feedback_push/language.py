@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -83,8 +83,12 @@ def time_zone() -> ZoneInfo:
     return ZoneInfo(_time_zone())
 
 
+@cache
 def time_zones() -> list[str]:
-    """Return the IANA names that can be chosen: places and UTC, but no offsets or countries."""
+    """Return the IANA names that can be chosen: places and UTC, but no offsets or countries.
+
+    Finding them reads every file of the time zone database.
+    """
     places = {name for name in available_timezones() if "/" in name and not name.startswith("Etc/")}
     return sorted(places | {"UTC"})
 

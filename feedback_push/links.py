@@ -1,6 +1,7 @@
 """Turn web and e-mail addresses in a visitor's text into links."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from itertools import islice
 from urllib.parse import quote, urlsplit
 
@@ -9,6 +10,8 @@ import regex
 from linkify_it import LinkifyIt
 from linkify_it.main import Match
 from markupsafe import Markup, escape
+
+from feedback_push.setting_validators import ascii_host
 
 _REL = "noopener noreferrer nofollow ugc"
 _LONGEST_WORD = 1_000  # characters; a longer word stays text
@@ -22,6 +25,9 @@ _CLOSING = ".,;:!?…'\"“”„‘’‚«»‹›、。，．！？；：）�
 # Persian and Indic addresses contain them.
 _WORD = regex.compile(r"(?V1)[^\p{White_Space}\p{Cc}[\p{Cf}--[\u200c\u200d]]<>]+")
 _LIKE_AN_ADDRESS = regex.compile(r"://|www\.|@", regex.IGNORECASE)
+# Without a backslash, which browsers read as a slash.
+_ABSOLUTE = regex.compile(r"(?V1)https?://[^\p{White_Space}\p{C}\\]+", regex.IGNORECASE)
+_KEPT_IN_ADDRESSES = "!#$%&'()*+,/:;=?@[]~"  # by quote; % stays, so that nothing is encoded twice
 _finder = LinkifyIt().add("ftp:", None).add("//", None)
 
 
@@ -36,6 +42,25 @@ def linked(text: str) -> Markup:
         parts += [escape(text[end:first]), _link(address, text[first:last])]
         end = last
     return Markup("").join([*parts, escape(text[end:])])
+
+
+def absolute(typed: str) -> str | None:
+    """Return an absolute http or https address in ASCII, as browsers spell it; None if the text is no such address.
+
+    An address with a user name is none: it makes another site look like the destination.
+    """
+    if not _ABSOLUTE.fullmatch(typed):
+        return None
+    try:
+        parts = urlsplit(typed)
+        port, host = parts.port, parts.hostname or ""
+        host = f"[{ip_address(host).compressed}]" if ":" in host else ascii_host(host)
+    except ValueError:
+        return None
+    if "@" in parts.netloc:
+        return None
+    place = host if port is None else f"{host}:{port}"
+    return quote(parts._replace(scheme=parts.scheme.lower(), netloc=place).geturl(), safe=_KEPT_IN_ADDRESSES)
 
 
 def _found(text: str) -> Iterator[tuple[int, int, str]]:

@@ -8,6 +8,8 @@ from flask import request
 from feedback_push import security
 
 _LONGEST = 80  # the longest IPv6 address with a zone, brackets and a port has fewer characters
+_PURPOSE = "network addresses"
+_HASH_LENGTH = 32
 _UNKNOWN = "unknown"  # all unreadable addresses, and a server on a unix socket, which has none
 
 
@@ -28,6 +30,12 @@ def of_request() -> str:
     return keyed_hash(request.remote_addr)
 
 
+def is_of_request(address_hash: str) -> bool:
+    """Return whether a stored hash is that of this request's address, also if it is from before a new SECRET_KEY."""
+    name = _networks(request.remote_addr or "")[0][0]
+    return address_hash in {digest[:_HASH_LENGTH] for digest in security.keyed_hashes(_PURPOSE, name)}
+
+
 def networks_of_request() -> list[Network]:
     """Return the networks that this request came from, the smallest first.
 
@@ -38,7 +46,7 @@ def networks_of_request() -> list[Network]:
 
 
 def _hashed(name: str) -> str:
-    return security.keyed_hash("network addresses", name)[:32]
+    return security.keyed_hash(_PURPOSE, name)[:_HASH_LENGTH]
 
 
 def _networks(address: str) -> list[tuple[str, int]]:

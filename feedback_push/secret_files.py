@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import mkstemp
 from urllib.parse import unquote
 
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")  # SQLite gives each the mode of the database at that moment
@@ -12,9 +13,9 @@ _GROUP, _OTHERS = 0o070, 0o007
 _PASSABLE = 0o011
 
 
-def problems(instance: Path, database_url: str) -> Iterator[str]:
+def problems(dotenv: Path, instance: Path, database_url: str) -> Iterator[str]:
     """Return a sentence, with the command that fixes it, for each of our files that other users can read."""
-    dotenv = Path(".env").absolute()
+    dotenv = dotenv.absolute()
     database = sqlite_file(database_url)
     inside = [instance / "secrets.env", *(_with_side_files(database) if database else [])]
     opened = [dotenv] if _is_open(dotenv, []) else []
@@ -38,6 +39,20 @@ def create_private(path: Path) -> None:
     """Create the file with access for its owner only; an existing file keeps its mode."""
     with suppress(OSError):  # if it cannot be created, the next open reports why
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a private file at once, or leave it as it was; raise OSError."""
+    descriptor, name = mkstemp(dir=path.parent, prefix=path.name)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink()
+        raise
 
 
 def _with_side_files(path: Path) -> list[Path]:

@@ -1,33 +1,31 @@
-"""Set security headers, cookies, trusted hosts and trusted proxies, and limit request bodies."""
+"""Set security headers, cookies, trusted hosts and trusted proxies."""
 
 import hmac
+import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import IO, Any, TypeVar
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, urlsplit
 
-from flask import Flask, Request, current_app, request
+from flask import Flask, Request, g, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
 from flask_talisman import Talisman
-from werkzeug.exceptions import RequestEntityTooLarge, SecurityError
-from werkzeug.formparser import FormDataParser
+from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.exceptions import SecurityError
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.utils import cached_property
 
-from feedback_push.concurrency_limit import Busy, ConcurrencyLimit
+from feedback_push import request_limits, secret_keys
 from feedback_push.config import Settings, current_settings
+from feedback_push.request_limits import LARGEST_BODY, MOST_FIELDS, LimitedRequest
 from feedback_push.setting_validators import is_loopback
 
-_LARGEST_BODY = 64 * 1024  # bytes; the default for a view
+API = "/api/"
 _KEPT_IN_URLS = "!$&'()*+,/:;=?@%"  # by quote; % stays, so that nothing is encoded twice
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _USUAL_PORTS = {"http": 8000, "https": 443}  # for http the port of `make run`
 _LONGEST_TARGET = 2048  # characters
-_DECODED_AT_ONCE = 16 * 1024  # characters
-_MOST_FIELDS = 50  # of a form; the default for a view
-# Parsing a large form occupies a core for a moment, and several at once would slow down all other requests.
-_large_forms = ConcurrencyLimit(1, waiting=2)
 _YEAR = 365 * 86400
 # Allow nothing, then add only what our pages need. Every script needs the nonce of its page, whatever its source.
 _CONTENT_SECURITY_POLICY = {
@@ -45,85 +43,30 @@ _CONTENT_SECURITY_POLICY = {
     "trusted-types": "feedback-push",  # the name in admin/subscription-sync.js, for the worker's address
 }
 # Every feature that a browser can deny to a page, except writing to the clipboard, which the dashboard may use, and
-# bluetooth, a name that Chromium on Linux does not know and logs as an error.
+# bluetooth, a name that Chromium on Linux does not know and logs as an error. Passkeys are for pages of this site only,
+# which is what browsers do where nothing is said.
 _NOT_USED = """
     accelerometer aria-notify autoplay browsing-topics camera captured-surface-control clipboard-read
     compute-pressure cross-origin-isolated digital-credentials-create digital-credentials-get display-capture
     encrypted-media fullscreen gamepad geolocation gyroscope hid identity-credentials-get idle-detection keyboard-map
     language-detector language-model local-fonts local-network local-network-access loopback-network magnetometer
     microphone midi on-device-speech-recognition otp-credentials payment picture-in-picture
-    private-state-token-issuance private-state-token-redemption publickey-credentials-create publickey-credentials-get
-    screen-wake-lock serial speaker-selection storage-access summarizer sync-xhr translator usb window-management
+    private-state-token-issuance private-state-token-redemption screen-wake-lock
+    serial speaker-selection storage-access summarizer sync-xhr translator usb window-management
     xr-spatial-tracking
 """
 _PERMISSIONS_POLICY = dict.fromkeys(_NOT_USED.split(), "()")
 
-View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
-
 talisman = Talisman()
 
 
-class _LimitedForm(FormDataParser):
-    """A parser that refuses a form that is too large before parsing it, and drops fields without a name.
-
-    Without a name, a field of a multipart form would make the check of CSRF tokens fail.
-    """
-
-    most_characters: int | None = None
-
-    def parse(self, stream: IO[bytes], mimetype: str, *args: Any, **kwargs: Any) -> Any:
-        if mimetype == "application/x-www-form-urlencoded":
-            form, files = self.cls(_decoded(self._checked(stream.read()))), self.cls()
-        else:
-            stream, form, files = super().parse(stream, mimetype, *args, **kwargs)
-        named = [(name, value) for name, value in form.items(multi=True) if name is not None]
-        # A line end is two characters in a form, and one in the stored text.
-        if self.most_characters and sum(len(text) - text.count("\r\n") for _, text in named) > self.most_characters:
-            raise RequestEntityTooLarge
-        return stream, self.cls(named), files
-
-    def _checked(self, body: bytes) -> bytes:
-        # Werkzeug counts only the parts of multipart forms. Both counts take a millisecond for the largest body.
-        too_many = self.max_form_parts is not None and body.count(b"&") >= self.max_form_parts
-        decoded = len(body) - 2 * body.count(b"%")
-        if too_many or (self.most_characters and decoded > 4 * self.most_characters):  # UTF-8 has at most 4 bytes each
-            raise RequestEntityTooLarge
-        return body
-
-
-def _decoded(body: bytes) -> list[tuple[str, str]]:
-    """Return the fields of a form as Werkzeug does, with a sixth of the memory."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        return []
-    pairs = [pair.partition("=") for pair in text.split("&") if pair]
-    return [(_unquoted(name), _unquoted(value)) for name, _, value in pairs]
-
-
-def _unquoted(text: str) -> str:
-    # Part by part, because the library needs 75 times the memory of the text that it decodes.
-    text = text.replace("+", " ")
-    decoded, start = bytearray(), 0
-    while start < len(text):
-        end = start + _DECODED_AT_ONCE
-        if (cut := text.rfind("%", end - 2, end)) >= 0:
-            end = cut
-        decoded += unquote_to_bytes(text[start:end])
-        start = end
-    return decoded.decode("utf-8", "werkzeug.url_quote")
-
-
-class _Request(Request):
+class _Request(LimitedRequest):
     """A request with URLs in ASCII; Werkzeug would decode the host by IDNA 2003, which fails on newer names."""
 
-    form_data_parser_class = _LimitedForm
-    most_characters: int | None = None
-
-    def make_form_data_parser(self) -> FormDataParser:
-        parser = super().make_form_data_parser()
-        parser.most_characters = self.most_characters  # type: ignore[attr-defined]
-        return parser
+    @cached_property
+    def cookies(self) -> ImmutableMultiDict[str, str]:
+        """The cookies; none for the API, which another site's page may ask."""
+        return ImmutableMultiDict() if is_for_programs(self) else super().cookies
 
     @cached_property
     def url(self) -> str:
@@ -143,23 +86,35 @@ class _Request(Request):
         return f"{self.scheme}://{self.host}/"
 
 
+class _Sessions(SecureCookieSessionInterface):
+    """Sessions in cookies; the API has none, and code that writes to one there fails."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return None if is_for_programs(request) else super().open_session(app, request)
+
+
 def init_app(app: Flask) -> None:
     """Apply the policy; call this before any other extension's init_app, so that its error pages also have a nonce."""
     settings = current_settings(app)
     app.request_class = _Request
+    app.add_template_global(requested_path)
+    app.session_interface = _Sessions()
     app.config.update(
         SECRET_KEY=settings.secret_key,
+        SECRET_KEY_FALLBACKS=[settings.secret_key_previous] if settings.secret_key_previous else None,
         SESSION_COOKIE_NAME=cookie_name(settings, "session"),
         REMEMBER_COOKIE_NAME=cookie_name(settings, "remember_token"),
-        MAX_CONTENT_LENGTH=_LARGEST_BODY,
-        MAX_FORM_MEMORY_SIZE=_LARGEST_BODY,
-        MAX_FORM_PARTS=_MOST_FIELDS,
+        REMEMBER_COOKIE_PATH=cookie_path(settings),
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        MAX_FORM_MEMORY_SIZE=LARGEST_BODY,
+        MAX_FORM_PARTS=MOST_FIELDS,
         REMEMBER_COOKIE_DURATION=timedelta(days=14),
         REMEMBER_COOKIE_HTTPONLY=True,
         REMEMBER_COOKIE_SAMESITE="Lax",
         REMEMBER_COOKIE_SECURE=settings.https,
     )
     app.before_request(_only_for_hosts(_own_hosts(settings)))  # before anything redirects
+    app.after_request(_widen_form_action)  # functions that are registered later, such as Talisman's, run before it
     talisman.init_app(
         app,
         content_security_policy=_CONTENT_SECURITY_POLICY,
@@ -176,7 +131,8 @@ def init_app(app: Flask) -> None:
         permissions_policy=_PERMISSIONS_POLICY,
         referrer_policy="same-origin",  # no-referrer would also hide the origin of our own forms
     )
-    app.before_request(_limit_body)  # after Talisman, so that a refusal has a nonce, and before anything reads it
+    # After Talisman, so that a refusal has a nonce, and before anything reads the body.
+    app.before_request(request_limits.limit_body)
     app.after_request(_isolate)
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
@@ -185,44 +141,43 @@ def init_app(app: Flask) -> None:
 def cookie_name(settings: Settings, name: str) -> str:
     """Return the name of one of this site's cookies.
 
-    With `__Host-`, a browser accepts it only from this exact host, over https. Browsers share cookies between all ports
-    of a host, so the name includes the port, unless it is the usual one of the scheme.
+    With `__Host-`, a browser accepts it only from this exact host, over https, and only for all its paths. So a site
+    under a path uses `__Secure-`. Browsers share cookies between all ports of a host, so the name includes the port,
+    unless it is the usual one of the scheme. It includes the path, because a site also gets the cookies of the paths
+    above its own.
     """
     address = urlsplit(settings.site_url)
     port = address.port or _DEFAULT_PORTS[address.scheme]
     tag = "" if port == _USUAL_PORTS[address.scheme] else f"_{port}"
-    return f"{'__Host-' if settings.https else ''}{name}{tag}"
+    prefix = ("__Secure-" if settings.site_path else "__Host-") if settings.https else ""
+    return f"{prefix}{name}{tag}{settings.site_path.replace('/', '_')}"
 
 
-def takes_up_to(
-    size: int = _LARGEST_BODY, *, fields: int = _MOST_FIELDS, characters: int | None = None
-) -> Callable[[View], View]:
-    """Decorate a view to accept larger requests than the default; only the route may be outside this decorator.
-
-    `size` is in bytes. `characters` is the total length of the form's texts, which a page may show again.
-    """
-
-    def mark(view: View) -> View:
-        view.limits = size, fields, characters  # type: ignore[attr-defined]
-        return view
-
-    return mark
-
-
-def largest_body(app: Flask) -> int:
-    """Return the size in bytes of the largest request body that any view accepts."""
-    return max(_limits(view)[0] for view in app.view_functions.values())
+def cookie_path(settings: Settings) -> str:
+    """Return the path of this site's cookies, which the rest of the origin does not get."""
+    return settings.site_path or "/"
 
 
 def keyed_hash(purpose: str, text: str) -> str:
     """Return a hash of 64 hexadecimal digits that reveals nothing of the text without SECRET_KEY."""
-    key = hmac.digest(current_app.config["SECRET_KEY"].encode(), f"feedback_push: {purpose}".encode(), "sha256")
-    return hmac.digest(key, text.encode(), "sha256").hex()
+    return keyed_hashes(purpose, text)[0]
+
+
+def keyed_hashes(purpose: str, text: str) -> list[str]:
+    """Return the hash of a text now, and the one that it had before SECRET_KEY was replaced: to find what is stored."""
+    keys = secret_keys.derived(f"feedback_push: {purpose}")
+    return [hmac.digest(key, text.encode(), "sha256").hex() for key in keys]
 
 
 def no_store(response: Response) -> Response:
     """Keep a page with private content out of every cache; for a blueprint's after_request."""
     response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def no_index(response: Response) -> Response:
+    """Keep a page out of search engines; for a blueprint's after_request."""
+    response.headers["X-Robots-Tag"] = "noindex"
     return response
 
 
@@ -232,16 +187,40 @@ def private(response: Response) -> Response:
     return response
 
 
+def allow_redirect_to(url: str) -> None:
+    """Let the forms of this page end at another site's page: browsers apply `form-action` to redirects, too."""
+    parts = urlsplit(url)
+    g.form_action = f"{parts.scheme}://{parts.netloc}" if parts.scheme == "https" else None
+
+
 def path_within_site(target: str | None) -> str | None:
-    """Return the browser's redirect target, or None if it is too long or could leave the site."""
+    """Return the browser's redirect target, or None if it is too long or could leave the site and its path."""
     if not target or len(target) > _LONGEST_TARGET or not target.startswith("/") or target.startswith("//"):
         return None
-    return None if "\\" in target or any(ord(char) < 33 for char in target) else target
+    if "\\" in target or any(ord(char) < 33 for char in target):
+        return None
+    path = re.split("[?#]", target, maxsplit=1)[0]
+    return target if f"{path}/".startswith(f"{current_settings().site_path}/") and not _climbs(path) else None
+
+
+def requested_path() -> str:
+    """Return the path and query of this request as the browser has asked for them: with the path of the site."""
+    return request.script_root + request.full_path.removesuffix("?")
+
+
+def is_for_programs(asked: Request = request) -> bool:
+    """Return whether a request is for the API, even if no endpoint has its address."""
+    return f"{asked.path}/".startswith(API)
 
 
 def wants_json() -> bool:
     """Return whether the client expects JSON rather than a page."""
     return request.path.startswith(("/push/", "/visitor/push/")) or request.is_json
+
+
+def _climbs(path: str) -> bool:
+    """Return whether a browser would leave a folder on this path; it reads `%2e` as a dot, too."""
+    return ".." in re.sub("%2e", ".", path, flags=re.IGNORECASE).split("/")
 
 
 def _own_hosts(settings: Settings) -> set[str]:
@@ -258,26 +237,16 @@ def _only_for_hosts(hosts: set[str]) -> Callable[[], None]:
     return check
 
 
-def _limit_body() -> None:
-    size, fields, characters = _limits(current_app.view_functions.get(request.endpoint or ""))
-    request.max_content_length = request.max_form_memory_size = size
-    request.max_form_parts = fields
-    request.most_characters = characters  # type: ignore[attr-defined]
-    if request.environ.get("feedback_push.overloaded"):  # set by the web server when it discarded the body
-        raise Busy(retry_after=5)
-    announced = request.content_length or 0
-    if announced > size:
-        raise RequestEntityTooLarge
-    if announced > _LARGEST_BODY:
-        _large_forms.enter_for_request()
-
-
-def _limits(view: Callable[..., Any] | None) -> tuple[int, int, int | None]:
-    limits: tuple[int, int, int | None] = getattr(view, "limits", (_LARGEST_BODY, _MOST_FIELDS, None))
-    return limits
+def _widen_form_action(response: Response) -> Response:
+    policy = response.headers.get("Content-Security-Policy")
+    if policy and g.get("form_action"):
+        response.headers["Content-Security-Policy"] = policy.replace(
+            "form-action 'self'", f"form-action 'self' {g.form_action}"
+        )
+    return response
 
 
 def _isolate(response: Response) -> ResponseReturnValue:
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")  # scripts for other sites set their own
     return response

@@ -26,6 +26,6 @@ def show() -> ResponseReturnValue:
         *([f"Policy: {settings.security_policy}"] if settings.security_policy else []),
         f"Expires: {expires:%Y-%m-%d}T00:00:00Z",
         f"Preferred-Languages: {', '.join(LANGUAGES)}",
-        f"Canonical: {settings.site_url}{_PATH}",
+        f"Canonical: {settings.site_origin}{_PATH}",  # the RFC wants it there, whatever the path of the site
     ]
     return Response("".join(f"{line}\n" for line in lines), mimetype="text/plain")

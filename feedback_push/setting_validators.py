@@ -9,8 +9,10 @@ from environs import ValidationError
 
 _RESERVED_URLS = (
     *("/feedback/", "/push/", "/static/", "/login/", "/logout/", "/healthz/", "/readyz/", "/logo/", "/theme.css/"),
-    "/.well-known/",
+    *("/metrics/", "/.well-known/", "/api/", "/conversations/", "/embed/", "/f/", "/follow/", "/visitor/"),
 )
+LOG_FORMATS = ("auto", "console", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 _LONGEST_NAME = 253  # RFC 1035, without the final dot
 _NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _HOST = re.compile(r"(\*\.)?([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?")
@@ -23,6 +25,22 @@ def secret_key(value: str) -> str:
     if len(value) < 16:
         raise ValidationError("must have at least 16 characters.")
     return value
+
+
+def metrics_token(value: str) -> str:
+    """Return the token, which must have at least 16 characters that a header may hold; empty: there are no metrics."""
+    if value and not re.fullmatch(r"[!-~]{16,500}", value):
+        raise ValidationError("must have at least 16 characters, and only ASCII ones without spaces.")
+    return value
+
+
+def secret_key_previous(value: str, *, current: str) -> str:
+    """Return the key that SECRET_KEY has replaced; empty if there is none."""
+    if not value:
+        return ""
+    if value == current:
+        raise ValidationError("must be the key before SECRET_KEY, not the same.")
+    return secret_key(value)
 
 
 def admin_url(value: str) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import brotli
-from flask import Flask, abort, current_app, url_for
+from flask import Flask, abort, current_app, request, url_for
 from werkzeug.datastructures import Accept
 from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
@@ -35,6 +35,7 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
+_Answer = TypeVar("_Answer", bound=Response)
 _Environment = dict[str, Any]
 _Application = Callable[[_Environment, Any], Iterable[bytes]]
 
@@ -171,6 +172,32 @@ def script(name: str) -> StaticFile:
     if not found:
         raise KeyError(name)
     return found
+
+
+def for_other_sites(name: str) -> Response:
+    """Return a script that pages of other sites may load, for an hour."""
+    response = script(name).respond(request.environ, immutable=False)
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.headers["Access-Control-Allow-Origin"] = "*"  # browsers load modules from other sites only with this
+    return response
+
+
+def compressed(response: _Answer) -> _Answer:
+    """Compress an answer if the client accepts that and it is worthwhile; only for texts without any secret.
+
+    The size of a compressed text can reveal a secret in it, if somebody else can add to the text.
+    """
+    media_type = response.mimetype or ""
+    if not media_type.startswith("text/") and not media_type.endswith("+xml"):
+        return response
+    response.vary.add("Accept-Encoding")
+    content = response.get_data()
+    smaller = gzip.compress(content, mtime=0) if request.accept_encodings.quality("gzip") > 0 else content
+    if len(smaller) < _WORTHWHILE * len(content):
+        response.set_data(smaller)
+        response.headers["Content-Encoding"] = "gzip"
+    return response
 
 
 def cache_control(*, immutable: bool) -> str:

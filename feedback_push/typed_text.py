@@ -11,7 +11,7 @@ from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import Field, Form, PasswordField, StringField
 from wtforms.fields.core import UnboundField
-from wtforms.validators import Length, StopValidation
+from wtforms.validators import DataRequired, Length, StopValidation
 
 # Characters of a field without a Length validator.
 _LONGEST_TEXT = 1_000
@@ -45,6 +45,8 @@ class TypedForm(FlaskForm):  # type: ignore[misc]
 
         def wrap_formdata(self, form: FlaskForm, formdata: Any) -> Any:
             """Return only the form's data; the library would also accept uploads, and JSON with values of any type."""
+            if isinstance(formdata, MultiDict):
+                return form.bounded(formdata)
             return form.bounded(request.form) if formdata is not None and form.is_submitted() else None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -64,6 +66,16 @@ class TypedForm(FlaskForm):  # type: ignore[misc]
                     value = value[:most]  # noqa: PLW2901
                 kept.add(field.name, value)
         return kept
+
+
+class Visible(DataRequired):  # type: ignore[misc]
+    """Require a text with at least one visible character."""
+
+    def __call__(self, _form: Form, field: Field) -> None:
+        """Raise StopValidation with the message of this validator if there is none."""
+        if is_blank(field.data):
+            field.errors = []
+            raise StopValidation(self.message)
 
 
 def storable(value: str | None) -> str | None:

@@ -6,13 +6,16 @@ No message repeats any part of a value, because a part of a mistyped URL can be 
 import re
 import ssl
 from ipaddress import ip_address
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from environs import ValidationError
 
 from feedback_push.setting_validators import ascii_host
 
-_SITE = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[^\s\[\]/?#@:\\]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
+_SITE = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[^\s\[\]/?#@:\\]+)(?::([0-9]{1,5}))?(/[^?#]*)?", re.IGNORECASE)
+# Without characters that browsers and proxies encode or fold, so that all programs compare the path alike.
+_SITE_PATH = re.compile(r"(/[A-Za-z0-9_.~-]+)*/?")
+_LONGEST_SITE_PATH = 100  # it is part of every cookie
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # The characters that SQLAlchemy, psycopg, redis-py and kombu all read alike. urllib refuses some non-ASCII letters.
 _WORD = r"(?:[\w!$&'()*+,;=.~^`{|}-]|%[0-9A-Fa-f]{2})*"
@@ -27,6 +30,8 @@ _PROXY = (
 # RFC 9116 requires URIs, which are all ASCII.
 _PAGE = re.compile(r"https://[A-Za-z0-9\[][!-~]*")
 _LONGEST_HOME = 500
+_DSN = re.compile(r"https?://[0-9a-zA-Z]{1,100}@[A-Za-z0-9.:-]{1,255}(/[A-Za-z0-9_.-]{1,100}){1,5}")
+_COLLECTOR = re.compile(r"https?://[A-Za-z0-9.:-]{1,255}(/[A-Za-z0-9_.-]{1,100}){0,5}/?")
 _HOME = re.compile(r"https?://[A-Za-z0-9\[][!-~]*")
 _CONTACT = re.compile(rf"{_PAGE.pattern}|mailto:[!-?A-~]+@[!-?A-~]+|tel:[0-9+().-]+")
 _ENCODE = (
@@ -44,12 +49,13 @@ _REDIS = (
 
 
 def site_url(value: str) -> str:
-    """Return the site's http or https URL as browsers spell it: in lower case and ASCII, without a default port."""
+    """Return the site's http or https URL as browsers spell it, without a default port or a slash at its end."""
     match = _SITE.fullmatch(value)
     if not match or not _is_port(match[3]):
-        raise ValidationError("must be an address such as https://feedback.example.org (no path, no query).")
+        raise ValidationError("must be an address such as https://feedback.example.org (no query).")
     scheme, port = match[1].lower(), int(match[3]) if match[3] else None
-    return f"{scheme}://{_site_host(match[2])}{'' if port in (None, _DEFAULT_PORTS[scheme]) else f':{port}'}"
+    origin = f"{scheme}://{_site_host(match[2])}{'' if port in (None, _DEFAULT_PORTS[scheme]) else f':{port}'}"
+    return origin + _site_path(match[4] or "")
 
 
 def database_url(value: str) -> str:
@@ -117,6 +123,20 @@ def site_home(value: str) -> str:
     return value
 
 
+def sentry_dsn(value: str) -> str:
+    """Return the DSN of a Sentry project, or an empty string for none."""
+    if value and not _DSN.fullmatch(value):
+        raise ValidationError("must be a DSN such as https://key@sentry.example.org/1, from the project's settings.")
+    return value
+
+
+def otlp_endpoint(value: str) -> str:
+    """Return the address of an OpenTelemetry collector that takes OTLP over HTTP, or an empty string for none."""
+    if value and not _COLLECTOR.fullmatch(value):
+        raise ValidationError("must be an address such as http://127.0.0.1:4318 (no user, no query).")
+    return value.removesuffix("/")
+
+
 def security_policy(value: str) -> str:
     """Return the https URL of a page about reporting vulnerabilities, or an empty string."""
     if value and not _PAGE.fullmatch(value):
@@ -131,6 +151,15 @@ def _site_host(host: str) -> str:
         raise ValidationError(
             "the host must be an IP address or a name of letters, digits and hyphens between dots."
         ) from None
+
+
+def _site_path(path: str) -> str:
+    if len(path) > _LONGEST_SITE_PATH or not _SITE_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise ValidationError(
+            "its path must be like /feedback-app: letters, digits and . _ ~ - between single slashes, "
+            f"at most {_LONGEST_SITE_PATH} characters."
+        )
+    return path.removesuffix("/")
 
 
 def _check_sqlite(rest: str) -> None:
@@ -201,5 +230,16 @@ def _is_number(text: str) -> bool:
 def _is_host(host: str) -> bool:
     try:
         return not host.startswith("[") or bool(ip_address(host[1:-1]))
+    except ValueError:
+        return False
+
+
+def is_https_page(value: str) -> bool:
+    """Return whether this is the https URL of a page, without credentials, as a person may enter it."""
+    if not _PAGE.fullmatch(value) or "@" in value.partition("://")[2].partition("/")[0]:
+        return False
+    try:
+        parts = urlsplit(value)
+        return bool(ascii_host(parts.hostname or "")) and (parts.port is None or parts.port > 0)
     except ValueError:
         return False

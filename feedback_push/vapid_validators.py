@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from environs import ValidationError
 
 from feedback_push import vapid_formats
+from feedback_push.installation import COMMAND
 from feedback_push.setting_validators import ascii_host, is_address, is_loopback
 
 # Apple answers 403 BadJwtToken for a contact under one of these.
@@ -30,7 +31,7 @@ def vapid_public_key(value: str, private_key: str | None) -> str:
         return ""
     public_key = public_key_of(private_key)
     if value and vapid_formats.public_key(value) != public_key:
-        raise ValidationError("does not match VAPID_PRIVATE_KEY. `flask --app wsgi vapid generate` creates a pair.")
+        raise ValidationError(f"does not match VAPID_PRIVATE_KEY. `{COMMAND} vapid generate` creates a pair.")
     return public_key
 
 

@@ -1,14 +1,19 @@
 """Fixtures for all tests: databases, settings, the application, and a signed-in administrator."""
 
 import base64
+import gc
 import logging
 import os
+import re
 import shutil
 import socket
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4
@@ -18,22 +23,25 @@ import hypothesis
 import pytest
 import redis
 from flask import Flask
-from jinja2.bccache import Bucket, BytecodeCache
+from xdist.scheduler import LoadScopeScheduling
 
 from feedback_push import create_app, database
-from feedback_push.auth import accounts
-from feedback_push.auth.models import User
+from feedback_push.auth import accounts, password_validators
+from feedback_push.auth.models import Role, User
 from feedback_push.config import Settings
 from feedback_push.database import db
 from feedback_push.notification_validators import NO_BURST
 from feedback_push.vapid_validators import public_key_of
 from feedback_push.webpush.vapid import VapidKeys
-from tests import leaks, servers
+from tests import compiled, leaks, preloaded, servers
 from tests.databases import Databases
 from tests.doubles.push_service import PushService
-from tests.published import PublishedTasks
+from tests.published import PublishedTasks, finish_publishing
 from tests.visits import Visit, Visitor
 
+# Otherwise each server that a test starts compiles the package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # The time of an example depends too much on the other tests that run in parallel.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
@@ -43,9 +51,20 @@ PRIVATE_KEY = base64.urlsafe_b64encode(b"a private key for the tests only").rstr
 KEYS = VapidKeys(PRIVATE_KEY, public_key_of(PRIVATE_KEY))
 
 
-# The folders whose tests run programs, in the order in which their tests begin: the longest first, so that no process
-# is left with one of them at the end.
-PROGRAMS = ("visual", "flow", "browser", "standalone", "proxies")
+# The folders whose tests run programs.
+PROGRAMS = ("visual", "flow", "browser", "embed", "standalone", "proxies", "package")
+# The tests that begin first, in this order: three long groups that compute, beside others that wait, and no long one at
+# the end.
+LONG = (
+    *("visual", "browser/test_[a-n]", "flow/test_faults", "browser", "flow/test_worker_stops"),
+    *("standalone/test_make_run", "package", "flow", "standalone", "embed", "proxies", "doctor", "backup"),
+    *("test_not_allowed", "test_slots", "test_config", "test_migrations", "test_makefile", "test_redis_connections"),
+    *("monitoring", "webhooks", "alarms"),
+)
+# Each of these groups shares a browser and a site, or an installed wheel, so one process runs all of a group.
+TOGETHER = re.compile(r"tests/(browser/test_[a-n]|browser|visual/test_[a-k]|visual|package)")
+MEMORY = Path("/dev/shm")  # noqa: S108 - our folder in it is private
+ROOM = 2**31  # bytes
 SERVERS = {"postgresql_url", "redis_url", "own_redis_url"}
 
 
@@ -54,12 +73,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="leave out every test that starts a server or a browser")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests' files in memory if there is room, because SQLite waits for the disk at every commit."""
+    if config.option.basetemp is None and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+        folder = config.option.basetemp = tempfile.mkdtemp(prefix="feedback-push-", dir=MEMORY)
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules, and make it look less often: it took a fifth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sort the tests as PROGRAMS says; with `--fast`, leave out those that need a server."""
-    items.sort(key=lambda item: [folder not in item.path.parts for folder in PROGRAMS])
+    """Sort the tests as LONG says; with `--fast`, leave out those that need a server."""
+    items.sort(key=lambda item: [not re.match(f"tests/{part}", item.nodeid) for part in LONG])
     if config.getoption("fast"):
         config.hook.pytest_deselected(items=[item for item in items if needs_server(item)])
         items[:] = [item for item in items if not needs_server(item)]
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Let one process run a module, or a group as TOGETHER says, with `--dist loadscope`."""
+    return _Groups(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -74,23 +113,25 @@ def no_servers(pytestconfig: pytest.Config) -> Iterator[None]:
     """Fail with `--fast` a test that starts a server and is not marked."""
     with pytest.MonkeyPatch.context() as patch:
         if pytestconfig.getoption("fast"):
-            patch.setattr(servers, "running", _refuse_server)
+            for module in (servers, preloaded):
+                patch.setattr(module, "running", _refuse_server)
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cheap_passwords() -> Iterator[None]:
-    """Set argon2's parameters for tests, which make a hash cheap."""
+    """Set argon2's parameters for tests, which make a hash cheap, and look up each password once in the lists."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(password_validators, "_is_common", cache(password_validators._is_common))  # noqa: SLF001 - reads 1 MB
         patch.setattr(accounts, "_hasher", argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST))
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
-def compiled_templates() -> Iterator[None]:
-    """Compile each template once, rather than once for each application."""
+def compiled_once() -> Iterator[None]:
+    """Compile templates, SQL and routes once, rather than once for each application."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Flask, "jinja_options", {"bytecode_cache": _CompiledTemplates()})
+        compiled.once(patch)
         yield
 
 
@@ -196,8 +237,11 @@ def app(settings: Settings) -> Iterator[Flask]:
     """Yield the application inside its application context; on SQLite, unless the test uses `any_app`."""
     app = create_app(settings)
     app.test_client_class = Visitor
+    app.extensions["celery"].set_default()  # as in a worker, for a test that calls a task
+    app.extensions["celery"].set_current()  # another test may have made one that is current in this thread
     with app.app_context():
         yield app
+        finish_publishing(app)
         db.session.remove()
         db.engine.dispose()
 
@@ -228,6 +272,7 @@ def visit(settings: Settings) -> Iterator[Visit]:
 
     yield visitor_of
     for visitor in visitors:
+        finish_publishing(visitor.application)
         with visitor.application.app_context():
             db.engine.dispose()
 
@@ -293,7 +338,7 @@ def needs_server(item: pytest.Item) -> bool:
     return (
         item.get_closest_marker("server") is not None
         or not SERVERS.isdisjoint(getattr(item, "fixturenames", ()))
-        or not set(PROGRAMS).isdisjoint(item.path.parts)
+        or not set(PROGRAMS).isdisjoint(item.nodeid.partition("::")[0].split("/"))
         or any(parameter == "postgresql" for parameter in parameters)
     )
 
@@ -317,9 +362,9 @@ def make_settings(database_url: str, redis_url: str, folder: Path) -> Settings:
     )
 
 
-def make_user(email: str) -> User:
+def make_user(email: str, role: Role = Role.OWNER) -> User:
     """Create and commit an account with PASSWORD."""
-    user = accounts.create(email, PASSWORD)
+    user = accounts.create(email, PASSWORD, role)
     db.session.commit()
     return user
 
@@ -330,6 +375,12 @@ def migrate(url: str, folder: Path) -> None:
     database.upgrade(app)
     with app.app_context():
         db.engine.dispose()
+
+
+class _Groups(LoadScopeScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        group = TOGETHER.match(nodeid)
+        return group[0] if group else str(super()._split_scope(nodeid))
 
 
 def _refuse_server(command: list[str], *_: object, **__: object) -> NoReturn:
@@ -343,17 +394,3 @@ def _inside(settings: Settings) -> Iterator[Flask]:
         if publisher := app.extensions.get("dispatch"):
             while not publisher.waiting.empty():  # or its thread would keep trying during later tests
                 publisher.waiting.get()
-
-
-class _CompiledTemplates(BytecodeCache):
-    """Keep Jinja's bytecode in memory; Jinja compiles a template again if its source has changed."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._kept:
-            bucket.bytecode_from_string(self._kept[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._kept[bucket.key] = bucket.bytecode_to_string()

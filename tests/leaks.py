@@ -1,5 +1,6 @@
 """Find secrets in logs: a test fails if it logs a known secret, or text that looks like one."""
 
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ _sentences = {"a secret for tests only", "correct horse battery"}
 _words: set[str] = set()
 _leaked: list[str] = []
 _make_record = logging.getLogRecordFactory()
+_make_with_extra = logging.Logger.makeRecord
 
 
 def know(*secrets: str) -> None:
@@ -28,7 +30,7 @@ def know(*secrets: str) -> None:
 
 def lines(text: str) -> list[str]:
     """Return the lines of a log that contain a secret."""
-    return [line for line in text.splitlines() if _holds_a_secret(line)]
+    return [line for line in text.splitlines() if any(map(_holds_a_secret, _texts(line)))]
 
 
 def refuse(log: str) -> None:
@@ -40,6 +42,7 @@ def refuse(log: str) -> None:
 def watch() -> None:
     """Check every record of every logger; the next application that configures logging would remove a handler."""
     logging.setLogRecordFactory(_look)
+    logging.Logger.makeRecord = _look_at_extra  # type: ignore[assignment] # the factory sees no `extra`
 
 
 @contextmanager
@@ -49,6 +52,15 @@ def guard() -> Iterator[None]:
     leaked = "\n".join(_leaked)
     _leaked.clear()
     refuse(leaked)
+
+
+def _texts(line: str) -> list[str]:
+    """Return a line, or the values of one that is JSON, because an escaped character can hide where a secret begins."""
+    try:
+        event = json.loads(line) if line.startswith("{") else None
+    except ValueError:
+        event = None
+    return [part for value in event.values() for part in str(value).splitlines()] if event else [line]
 
 
 def _holds_a_secret(line: str) -> bool:
@@ -62,4 +74,11 @@ def _holds_a_secret(line: str) -> bool:
 def _look(*arguments: Any, **more: Any) -> logging.LogRecord:
     record = _make_record(*arguments, **more)
     _leaked.extend(lines(logging.Formatter().format(record)))
+    return record
+
+
+def _look_at_extra(logger: logging.Logger, *arguments: Any, **more: Any) -> logging.LogRecord:
+    record = _make_with_extra(logger, *arguments, **more)
+    known = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+    _leaked.extend(lines("\n".join(str(value) for name, value in vars(record).items() if name not in known)))
     return record

@@ -2,9 +2,22 @@
 
 import base64
 import json
+import time
 from typing import Any
 
 import redis
+from flask import Flask
+
+
+def finish_publishing(app: Flask, longest: float = 10) -> None:
+    """Wait until the application's thread has published what it was given, so that the next test finds none of it.
+
+    Without a broker there is nothing to find, and each task would take six seconds to fail.
+    """
+    publisher = app.extensions.get("dispatch") if app.extensions["settings"].redis_url else None
+    deadline = time.monotonic() + longest
+    while publisher is not None and publisher.waiting.unfinished_tasks and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 class PublishedTasks:
@@ -23,6 +36,12 @@ class PublishedTasks:
         message = json.loads(taken[1])
         arguments: list[Any] = json.loads(base64.b64decode(message["body"]))[0]
         return message["headers"]["task"], arguments
+
+    def headers(self, timeout: float = 60) -> dict[str, Any]:
+        """Take the oldest task off the queue; return the headers of its message."""
+        taken: Any = self._client.brpop([self._queue], timeout)
+        found: dict[str, Any] = json.loads(taken[1])["headers"]
+        return found
 
     def all(self, wait: float = 0.3) -> list[tuple[str, list[Any]]]:
         """Take all tasks off the queue, until none has arrived for `wait` seconds."""

@@ -11,9 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 CHECKOUT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -40,7 +43,7 @@ def postgresql(folder: Path, port: int | None = None) -> Iterator[str]:
 
     It continues with the data that an earlier server left in the folder. When it stops, it aborts open transactions.
     """
-    binaries = _newest(Path("/usr/lib/postgresql").glob("*/bin")) or Path(shutil.which("initdb") or "").parent
+    binaries = postgresql_binaries()
     port = port or free_port()
     if not (folder / "data").exists():
         _as_postgres([str(binaries / "initdb"), "-A", "trust", "-U", "tests", "-N", str(folder / "data")], folder)
@@ -48,8 +51,22 @@ def postgresql(folder: Path, port: int | None = None) -> Iterator[str]:
     server = [str(binaries / "postgres"), "-D", str(folder / "data"), *options]
     with running(server, folder / "log", user=_postgres_user(), stop=signal.SIGINT):
         url = f"postgresql://tests@127.0.0.1:{port}"
-        wait_until(lambda: _postgresql_answers(url), what="PostgreSQL's start")
+        wait_until(lambda: postgresql_answers(f"{url}/postgres"), what="PostgreSQL's start")
         yield url
+
+
+def postgresql_binaries() -> Path:
+    """Return the folder of the newest PostgreSQL's programs."""
+    return _newest(Path("/usr/lib/postgresql").glob("*/bin")) or Path(shutil.which("initdb") or "").parent
+
+
+def postgresql_answers(url: str) -> bool:
+    """Return whether a server accepts a connection to the database with this URL."""
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @contextmanager
@@ -60,7 +77,7 @@ def redis_server(folder: Path, port: int | None = None, *options: str) -> Iterat
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with running([*command, "--dir", str(folder), *options], folder / "redis.log"):
         url = f"redis://127.0.0.1:{port}/0"
-        client = redis.Redis.from_url(url)
+        client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0))  # wait_until tries again, and sooner
         wait_until(lambda: _redis_answers(client), what="Redis's start")
         client.close()
         yield url
@@ -74,26 +91,41 @@ def running(
     environment: dict[str, str] | None = None,
     user: str | None = None,
     stop: signal.Signals = signal.SIGTERM,
+    folder: Path = CHECKOUT,
+    files: tuple[int, ...] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a process in its own process group, and stop it with all its children at the end."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
-            cwd=CHECKOUT,
+            cwd=folder,
             env={**os.environ, **(environment or {})},
             stdout=output,
             stderr=output,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             user=user,
+            pass_fds=files,
         )
     try:
         yield process
     finally:
-        _stop(process, stop)
+        end(process, stop)
 
 
-def _stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+class Process(Protocol):
+    """What a process that can be ended has: subprocess.Popen, or one that tests/preloaded.py started."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> object: ...
+    def send_signal(self, sig: int) -> None: ...
+    def kill(self) -> None: ...
+
+
+def end(process: Process, how: signal.Signals) -> None:
+    """Ask a process to end, kill it if it does not, and kill what is left of its process group."""
     if process.poll() is None:
         process.send_signal(how)
         try:
@@ -121,14 +153,6 @@ def _postgres_user() -> str | None:
 
 def _newest(folders: Iterator[Path]) -> Path | None:
     return max(folders, key=lambda folder: int(folder.parent.name), default=None)
-
-
-def _postgresql_answers(url: str) -> bool:
-    try:
-        psycopg.connect(f"{url}/postgres", connect_timeout=2).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 def _redis_answers(client: redis.Redis) -> bool:

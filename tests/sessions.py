@@ -3,7 +3,6 @@
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urljoin
 
 import requests
 
@@ -32,8 +31,8 @@ class Visitor:
         self._http.close()
 
     def get(self, address: str) -> requests.Response:
-        """Request an address, absolute or within the site."""
-        return self._http.get(urljoin(self._settings.site_url, address), timeout=_TIMEOUT)
+        """Request an address, absolute or below SITE_URL."""
+        return self._http.get(self._absolute(address), timeout=_TIMEOUT)
 
     def read(self, address: str) -> Page:
         """Return the page at an address."""
@@ -49,10 +48,18 @@ class Visitor:
         """Send a message with the feedback form."""
         return self.send("/feedback/", content=content, submitter_name=name, submitter_email=email)
 
+    def _absolute(self, address: str) -> str:
+        return address if "://" in address else f"{self._settings.site_url}{address}"
+
     @property
     def cookies(self) -> dict[str, str]:
         """The cookies by name."""
         return {cookie.name: cookie.value or "" for cookie in self._http.cookies}
+
+    @property
+    def cookie_paths(self) -> set[str]:
+        """The paths of the cookies."""
+        return {cookie.path for cookie in self._http.cookies}
 
     def forget_cookies(self) -> None:
         """Delete all cookies."""
@@ -66,6 +73,12 @@ class Staff(Visitor):
         """Send the sign-in form; an address of the dashboard redirects to it too."""
         return self.send(address, email=email, password=password)
 
+    def sign_out(self) -> requests.Response:
+        """Click the sign-out button of the dashboard; return the answer after the redirect."""
+        fields = {"csrf_token": self.dashboard().fields["csrf_token"]}
+        headers = {"Referer": self._settings.site_url}
+        return self._http.post(self._absolute("/logout"), fields, headers=headers, timeout=_TIMEOUT)
+
     def dashboard(self, page: str = "") -> Page:
         """Return a page of the dashboard, by default the inbox."""
         return self.read(self._settings.admin_url + page)
@@ -78,5 +91,4 @@ class Staff(Visitor):
 
     def _post_json(self, address: str, body: Any, token: str) -> None:
         headers = {"X-CSRFToken": token, "Referer": self._settings.site_url}
-        url = urljoin(self._settings.site_url, address)
-        self._http.post(url, json=body, headers=headers, timeout=_TIMEOUT).raise_for_status()
+        self._http.post(self._absolute(address), json=body, headers=headers, timeout=_TIMEOUT).raise_for_status()

@@ -1,7 +1,6 @@
 """Run a whole site as an operator does: a web server and Celery workers, each in its own process."""
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -15,18 +14,17 @@ from feedback_push import create_app
 from feedback_push.auth import accounts
 from feedback_push.config import Settings
 from feedback_push.database import db
+from feedback_push.push import sweeper
 from feedback_push.push.models import OutboxEntry, Subscription
 from tests import conftest, servers
 from tests.environment import environment_of
 from tests.program import Program
 from tests.sessions import Staff, Visitor
 
-_WEB = [sys.executable, "-m", "feedback_push.web_server"]
-# The warning to root is about pickled tasks; ours are JSON.
-_CELERY = [
-    *(sys.executable, "-W", "ignore:You're running the worker", "-m", "celery", "-A", "celery_worker", "worker"),
-    *("--loglevel", "INFO", "--without-mingle"),  # greeting other workers takes a second
-]
+OFTEN = 1.0  # seconds between two sweeps, for tests that wait for one
+_WEB = ["feedback_push.web_server"]
+# Without greeting other workers, which takes a second.
+_CELERY = ["celery", "-A", "celery_worker", "worker", "--loglevel", "INFO", "--without-mingle"]
 _TRACEBACK = re.compile(r"^.*Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*.*", re.MULTILINE)
 _KILLED = "WorkerLostError"  # Celery logs this if a test has killed a child of its pool
 
@@ -35,13 +33,15 @@ class Site:
     """`with Site(settings) as site:`, then call `site.serve()` and `site.work()` as often as needed.
 
     It listens on a free port of 127.0.0.1, which stays the same. Everything that was started ends with the block. The
-    processes get the settings as environment variables; the logs are in the settings' instance_dir.
+    processes get the settings as environment variables; the logs are in the settings' instance_dir. Its workers sweep
+    every `sweep_interval` seconds, so that a test of a lost wake-up need not wait as long as a site may.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, sweep_interval: float = sweeper.INTERVAL) -> None:
         port = servers.free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.change(replace(settings, site_url=self.url, port=port))
+        self._periods = {f"{sweeper.__name__}.INTERVAL": sweep_interval}
         self._programs: list[Program] = []
         self._sessions = ExitStack()
 
@@ -84,6 +84,9 @@ class Site:
     def failures(self) -> list[str]:
         """The tracebacks in the logs of all processes, from any code."""
         written = [traceback for program in self._programs for traceback in _TRACEBACK.findall(program.log)]
+        written += [
+            event["exception"] for program in self._programs for event in program.events if "exception" in event
+        ]
         return [traceback for traceback in written if _KILLED not in traceback]
 
     def visitor(self) -> Visitor:
@@ -124,7 +127,8 @@ class Site:
 
     def _start(self, command: list[str], name: str, settings: dict[str, str]) -> Program:
         environment = environment_of(self.settings) | settings
-        program = Program(command, self.settings.instance_dir / f"{name}.log", environment)
+        log = self.settings.instance_dir / f"{name}.log"
+        program = Program(command, log, environment, is_preloaded=True, periods=self._periods)
         self._programs.append(program)
         return program
 

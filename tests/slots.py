@@ -5,6 +5,7 @@ tests/fuzz/description.py). Only the fields in headers and cookies are listed he
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -39,8 +40,10 @@ _ALL = "all"  # all arguments or all headers together, because none prevents the
 _COOKIES = ("session", "remember_token", "known_browser")
 _ROOM = {"form": 60_000, "json": 7_500, "query": 2_500, "header": 4_000, "cookie": 3_500, "path": 1_500}
 _ROOM_OF = {"POST /feedback/ form content": 2_900_000, "POST /push/receipt json token": 900}
+# Fields that a line's form does not need. The same code reads every token, so these are enough of them.
 _MORE = {
     "/feedback/": ("csrf_token", "opened", "proof", "unknown"),
+    "/login": ("csrf_token",),
     "/admin/messages/move": ("csrf_token", "next", "back"),
     "/admin/messages/undo": ("csrf_token", "next", "back"),
 }
@@ -111,6 +114,11 @@ def of(read: Read, known: Known) -> list[Slot]:
     return [*found, *_of_every_request()]
 
 
+# Fields that the same code reads as others here: in other languages, of the next questions, at another address.
+_AGAIN = re.compile(r"_(de|lt)$|^(question|required|long)[2-9](_en)?$")
+_SAME_FORMS = ("/admin/forms/new", "/admin/topics/{topic}/edit")
+
+
 @cache
 def _arguments() -> list[str]:
     return sorted(description.arguments())
@@ -123,13 +131,12 @@ def _of_line(method: str, line: Line, operation: Mapping[str, Any], known: Known
     if line.json is not None:
         good = json.loads(_filled(json.dumps(line.json), known))
         yield from (Slot(method, path, "json", name, good) for name in [*_leaves(good), "applicationServerKey"])
-    if line.form is not None:
+    if line.form is not None and path not in _SAME_FORMS:
         whole, _ = operation["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]["anyOf"]
         good = {name: values["enum"][0] for name, values in whole["properties"].items()}
-        more = _MORE.get(path, ("csrf_token",)) if good else ()
-        yield from (
-            Slot(method, path, "form", name, _without_end(path, name, good)) for name in dict.fromkeys([*good, *more])
-        )
+        more = _MORE.get(path, ())
+        names = [name for name in dict.fromkeys([*good, *more]) if not _AGAIN.search(name)]
+        yield from (Slot(method, path, "form", name, _without_end(path, name, good)) for name in names)
 
 
 def _without_end(path: str, name: str, good: dict[str, str]) -> dict[str, str]:

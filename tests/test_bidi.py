@@ -70,7 +70,7 @@ def test_a_notification_shows_a_name_that_fakes_nothing(app: Flask) -> None:
         "Ada\u2028\nBank": "Ada Bank:",
     }
     for name, title in shown.items():
-        message = Message(content=f"{RLO}olleH\n\nplain {LRI}", submitter_name=name, submitter_email="")
+        message = Message(id=1, content=f"{RLO}olleH\n\nplain {LRI}", submitter_name=name, submitter_email="")
         made: Notification = inbox._notification(message)  # noqa: SLF001 - the payload of its outbox entry
         assert made.title == title
         assert made.body == f"{FSI}{RLO}olleH{PDI}\n\n{FSI}plain {LRI}{PDI}{PDI}"

@@ -1,5 +1,6 @@
 """branding.py: the site's name, logo, colour and texts on its pages."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -172,3 +173,14 @@ def test_the_face_of_the_site_sets_no_cookie(client: Visitor) -> None:
         answer = client.get(address)
         assert answer.status_code == 200
         assert "Set-Cookie" not in answer.headers
+
+
+def test_the_logo_and_the_theme_are_compressed_where_that_helps(client: Visitor) -> None:
+    for address in ("/theme.css", "/logo"):
+        plain, small = client.get(address), client.get(address, headers={"Accept-Encoding": "gzip"})
+        assert gzip.decompress(small.data) == plain.data
+        assert len(small.data) < 0.6 * len(plain.data)
+        assert "Accept-Encoding" in small.headers["Vary"]
+        assert small.headers["ETag"] != plain.headers["ETag"]
+        again = {"Accept-Encoding": "gzip", "If-None-Match": small.headers["ETag"]}
+        assert client.get(address, headers=again).status_code == 304

@@ -1,6 +1,7 @@
 """cli.py: the operator's commands."""
 
-import subprocess
+import re
+from pathlib import Path
 
 import argon2
 import pytest
@@ -11,7 +12,7 @@ from feedback_push.auth import accounts
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
 from feedback_push.database import db
-from tests import servers
+from tests import preloaded
 from tests.conftest import PASSWORD
 from tests.environment import environment_of
 from tests.visits import Visitor
@@ -71,8 +72,8 @@ def test_an_invalid_account_is_refused_with_a_reason(
 
 def test_accounts_are_listed_the_oldest_first(app: Flask, staff: User) -> None:
     succeeds(app, "user", "create", "ada@example.org", "--password-stdin", typed=PASSWORD)
-    since = f"{staff.created_at:%Y-%m-%d}"
-    assert succeeds(app, "user", "list") == f"staff@example.org  since {since}\nada@example.org  since {since}\n"
+    since = f"since {staff.created_at:%Y-%m-%d}"
+    assert succeeds(app, "user", "list") == f"staff@example.org  owner  {since}\nada@example.org  owner  {since}\n"
 
 
 def test_without_accounts_the_list_is_empty(app: Flask) -> None:
@@ -100,16 +101,17 @@ def test_a_password_that_cannot_be_changed_stays(app: Flask, staff: User) -> Non
 
 @pytest.mark.usefixtures("app")
 def test_from_a_shell_an_account_gets_the_hash_that_argon2_advises_today(settings: Settings) -> None:
-    subprocess.run(
-        [servers.BIN / "flask", "--app", "wsgi", "user", "create", "ada@example.org", "--password-stdin"],
-        cwd=servers.CHECKOUT,
-        env=environment_of(settings),
-        input=PASSWORD,
-        text=True,
-        check=True,
-        timeout=60,
-    )
+    command = ["flask", "--app", "wsgi", "user", "create", "ada@example.org", "--password-stdin"]
+    assert preloaded.run(command, environment=environment_of(settings), typed=PASSWORD).returncode == 0
     user = accounts.find("ada@example.org")
     assert user
     assert not argon2.PasswordHasher().check_needs_rehash(user.password_hash)
     assert argon2.PasswordHasher().verify(user.password_hash, PASSWORD)
+
+
+def test_help_needs_no_settings_and_lists_programs_and_commands(tmp_path: Path) -> None:
+    listed = preloaded.run(["feedback_push", "--help"], environment={"HOME": str(tmp_path)}, folder=tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    for command in ("run", "web", "worker", "db", "user", "vapid", "person", "audit"):
+        assert re.search(rf"^  {command} ", listed.stdout, re.MULTILINE), listed.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, replace
 from datetime import time
@@ -13,7 +14,7 @@ import pytest
 import redis
 from kombu import Connection
 
-from feedback_push import config, create_app, database
+from feedback_push import config, create_app, database, installation
 from feedback_push.config import ConfigError, Settings
 from feedback_push.notification_validators import NO_BURST, Burst, QuietHours
 from feedback_push.standalone import broker
@@ -26,6 +27,7 @@ SECRET = "a secret for tests only"
 EVERYTHING = {
     "SITE_URL": "https://feedback.example.org/",
     "SECRET_KEY": SECRET,
+    "SECRET_KEY_PREVIOUS": "the secret before it",
     "DATABASE_URL": "postgres://ada:lovelace@db.example.org/feedback",
     "REDIS_URL": "rediss://:analytical@redis.example.org:6380/2",
     "VAPID_PRIVATE_KEY": KEYS.private_key,
@@ -46,7 +48,7 @@ EVERYTHING = {
     "RETAIN_DELIVERIES_DAYS": "0",
     "RETAIN_AUDIT_DAYS": "31",
     "SITE_NAME": "Blue Café",
-    "SITE_LOGO": str(config.ROOT / "static/icons/icon.svg"),
+    "SITE_LOGO": str(installation.ROOT / "static/icons/icon.svg"),
     "SITE_ACCENT": "#8B1E3F",
     "FORM_TITLE": "Say it",
     "FORM_INTRO": "All of it.",
@@ -56,6 +58,9 @@ EVERYTHING = {
     "NOTIFICATION_SHOWS": "name",
     "NOTIFICATION_BURST": "5/30",
     "QUIET_HOURS": "21:30-06:15",
+    "WEBHOOK_PRIVATE_HOSTS": "n8n.internal, 192.0.2.9",
+    "ALARM_AFTER_MINUTES": "5",
+    "DRILL_INTERVAL_DAYS": "30",
     "SECURITY_CONTACT": "mailto:security@example.org, https://example.org/report",
     "SECURITY_POLICY": "https://example.org/policy",
     "HOST": "192.0.2.7",
@@ -64,6 +69,7 @@ EVERYTHING = {
 READ = Settings(
     site_url="https://feedback.example.org",
     secret_key=SECRET,
+    secret_key_previous="the secret before it",
     database_url="postgresql+psycopg://ada:lovelace@db.example.org/feedback",
     redis_url="rediss://:analytical@redis.example.org:6380/2",
     vapid_private_key=KEYS.private_key,
@@ -84,7 +90,7 @@ READ = Settings(
     retain_deliveries_days=0,
     retain_audit_days=31,
     site_name="Blue Café",
-    site_logo=str(config.ROOT / "static/icons/icon.svg"),
+    site_logo=str(installation.ROOT / "static/icons/icon.svg"),
     site_accent="#8b1e3f",
     form_title="Say it",
     form_intro="All of it.",
@@ -94,6 +100,9 @@ READ = Settings(
     notification_shows="name",
     notification_burst=Burst(5, 30),
     quiet_hours=QuietHours(time(21, 30), time(6, 15)),
+    webhook_private_hosts=("n8n.internal", "192.0.2.9"),
+    alarm_after_minutes=5,
+    drill_interval_days=30,
     security_contact=("mailto:security@example.org", "https://example.org/report"),
     security_policy="https://example.org/policy",
     host="192.0.2.7",
@@ -102,6 +111,7 @@ READ = Settings(
 UNUSABLE = {
     "SITE_URL": "bad-site",
     "SECRET_KEY": "bad-secret",
+    "SECRET_KEY_PREVIOUS": "bad-previous",
     "DATABASE_URL": "mysql://bad-database",
     "REDIS_URL": "bad-redis",
     "VAPID_PRIVATE_KEY": "bad-private-key",
@@ -129,6 +139,9 @@ UNUSABLE = {
     "NOTIFICATION_SHOWS": "bad-much",
     "NOTIFICATION_BURST": "bad-burst",
     "QUIET_HOURS": "bad-hours",
+    "WEBHOOK_PRIVATE_HOSTS": "https://bad-host",
+    "ALARM_AFTER_MINUTES": "bad-time",
+    "DRILL_INTERVAL_DAYS": "366",
     "SECURITY_CONTACT": "bad-contact@example.org",
     "SECURITY_POLICY": "http://bad-policy",
     "PORT": "bad-port",
@@ -351,7 +364,7 @@ def test_each_folder_has_a_socket_of_its_own_that_the_system_can_name(tmp_path: 
 
 
 def test_the_templates_are_found() -> None:
-    assert (config.ROOT / "templates/layout.html").is_file()
+    assert (installation.ROOT / "templates/layout.html").is_file()
 
 
 def test_an_application_is_made_from_the_environment() -> None:
@@ -360,19 +373,20 @@ def test_an_application_is_made_from_the_environment() -> None:
     assert app.extensions["settings"].admin_url == "/inbox/"
 
 
+# Each begins with its module; `make run` starts others with an interpreter of its own.
 COMMANDS = {
     "flask user list": ["flask", "--app", "wsgi", "user", "list"],
     "flask db upgrade": ["flask", "--app", "wsgi", "db", "upgrade"],
     "celery": ["celery", "-A", "celery_worker", "worker", "--pool", "solo"],
-    "web server": ["python", "-m", "feedback_push.web_server"],
-    "make run": ["python", "-m", "feedback_push.standalone"],
+    "web server": ["feedback_push.web_server"],
+    "make run": [sys.executable, "-m", "feedback_push.standalone"],
 }
 
 
 def output_of(command: list[str], folder: Path, awaited: str = "its end", **settings: str) -> tuple[int | None, str]:
     """Return the exit code and all output of a command, which is stopped after the awaited text."""
     given = {"INSTANCE_DIR": str(folder), "SECRET_KEY": SECRET, "HOME": str(folder), "PORT": str(servers.free_port())}
-    with Program([str(servers.BIN / command[0]), *command[1:]], folder / "log", given | settings) as program:
+    with Program(command, folder / "log", given | settings, is_preloaded=command[0] != sys.executable) as program:
         servers.wait_until(lambda: not program.is_alive or awaited in program.log, 60, "the command's end")
         code = program.process.poll()
     return code, program.log

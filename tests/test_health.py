@@ -1,6 +1,5 @@
 """health.py: /healthz and /readyz report the state of the site."""
 
-import signal
 import socket
 import sqlite3
 import time
@@ -17,6 +16,7 @@ from feedback_push import health
 from feedback_push.config import Settings
 from tests import servers
 from tests.environment import environment_of
+from tests.program import Program
 from tests.visits import Visit, Visitor
 
 
@@ -110,8 +110,8 @@ def test_the_site_is_ready_as_soon_as_a_worker_answers(
     visitor = visit(redis_url=own_redis_url)
     assert ready(visitor) == (503, {"status": "not ready", "problems": {"worker": "no worker responds"}})
     environment = environment_of(replace(settings, redis_url=own_redis_url))
-    command = [str(servers.BIN / "celery"), "-A", "celery_worker", "worker", "--pool", "threads", "--concurrency", "1"]
-    with servers.running(command, tmp_path / "worker.log", environment=environment, stop=signal.SIGQUIT):
+    command = ["celery", "-A", "celery_worker", "worker", "--pool", "threads", "--concurrency", "1"]
+    with Program(command, tmp_path / "worker.log", environment, is_preloaded=True):
         servers.wait_until(lambda: ready(visitor)[0] == 200, 60, "the worker's start")
         assert ready(visitor) == (200, {"status": "ready"})
 

@@ -1,5 +1,6 @@
 """leaks.py: a secret that is logged fails the test, and nothing else does."""
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -41,6 +42,12 @@ def test_a_secret_fails_the_test_with_its_line(secret: str) -> None:
         LOG.warning("could not send to %s", secret)
     assert "could not send to" in str(failed.value)
     assert "sent 3" not in str(failed.value)
+
+
+def test_a_secret_in_a_field_or_in_json_is_one_too() -> None:
+    with pytest.raises(AssertionError, match="secrets in the log"), leaks.guard():
+        LOG.warning("odd", extra={"device": PRIVATE_KEY})
+    assert leaks.lines(json.dumps({"event": f"a line\n{PRIVATE_KEY}"})) != []
 
 
 def test_a_secret_in_a_traceback_is_one_too() -> None:

@@ -19,7 +19,7 @@ from tests.environment import environment_of
 from tests.program import Program
 from tests.visits import Visit
 
-_WORKER = ["-A", "celery_worker", "worker", "--pool", "threads", "--concurrency", "1"]
+_WORKER = ["celery", "-A", "celery_worker", "worker", "--pool", "threads", "--concurrency", "1"]
 
 
 def connected(settings: Settings) -> set[str]:
@@ -39,7 +39,7 @@ def connected(settings: Settings) -> set[str]:
 def working(settings: Settings) -> Iterator[Program]:
     """Run a worker."""
     log = settings.instance_dir / "worker.log"
-    with Program([str(servers.BIN / "celery"), *_WORKER], log, environment_of(settings)) as worker:
+    with Program(_WORKER, log, environment_of(settings), is_preloaded=True) as worker:
         yield worker
 
 

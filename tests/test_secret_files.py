@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from feedback_push import secret_files
-from tests import servers
+from tests import preloaded, servers
 
 SECRET = "a secret for tests only"
 COMMANDS = {
     "flask": ["flask", "--app", "wsgi", "user", "list"],
     "celery": ["celery", "-A", "celery_worker", "inspect", "ping"],
-    "web server": ["python", "-m", "feedback_push.web_server"],
+    "web server": ["feedback_push.web_server"],
 }
 
 
@@ -42,7 +42,7 @@ def file(path: Path, mode: int) -> Path:
 
 
 def problems(instance: Path, url: str = "postgresql://db.example.org/feedback") -> list[str]:
-    return list(secret_files.problems(instance, url))
+    return list(secret_files.problems(Path(".env"), instance, url))
 
 
 def named(path: Path) -> str:
@@ -50,15 +50,8 @@ def named(path: Path) -> str:
 
 
 def run(instance: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [servers.BIN / command[0], *command[1:]],
-        env={"INSTANCE_DIR": str(instance), "SECRET_KEY": SECRET, "PYTHONPATH": str(servers.CHECKOUT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        umask=0o022,
-    )
+    environment = {"INSTANCE_DIR": str(instance), "SECRET_KEY": SECRET, "PYTHONPATH": str(servers.CHECKOUT)}
+    return preloaded.run([*command], environment=environment, folder=Path.cwd())
 
 
 @pytest.mark.parametrize(("mode", "refused"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1), (0o644, 1), (0o620, 1)])

@@ -5,11 +5,13 @@ from contextlib import suppress
 
 import pytest
 from environs import ValidationError
+from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback_push import notification_validators, url_validators, vapid_formats, vapid_validators
 from feedback_push import setting_validators as rules
+from feedback_push.config import current_settings
 from tests.refusals import is_refused
 
 
@@ -17,6 +19,15 @@ from tests.refusals import is_refused
 def test_a_secret_key_has_at_least_16_characters(value: str) -> None:
     is_refused(rules.secret_key, value)
     assert rules.secret_key("sixteen letters!") == "sixteen letters!"
+
+
+def test_the_key_before_is_another_one_and_as_long() -> None:
+    now = "sixteen letters!"
+    assert rules.secret_key_previous("", current=now) == ""
+    assert rules.secret_key_previous("another one, before", current=now) == "another one, before"
+    for value in ("short", now):
+        with pytest.raises(ValidationError):
+            rules.secret_key_previous(value, current=now)
 
 
 @pytest.mark.parametrize("value", ["/admin/", "/a/", "/some/where.else/", "/~ada/in-box_2/", "/feedbacks/", "/pushed/"])
@@ -45,6 +56,7 @@ def test_an_admin_path_starts_and_ends_with_a_slash_and_is_plain(value: str) -> 
         "/logout/",
         "/healthz/",
         "/readyz/",
+        "/metrics/",
         "/logo/",
         "/theme.css/",
         "/.well-known/",
@@ -111,3 +123,10 @@ _RULES: list[Callable[[str], object]] = [
 def test_any_value_is_either_used_or_refused(rule: Callable[[str], object], value: str) -> None:
     with suppress(ValidationError):
         rule(value)
+
+
+def test_the_dashboard_takes_no_address_of_another_page(app: Flask) -> None:
+    first_parts = {f"/{rule.rule.split('/')[1]}/" for rule in app.url_map.iter_rules() if rule.rule != "/"}
+    assert len(first_parts) > 10
+    for taken in first_parts - {current_settings().admin_url}:
+        assert "another page" in is_refused(rules.admin_url, taken)

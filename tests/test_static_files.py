@@ -13,15 +13,20 @@ from werkzeug.test import TestResponse
 from feedback_push import create_app, static_files
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
+from feedback_push.database import db
+from feedback_push.feedback import conversations
 from tests.conftest import PASSWORD
 from tests.servers import CHECKOUT
+from tests.visitors.conversations import begun
 from tests.visits import Page, Visitor
 
 FOR_EVER = "public, max-age=31536000, immutable"
 HASHED = re.compile(r"/static/[\w./-]+\.[0-9a-f]{12}\.(?:css|js|png|svg)")
-STYLESHEETS = [CHECKOUT / "static" / "base.css", CHECKOUT / "static" / "site.css"]
-# The form with its styles, script and logo; 40 kB at 1.6 Mbit/s take 0.2 s.
+VISITORS_STYLESHEETS = [CHECKOUT / "static" / name for name in ("base.css", "site.css")]
+STYLESHEETS = [*VISITORS_STYLESHEETS, *sorted((CHECKOUT / "static" / "admin").glob("*.css"))]
+# A page with its styles, scripts and logo; 40 kB at 1.6 Mbit/s take 0.2 s.
 MOST_FOR_THE_FORM = 40_000  # bytes
+MOST_FOR_A_PRIVATE_PAGE = 30_000
 
 
 def ask(visitor: Visitor, address: str, encodings: str = "br, gzip", **headers: str) -> TestResponse:
@@ -62,10 +67,16 @@ def test_files_that_a_page_loads_may_be_cached_for_ever(client: Visitor, staff: 
             assert HASHED.fullmatch(address), address
 
 
-def test_the_form_is_small_on_the_wire(client: Visitor) -> None:
-    sizes = {address: len(answer.data) for address, answer in loaded_with(client, "/feedback/").items()}
-    sizes["/feedback/"] = len(client.get("/feedback/").data)
-    assert sum(sizes.values()) + 500 * len(sizes) < MOST_FOR_THE_FORM, sizes  # with the headers of each
+def test_visitors_pages_are_small_on_the_wire(client: Visitor, staff: User) -> None:
+    message, token = begun(content="The export does nothing. " * 8)
+    conversations.answer(message, staff, "It works again. " * 8)
+    db.session.commit()
+    for address, most in (("/feedback/", MOST_FOR_THE_FORM), (f"/conversations/{token}", MOST_FOR_A_PRIVATE_PAGE)):
+        answers = {**loaded_with(client, address), address: client.get(address)}
+        for name in ("/visitor/manifest.webmanifest", *(name for name in answers if "touch-icon" in name)):
+            answers.pop(name, None)  # browsers load these only to install the page
+        sizes = {name: len(answer.data) + len(str(answer.headers)) for name, answer in answers.items()}
+        assert sum(sizes.values()) < most, sizes
 
 
 def test_a_client_gets_the_best_encoding_that_it_accepts(app: Flask, client: Visitor) -> None:
@@ -210,16 +221,32 @@ def test_no_template_or_script_names_a_file_without_its_hash() -> None:
 def test_the_stylesheets_have_no_rule_for_what_no_page_has() -> None:
     sources = [*(CHECKOUT / "templates").rglob("*.html"), *(CHECKOUT / "static").rglob("*.js")]
     sources += [*(CHECKOUT / "feedback_push").rglob("*.py")]
-    used = "\n".join(path.read_text() for path in sources)
-    words = set(re.findall(r"[\w-]+", used + used.replace("_", "-")))
-    unused = set()
-    for path in STYLESHEETS:
+    assert named_by(STYLESHEETS) - words_of(sources) == set()
+
+
+def test_visitors_load_no_rule_for_what_only_the_dashboard_has() -> None:
+    sources = [path for path in (CHECKOUT / "templates").rglob("*.html") if "admin" not in path.parts]
+    sources += [path for path in (CHECKOUT / "static").rglob("*.js") if path.parent.name != "admin"]
+    # aria-current stands in a list of states that visitors' links have, too.
+    assert named_by(VISITORS_STYLESHEETS) - words_of(sources) == {"aria-current"}
+
+
+def named_by(stylesheets: list[Path]) -> set[str]:
+    """Return the classes, ids and attributes in the selectors of stylesheets."""
+    found = set()
+    for path in stylesheets:
         rules = re.sub(r"/\*.*?\*/|\"[^\"]*\"", "", path.read_text(), flags=re.DOTALL)
         for selectors in re.findall(r"([^{}]+)\{", rules):
             if not selectors.strip().startswith("@"):
                 names = re.findall(r"[.#]([a-zA-Z][\w-]*)|\[([\w-]+)", selectors)
-                unused |= {name for pair in names for name in pair if name and name not in words}
-    assert unused == set()
+                found |= {name for pair in names for name in pair if name}
+    return found
+
+
+def words_of(sources: list[Path]) -> set[str]:
+    """Return the words of these files, those with an underscore also with a hyphen in its place."""
+    used = "\n".join(path.read_text() for path in sources)
+    return set(re.findall(r"[\w-]+", used + used.replace("_", "-")))
 
 
 def test_the_stylesheets_define_every_property_that_they_use_and_no_other() -> None:

@@ -24,9 +24,13 @@ ROW = re.compile(
 PEOPLE = [
     "A visitor",
     "A visitor with a device",
+    "A follower",
     "An administrator",
+    "A program with a key",
     "The operator",
     "A push service",
+    "A feed",
+    "A receiver of webhooks",
     "Somebody on the network",
     "Somebody with a stolen backup",
 ]

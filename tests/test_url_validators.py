@@ -43,6 +43,9 @@ SENTINELS = ["sentinel://host:26379", "redis+sentinel://:w0rd@host/main/0", "red
         ("https://xn--Strae-oqa.example.org", "https://xn--strae-oqa.example.org"),
         ("http://my_host:8000", "http://my_host:8000"),
         ("http://[0:0:0:0:0:0:0:1]:8000", "http://[::1]:8000"),
+        ("https://example.org/feedback-app", "https://example.org/feedback-app"),
+        ("HTTPS://Example.ORG:443/Shop/feedback_2.~/", "https://example.org/Shop/feedback_2.~"),
+        (f"https://example.org/{'a' * 99}", f"https://example.org/{'a' * 99}"),
     ],
 )
 def test_a_site_address_is_spelled_as_browsers_do(value: str, usable: str) -> None:
@@ -58,8 +61,24 @@ def test_a_site_address_is_spelled_as_browsers_do(value: str, usable: str) -> No
         "javascript:alert(1)",
         "https://",
         "https:///admin/",
-        "https://feedback.example.org/below",
         "https://feedback.example.org//",
+        "https://feedback.example.org//below",
+        "https://feedback.example.org/below//",
+        "https://feedback.example.org/a//b",
+        "https://feedback.example.org/../below",
+        "https://feedback.example.org/below/..",
+        "https://feedback.example.org/below/./",
+        "https://feedback.example.org/be%6Cow",
+        "https://feedback.example.org/%2e%2e/below",
+        "https://feedback.example.org/be low",
+        "https://feedback.example.org/below ",
+        "https://feedback.example.org/bel\u00f6w",
+        "https://feedback.example.org/be\\low",
+        "https://feedback.example.org/below;x=1",
+        "https://feedback.example.org/below?page=1",
+        "https://feedback.example.org/below#top",
+        f"https://feedback.example.org/{'a' * 100}",
+        f"https://feedback.example.org/{'a/' * 100_000}",
         "https://feedback.example.org/?page=1",
         "https://feedback.example.org/#top",
         "https://ada@feedback.example.org",
@@ -70,7 +89,7 @@ def test_a_site_address_is_spelled_as_browsers_do(value: str, usable: str) -> No
         "https://[::1",
     ],
 )
-def test_a_site_address_is_http_or_https_and_only_a_host(value: str) -> None:
+def test_a_site_address_is_http_or_https_with_a_host_and_a_plain_path(value: str) -> None:
     is_refused(rules.site_url, value)
 
 

@@ -6,10 +6,10 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user
 
-from feedback_push import ids, security
+from feedback_push import ids, request_limits, security
 from feedback_push.admin.pages import blueprint
 from feedback_push.auth import audit, sessions
-from feedback_push.auth.models import AuditEvent
+from feedback_push.auth.audit_models import AuditEvent
 from feedback_push.database import db
 from feedback_push.feedback import bulk_actions, undo
 from feedback_push.feedback.bulk_actions import BulkAction
@@ -27,7 +27,7 @@ _AUDITED = {
 
 
 @blueprint.post("/messages/move")
-@security.takes_up_to(fields=1000)  # one field per message; an open list can grow
+@request_limits.takes_up_to(fields=1000)  # one field per message; an open list can grow
 def apply_bulk_action() -> ResponseReturnValue:
     """Apply the action `move` to the messages `id`, and redirect to `next` or back to the list.
 

@@ -7,6 +7,7 @@ from flask import get_flashed_messages
 from flask_babel import gettext
 from flask_login import current_user
 
+from feedback_push import bidi
 from feedback_push.admin import history, labels
 from feedback_push.admin.history import Page
 from feedback_push.feedback import conversations
@@ -94,7 +95,7 @@ def _author(reply: Reply, message: Message) -> str:
         return labels.sender(message.submitter_name)
     if reply.user is None:
         return str(gettext("A former administrator"))
-    return str(gettext("Me")) if reply.user_id == current_user.id else reply.user.email
+    return str(gettext("Me")) if reply.user_id == current_user.id else bidi.isolated(reply.user.display_name)
 
 
 def _reach(conversation: Conversation | None) -> str:

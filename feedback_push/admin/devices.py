@@ -7,10 +7,10 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from feedback_push import browser_name, ids, typed_text
-from feedback_push.admin import labels, phone, push_status
+from feedback_push.admin import fresh_authentication, labels, phone, push_status
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import audit, sign_in_links
-from feedback_push.auth.models import AuditEvent
+from feedback_push.auth.audit_models import AuditEvent
 from feedback_push.config import current_settings
 from feedback_push.database import db, utcnow
 from feedback_push.push import digests, history, keys, outbox, preferences, subscriptions
@@ -27,6 +27,7 @@ def show_devices() -> ResponseReturnValue:
 
 
 @blueprint.post("/devices", endpoint="show_qr_code")
+@fresh_authentication.required
 def show_qr_code() -> ResponseReturnValue:
     """Show the same page with a new sign-in link as a QR code; the link is not stored, so only this answer has it."""
     address = sign_in_links.make(current_user)

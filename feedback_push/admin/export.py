@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -16,18 +15,19 @@ from sqlalchemy import Row
 from werkzeug.wsgi import wrap_file
 
 from feedback_push import csrf, language
-from feedback_push.admin import message_query, xlsx
+from feedback_push.admin import fresh_authentication, message_query
 from feedback_push.admin.pages import blueprint
 from feedback_push.auth import audit
-from feedback_push.auth.models import AuditEvent
+from feedback_push.auth.audit_models import AuditEvent
 from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import lists, replies, tags
+from feedback_push.feedback import form_words, lists, replies, streamed_json, tags
+from feedback_push.feedback.form_models import DEFAULT_KEY
 from feedback_push.feedback.lists import Filter, Whole
 
-_COLUMNS = (
-    *("id", "created_at", "state", "submitter_name", "submitter_email", "content", "tags", "assigned_to", "replies"),
-)
+_BEFORE = ("id", "created_at", "state", "submitter_name", "submitter_email", "content", "tags", "assigned_to")
+_AFTER = ("form", "category", "rating", "page_url", "page_title", "answers")
+_COLUMNS = (*_BEFORE, "replies", *_AFTER)
 _EXPORTS = {"admin.export_csv", "admin.export_xlsx", "admin.export_json"}
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # A spreadsheet may start a cell after each of these. It depends on the reader's country, not on this file's separator.
@@ -52,6 +52,7 @@ def _only_from_this_site() -> ResponseReturnValue | None:
 
 
 @blueprint.get("/messages.csv")
+@fresh_authentication.required
 @_exports.share
 def export_csv() -> ResponseReturnValue:
     """Export a table for spreadsheets. No cell runs as a formula when the table is opened."""
@@ -59,9 +60,12 @@ def export_csv() -> ResponseReturnValue:
 
 
 @blueprint.get("/messages.xlsx")
+@fresh_authentication.required
 @_exports.share
 def export_xlsx() -> ResponseReturnValue:
     """Export a workbook that contains every text as it was written."""
+    from feedback_push.admin import xlsx  # noqa: PLC0415 - few processes ever need its library
+
     chosen = message_query.from_request().filter
     _note("XLSX")
     file = xlsx.write(chain.from_iterable(lists.parts(chosen)), language.time_zone())
@@ -73,6 +77,7 @@ def export_xlsx() -> ResponseReturnValue:
 
 
 @blueprint.get("/messages.json")
+@fresh_authentication.required
 @_exports.share
 def export_json() -> ResponseReturnValue:
     """Export a list of objects for programs."""
@@ -95,22 +100,23 @@ def _attached(response: Response, extension: str) -> Response:
 
 
 def _as_csv(chosen: Filter) -> Iterator[str]:
-    yield _BYTE_ORDER_MARK + _lines([_COLUMNS])
-    for part in lists.parts(chosen):
-        yield _lines(map(_harmless, map(_cells, part)))
+    yield _BYTE_ORDER_MARK + _quoted(_COLUMNS) + "\r\n"
+    yield from streamed_json.buffered(chain.from_iterable(map(_line, chain.from_iterable(lists.parts(chosen)))))
 
 
 def _as_json(chosen: Filter) -> Iterator[str]:
+    return streamed_json.buffered(_objects(chosen))
+
+
+def _objects(chosen: Filter) -> Iterator[str]:
     separator = "[\n"
-    for part in lists.parts(chosen):
-        objects = (dict(zip(_COLUMNS, (*_values(each.message), _replies(each)), strict=True)) for each in part)
-        yield separator + ",\n".join(json.dumps(each, ensure_ascii=False) for each in objects)
+    for exported in chain.from_iterable(lists.parts(chosen)):
+        yield separator
+        before = dict(zip(_BEFORE, _values(exported.message), strict=True))
+        after = dict(zip(_AFTER, (*_of_form(exported.message), exported.message.answers or []), strict=True))
+        yield from streamed_json.pieces(before, "replies", map(replies.as_json, exported.replies), after)
         separator = ",\n"
     yield "[]\n" if separator == "[\n" else "\n]\n"
-
-
-def _replies(exported: Whole) -> list[dict[str, Any]]:
-    return [replies.as_json(reply) for reply in exported.replies]
 
 
 def _values(row: Row[Any]) -> tuple[Any, ...]:
@@ -118,19 +124,31 @@ def _values(row: Row[Any]) -> tuple[Any, ...]:
     return (row.id, *written, tags.of_row(row), row.assigned_to)
 
 
+def _of_form(row: Row[Any]) -> tuple[Any, ...]:
+    return (row.form_key or DEFAULT_KEY, row.category, row.rating, row.page_url, row.page_title)
+
+
 def _harmless(values: Iterable[Any]) -> list[Any]:
     return [_FORMULA.sub("'", str(value)) for value in values]
 
 
-def _cells(exported: Whole) -> Iterator[Any]:
-    for value in _values(exported.message):
-        yield ", ".join(value) if isinstance(value, list) else "" if value is None else value
-    yield "\n\n".join(
-        f"{each['by'] or each['from']}, {each['written_at']}:\n{each['content']}" for each in _replies(exported)
-    )
+def _line(exported: Whole) -> Iterator[str]:
+    """Yield the line of a message; the cell of its replies comes in pieces."""
+    row = exported.message
+    before = (", ".join(value) if isinstance(value, list) else value for value in _values(row))
+    after = (*_of_form(row), form_words.answers_text(row.answers or ()))
+    yield _quoted(before) + ',"'
+    separator = ""
+    for reply in map(replies.as_json, exported.replies):
+        # A piece begins after a line break, so its formulas are those of the whole cell.
+        [text] = _harmless([f"{reply['by'] or reply['from']}, {reply['written_at']}:\n{reply['content']}"])
+        yield separator + text.replace('"', '""')
+        separator = "\n\n"
+    yield '",' + _quoted(after) + "\r\n"
 
 
-def _lines(rows: Iterable[Iterable[Any]]) -> str:
+def _quoted(values: Iterable[Any]) -> str:
     written = io.StringIO()
-    csv.writer(written, quoting=csv.QUOTE_ALL).writerows(rows)
+    cells = _harmless("" if value is None else value for value in values)
+    csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="").writerow(cells)
     return written.getvalue()

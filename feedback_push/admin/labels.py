@@ -1,10 +1,15 @@
 """Texts that tell administrators the stage of a delivery, the reason for it, and the next step."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask_babel import format_decimal, gettext, lazy_gettext
+from sqlalchemy import Row
 
 from feedback_push import bidi, browser_name
+from feedback_push.feedback import form_words
+from feedback_push.feedback.models import Message
 from feedback_push.push.claims import SessionEnded
 from feedback_push.push.history import LeftOut, Stage
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry
@@ -31,11 +36,12 @@ LEFT_OUT = {
     LeftOut.ADDED_LATER: lazy_gettext("Nothing was sent: this device was added later."),
     LeftOut.PAUSED: lazy_gettext("Nothing was sent: this device is paused. Resume it under Devices."),
     LeftOut.MUTED: lazy_gettext("Nothing was sent: your settings turn this kind of notification off."),
+    LeftOut.NOT_CHOSEN: lazy_gettext("Nothing was sent: this form notifies other administrators."),
     LeftOut.OTHERWISE: lazy_gettext(
         "Nothing was sent: this device was paused at that time, or its notifications were turned off."
     ),
 }
-_REASONS = {
+REASONS = {
     responses.Gone.code: lazy_gettext("The browser has unsubscribed."),
     responses.KeyMismatch.code: lazy_gettext("The browser has subscribed with another key of this site."),
     responses.Misconfigured.code: lazy_gettext("The push service refuses this site's key, contact or clock."),
@@ -84,6 +90,19 @@ def sender(name: str) -> str:
     return bidi.isolated(name) or str(gettext("Anonymous"))
 
 
+def about(row: Message | Row[Any], form_names: Mapping[str, str]) -> dict[str, Any]:
+    """Return how a message's form was answered: its rating as text and as symbols, its category and its form.
+
+    The default form is not named.
+    """
+    form = form_names.get(row.form_key, row.form_key) if row.form_key else None
+    return {
+        "rating": form_words.rating(row.rating) if row.rating else None,
+        "symbols": form_words.symbols(row.rating) if row.rating else None,
+        "pills": [bidi.isolated(text) for text in (row.category, form) if text],
+    }
+
+
 def is_visitors(delivery: Delivery) -> bool:
     """Return whether a delivery is for the device of a visitor."""
     return delivery.subscription.user_id is None
@@ -102,7 +121,7 @@ def reason(delivery: Delivery) -> str | None:
     if delivery.error is None:
         return str(_TOO_LATE) if delivery.state == DeliveryState.EXPIRED else None
     theirs = " ".join(str(part) for part in (delivery.status, delivery.detail) if part)
-    return str(_REASONS[delivery.error]) + (f" ({theirs})" if theirs else "")
+    return str(REASONS[delivery.error]) + (f" ({theirs})" if theirs else "")
 
 
 def next_step(delivery: Delivery) -> str | None:
@@ -136,7 +155,7 @@ def test_result(entry: OutboxEntry, delivery: Delivery | None, now: datetime) ->
         return gettext("On its way …"), False
     if delivery is None:
         if entry.fanned_out_at:
-            return str(_REASONS[responses.Gone.code]), True
+            return str(REASONS[responses.Gone.code]), True
         return gettext("No worker has picked it up within 15 seconds. Please check that one is running."), False
     if delivery.state == DeliveryState.ACCEPTED:
         return str(_NOT_SEEN_BY_SAFARI if _APPLE in delivery.subscription.endpoint else _NOT_SEEN), True

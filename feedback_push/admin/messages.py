@@ -1,5 +1,7 @@
 """The lists of messages, the page of one message, and the messages that arrive while a page is open."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import abort, jsonify, request, url_for
@@ -9,12 +11,22 @@ from flask_login import current_user
 from sqlalchemy import Row
 
 from feedback_push import ids
-from feedback_push.admin import capacity, checklist, conversation, excerpts, history, labels, message_query
+from feedback_push.admin import (
+    capacity,
+    checklist,
+    conversation,
+    excerpts,
+    history,
+    labels,
+    message_query,
+    webhook_labels,
+)
 from feedback_push.admin.message_query import MessageQuery
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import accounts
 from feedback_push.database import db
-from feedback_push.feedback import inbox, lists, same_sender, saved_searches, spam_reasons, tags
+from feedback_push.feedback import form_words, inbox, lists, same_sender, saved_searches, site_forms, spam_reasons, tags
+from feedback_push.feedback.form_models import RatingScale
 from feedback_push.feedback.forms import AnswerForm
 from feedback_push.feedback.models import Message, MessageState
 from feedback_push.push import preferences
@@ -41,6 +53,8 @@ def show_inbox() -> ResponseReturnValue:
         marked=excerpts.marked,
         searches=saved_searches.of(current_user),
         tags_of=tags.of_row,
+        about=partial(labels.about, form_names=site_forms.names()),
+        choices=_choices(asked),
         spam_label=spam_reasons.label,
         all_selected=request.args.get("select") == "all",
         quiet_until=preferences.quiet_until(current_user),
@@ -71,9 +85,11 @@ def message_page(
         tag_problem=tag_problem,
         spam_label=spam_reasons.label(message.spam_reason),
         history=history.of_message(message),
+        sent=webhook_labels.of_message(message),
         conversation=conversation.of(message),
         form=form or conversation.new_form(),
         shown=asked,
+        about=labels.about(message, site_forms.names()),
         list_name=_list_names()[asked.filter.list],
         list_names=_list_names(),
         all_tags=tags.names(),
@@ -90,13 +106,13 @@ def news() -> ResponseReturnValue:
     asked, after = message_query.from_request(), request.args.get("after", type=ids.parse)
     rows = [] if after is None else lists.since(asked.filter, after - _OVERLAP)
     come = sum(row.id > (after or 0) for row in rows)
-    counts = lists.counts()
+    counts, names = lists.counts(), site_forms.names()
     return jsonify(
         unread=counts["new"],
         unreadLabel=_unread_label(counts["new"]),
         counts={name: _counted(count) for name, count in counts.items()},
         said=ngettext("%(num)d new message", "%(num)d new messages", come) if come else "",
-        messages=[_as_json(row, asked) for row in rows],
+        messages=[_as_json(row, asked, names) for row in rows],
     )
 
 
@@ -121,8 +137,22 @@ def _unread_label(count: int) -> str:
     return str(ngettext("%(num)d unread", "%(num)d unread", count))
 
 
-def _as_json(row: Row[Any], asked: MessageQuery) -> dict[str, Any]:
+def _choices(asked: MessageQuery) -> dict[str, dict[str, str]]:
+    """Return the forms, categories and ratings to choose from, by the parameter of the address, with their names."""
+    all_forms, chosen = site_forms.list_all(), asked.filter
+    categories = [form_words.stored(each) for form in all_forms for each in form.categories] + [chosen.category]
+    ratings = [value for form in all_forms for value in RatingScale(form.rating).values] + [chosen.rating]
+    names = {form.key: form.name for form in all_forms} if len(all_forms) > 1 else {}
     return {
+        "form": names | ({chosen.form: names.get(chosen.form, chosen.form)} if chosen.form else {}),
+        "category": {each: each for each in categories if each},
+        "rating": {each: form_words.rating(each) for each in ratings if each},
+    }
+
+
+def _as_json(row: Row[Any], asked: MessageQuery, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "about": labels.about(row, names),
         "id": row.id,
         "name": excerpts.pieces(labels.sender(row.submitter_name), asked.filter.words),
         "excerpt": excerpts.excerpt(row.beginning, asked.filter.words),

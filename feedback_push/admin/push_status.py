@@ -10,6 +10,7 @@ from feedback_push.admin import labels
 from feedback_push.auth.models import User
 from feedback_push.config import current_settings
 from feedback_push.feedback import lists
+from feedback_push.installation import COMMAND
 from feedback_push.push import circuit_breaker, history, keys, subscriptions
 from feedback_push.push.keys import Keyring
 from feedback_push.push.models import DeviceState, Subscription
@@ -105,9 +106,9 @@ def _unreadable(keyring: Keyring) -> str | None:
         return None
     text: str = gettext(
         "A VAPID key cannot be used, because SECRET_KEY has changed since the key was created. Devices with that key"
-        " get no notifications. Restore the previous SECRET_KEY. Or create a new key with `flask --app wsgi vapid "
-        "rotate`, retire the old one with `flask --app wsgi vapid retire`, and open the dashboard once on each "
-        "device."
+        " get no notifications. Restore the previous SECRET_KEY. Or create a new key with `%(command)s vapid rotate`, "
+        "retire the old one with `%(command)s vapid retire`, and open the dashboard once on each device.",
+        command=COMMAND,
     )
     return text
 

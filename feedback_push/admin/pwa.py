@@ -65,7 +65,7 @@ def manifest() -> ResponseReturnValue:
         dir=get_locale().text_direction,
         id=inbox,
         start_url=inbox,
-        scope="/",  # the app includes the sign-in page
+        scope=url_for("feedback.home"),  # the app includes the sign-in page
         display="standalone",
         background_color="#f4f7f6",
         theme_color=site.theme_color,  # for the light scheme; pages set one for each scheme

@@ -5,12 +5,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_login import current_user
 
-from feedback_push import security
+from feedback_push import request_limits
 from feedback_push.admin import conversation, message_query
 from feedback_push.admin.messages import message_page
 from feedback_push.admin.pages import ID, blueprint
 from feedback_push.auth import audit, sessions
-from feedback_push.auth.models import AuditEvent
+from feedback_push.auth.audit_models import AuditEvent
 from feedback_push.database import db
 from feedback_push.feedback import conversations, inbox
 from feedback_push.feedback.conversations import Full
@@ -20,7 +20,7 @@ from feedback_push.push import outbox
 
 
 @blueprint.post(f"/messages/<{ID}:message_id>/reply")
-@security.takes_up_to(LARGEST_REPLY_FORM, characters=LONGEST_REPLY + 8 * 1024)
+@request_limits.takes_up_to(LARGEST_REPLY_FORM, characters=LONGEST_REPLY + 8 * 1024)
 def reply(message_id: int) -> ResponseReturnValue:
     """Add an answer to the message and notify its visitor, or show the page again with the typed text."""
     form = AnswerForm()

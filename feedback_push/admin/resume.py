@@ -23,6 +23,7 @@ def resume() -> ResponseReturnValue:
         label=action.text(form),
         fields=form.fields,
         address=url_for(form.endpoint, **form.arguments),
+        method=action.method.lower(),
         has_draft=action.keeps_draft,
         back=action.address(form),
     )
@@ -41,7 +42,8 @@ def label_at_sign_in() -> str | None:
 @blueprint.before_request
 def _forget_once_sent() -> None:
     form = interrupted.kept()
-    if form and request.method == "POST" and request.endpoint == form.endpoint:
+    action = interrupted_actions.action_of(form)
+    if form and action and request.method == action.method and request.endpoint == form.endpoint:
         interrupted.forget()
 
 

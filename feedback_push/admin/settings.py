@@ -20,7 +20,7 @@ from feedback_push.database import db, utcnow
 from feedback_push.notification_validators import LARGEST_BURST, NO_BURST, USUAL_BURST, Burst, QuietHours
 from feedback_push.push import digests, preferences, subscriptions
 from feedback_push.push.models import PreviewLevel
-from feedback_push.push.notification import CHOOSABLE
+from feedback_push.push.notification import OPTIONAL_KINDS
 from feedback_push.typed_text import TypedForm
 
 _USUAL_NIGHT = QuietHours(time(22), time(7))
@@ -85,7 +85,7 @@ class SettingsForm(TypedForm):
 
     def __init__(self, present: dict[str, Any]) -> None:
         super().__init__(data=present)
-        self.kinds.choices = [(kind.code, kind.name) for kind in CHOOSABLE.values()]
+        self.kinds.choices = [(kind.code, kind.name) for kind in OPTIONAL_KINDS.values()]
         self.shows.choices = [(shows.value, _SHOWS[shows]) for shows in preferences.allowed()]
         self.burst_seconds.choices = _windows(int(present["burst_seconds"]))
         self.language.choices = [("", _("Same as the browser")), *language.LANGUAGES.items()]
@@ -115,7 +115,7 @@ def _current_values() -> dict[str, Any]:
     hours = effective.quiet_hours or _USUAL_NIGHT
     burst = effective.burst if effective.burst.count else USUAL_BURST
     return {
-        "kinds": [code for code in CHOOSABLE if code not in muted],
+        "kinds": [code for code in OPTIONAL_KINDS if code not in muted],
         "shows": effective.shows.value,
         "quiet": effective.quiet_hours is not None,
         "quiet_from": hours.begin,
@@ -131,7 +131,7 @@ def _current_values() -> dict[str, Any]:
 def _save(form: SettingsForm) -> None:
     _set_language(form.language.data or None)
     current_user.time_zone = form.time_zone.data or None
-    muted = CHOOSABLE.keys() - set(form.kinds.data)
+    muted = OPTIONAL_KINDS.keys() - set(form.kinds.data)
     preferences.save(
         current_user,
         shows=PreviewLevel(form.shows.data),

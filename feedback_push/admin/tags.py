@@ -9,7 +9,8 @@ from feedback_push.admin import message_query
 from feedback_push.admin.messages import message_page
 from feedback_push.admin.pages import ID, blueprint, page
 from feedback_push.auth import audit
-from feedback_push.auth.models import AuditEvent
+from feedback_push.auth.audit_models import AuditEvent
+from feedback_push.auth.roles import owners_only
 from feedback_push.database import db
 from feedback_push.feedback import inbox, tags
 from feedback_push.feedback.models import Tag
@@ -61,6 +62,7 @@ def rename_tag(tag_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post(f"/tags/<{ID}:tag_id>/remove")
+@owners_only
 def remove_tag(tag_id: int) -> ResponseReturnValue:
     """Remove a tag from all messages."""
     tag = _found(tag_id)

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from feedback_push.feedback import tags
+from feedback_push.feedback import form_words, tags
+from feedback_push.feedback.form_models import DEFAULT_KEY
 from feedback_push.feedback.lists import Whole
 
 # Excel's limits. A longer text continues in the cells to its right; more rows continue in the next sheet.
@@ -31,6 +32,12 @@ _MESSAGES = {
     "submitter_email": 28,
     "tags": 20,
     "assigned_to": 28,
+    "form": 12,
+    "category": 16,
+    "rating": 8,
+    "page_url": 28,
+    "page_title": 28,
+    "answers": 40,
     "content": 80,
     "content_continued": 8,
 }
@@ -59,7 +66,9 @@ def _write(messages: Iterable[Whole], sheets: "_Sheets", of_replies: "_Sheets") 
     sheets.begin()  # also without a message
     for row, written in messages:
         filing = (", ".join(tags.of_row(row)), row.assigned_to)
-        texts = (row.state, row.submitter_name, row.submitter_email, *filing, *_cells(row.content))
+        answers = next(_cells(form_words.answers_text(row.answers or ())))  # a cell has room for five of the longest
+        asked = (row.form_key or DEFAULT_KEY, row.category, row.rating, row.page_url, row.page_title, answers)
+        texts = (row.state, row.submitter_name, row.submitter_email, *filing, *asked, *_cells(row.content))
         sheets.add(row.id, row.created_at, texts)
         for reply in written:
             author = ("site" if reply.is_answer else "visitor", reply.email)

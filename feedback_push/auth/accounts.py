@@ -11,11 +11,13 @@ from threading import get_native_id
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
+from sqlalchemy import delete as delete_rows
 from sqlalchemy import exists, select
 
 from feedback_push import email_address
-from feedback_push.auth import audit, password_validators, sessions
-from feedback_push.auth.models import AuditEvent, User
+from feedback_push.auth import audit, notices, password_validators, roles, sessions
+from feedback_push.auth.audit_models import AuditEvent
+from feedback_push.auth.models import NoticeEvent, Role, User
 from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import db
 
@@ -39,7 +41,7 @@ class AccountError(Exception):
     """The account cannot be created or changed; the text gives the reason."""
 
 
-def create(email: str, password: str) -> User:
+def create(email: str, password: str, role: Role = Role.OWNER) -> User:
     """Add an account to the session.
 
     Raise AccountError if the address is taken or invalid, or if the password is refused.
@@ -47,10 +49,15 @@ def create(email: str, password: str) -> User:
     address = email.strip().lower()
     if problem := email_address.problem(address):
         raise AccountError(f"Not an e-mail address: {problem}")
-    password_hash = _hash_of_new(password, address)  # before the transaction, so that no other waits for it
+    password_hash = hash_of_new(password, address)  # before the transaction, so that no other waits for it
+    return add(address, password_hash, role)
+
+
+def add(address: str, password_hash: str, role: Role, name: str = "") -> User:
+    """Add an account whose password `hash_of_new` has hashed. Raise AccountError if the address is taken."""
     if find(address):
         raise AccountError(f"There is already an account for {address}.")
-    user = User(email=address, password_hash=password_hash)
+    user = User(email=address, password_hash=password_hash, role=role, name=name)
     db.session.add(user)
     db.session.flush()
     audit.record(AuditEvent.ACCOUNT_CREATED, user)
@@ -65,12 +72,18 @@ def set_password(user: User, password: str, *, keep_current: bool = False) -> No
     """
     email = user.email
     db.session.rollback()
-    password_hash = _hash_of_new(password, email)
+    password_hash = hash_of_new(password, email)
     # A sign-in with the old password finishes before this lock, and its session ends here, or it reads the new hash.
     sessions.lock(user)
     if keep_current:
         sessions.lock_current(user)
+    store_password(user, password_hash, keep_current=keep_current)
+
+
+def store_password(user: User, password_hash: str, *, keep_current: bool = False) -> None:
+    """Store a password that `hash_of_new` has hashed, as `set_password` does; the caller has locked the account."""
     user.password_hash = password_hash
+    notices.tell(user, NoticeEvent.PASSWORD_CHANGED)  # before it suspends the devices, so that they still get it
     if keep_current:
         sessions.end_others(user)
     else:
@@ -85,12 +98,21 @@ def before_deletion(tidy: Callable[[User], None]) -> Callable[[User], None]:
 
 
 def delete(user: User) -> None:
-    """End an account's sessions, then delete it; the database deletes its devices with it."""
+    """End an account's sessions, then delete it; the database deletes its devices and keys with it.
+
+    Raise roles.LastOwner for the only owner, before anything is changed. It may commit before the end, because an
+    account may have too many deliveries for one transaction. Until then, the account is a member, so that of two owners
+    who delete each other at once, one stays.
+    """
+    roles.step_down(user)
     sessions.end_all(user)
     for tidy in _before_deletion:
         tidy(user)
     audit.record(AuditEvent.ACCOUNT_DELETED, user)
-    db.session.delete(user)
+    # Not if somebody has made it an owner meanwhile: it may be the only one.
+    gone = delete_rows(User).where(User.id == user.id, User.role == Role.MEMBER).returning(User.id)
+    if db.session.scalar(gone) is None:
+        raise roles.LastOwner
 
 
 def authenticate(email: str, password: str) -> User | None:
@@ -136,15 +158,16 @@ def exist() -> bool:
     return bool(db.session.scalar(select(exists().where(User.id.is_not(None)))))
 
 
-def _find_locked(email: str) -> User | None:
-    account = select(User).where(User.email == email.strip().lower()).with_for_update(key_share=True)
-    return db.session.scalar(account, execution_options={"populate_existing": True})
-
-
-def _hash_of_new(password: str, email: str) -> str:
+def hash_of_new(password: str, email: str) -> str:
+    """Return the hash of a new password for this account; raise AccountError if the password is refused."""
     if problem := password_validators.problem(password, email):
         raise AccountError(problem)
     return _hash(password)
+
+
+def _find_locked(email: str) -> User | None:
+    account = select(User).where(User.email == email.strip().lower()).with_for_update(key_share=True)
+    return db.session.scalar(account, execution_options={"populate_existing": True})
 
 
 def _hash(password: str) -> str:

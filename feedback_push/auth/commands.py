@@ -5,23 +5,27 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from feedback_push.auth import accounts, audit, sessions, sign_in_links
+from feedback_push.auth import accounts, audit, roles, sessions, sign_in_links
 from feedback_push.auth.accounts import AccountError
-from feedback_push.auth.models import AuditEntry, AuditEvent, User
+from feedback_push.auth.audit_models import AuditEntry, AuditEvent
+from feedback_push.auth.models import Role, User
 from feedback_push.database import db
 
 user = AppGroup("user", help="Manage administrators' accounts.")
 audit_log = AppGroup("audit", help="Show events of accounts, devices, keys and messages.")
+_roles = click.Choice([role.value for role in Role])
+_LAST_OWNER = "This is the only owner, and a site needs one. First make another account an owner."
 _password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 
 
 @user.command("create")
 @click.argument("email")
+@click.option("--role", type=_roles, default=Role.OWNER.value, show_default=True, help="The role of the account.")
 @_password_stdin
-def create_user(email: str, password_stdin: bool) -> None:
+def create_user(email: str, role: str, password_stdin: bool) -> None:
     """Create an account."""
     try:
-        account = accounts.create(email, _password(password_stdin))
+        account = accounts.create(email, _password(password_stdin), Role(role))
     except AccountError as error:
         raise click.ClickException(str(error)) from None
     db.session.commit()
@@ -30,9 +34,26 @@ def create_user(email: str, password_stdin: bool) -> None:
 
 @user.command("list")
 def list_users() -> None:
-    """Show every account."""
+    """Show every account with its role."""
     for account in accounts.list_all():
-        click.echo(f"{account.email}  since {account.created_at:%Y-%m-%d}")
+        name = f"  {account.name}" if account.name else ""
+        click.echo(f"{account.email}  {account.role}  since {account.created_at:%Y-%m-%d}{name}")
+
+
+@user.command("role")
+@click.argument("email")
+@click.argument("role", type=_roles)
+def change_role(email: str, role: str) -> None:
+    """Make an account an owner, who may do everything, or a member, who works on messages."""
+    account = _find(email)
+    try:
+        changed = roles.change(account, Role(role))
+    except roles.LastOwner:
+        raise click.ClickException(_LAST_OWNER) from None
+    if changed:
+        audit.record(AuditEvent.ROLE_CHANGED, account=account.email, role=role)
+    db.session.commit()
+    click.echo(f"{account.email} is {'an owner' if role == Role.OWNER else 'a member'} now.")
 
 
 @user.command("password")
@@ -54,10 +75,16 @@ def change_password(email: str, password_stdin: bool) -> None:
 
 @user.command("sign-in-link")
 @click.argument("email")
-def make_sign_in_link(email: str) -> None:
-    """Print a link that signs the account in once, within ten minutes; it replaces any earlier link."""
+@click.option(
+    "--without-second-factor", is_flag=True, help="Replace the second factor, too: for somebody who has lost it."
+)
+def make_sign_in_link(email: str, without_second_factor: bool) -> None:
+    """Print a link that signs the account in once, within ten minutes; it replaces any earlier link.
+
+    The link replaces the password. An account with a second factor is asked for that too, unless you say otherwise.
+    """
     account = _find(email)
-    address = sign_in_links.make(account)
+    address = sign_in_links.make(account, without_second_factor=without_second_factor)
     db.session.commit()
     click.echo(address)
 
@@ -78,7 +105,10 @@ def sign_out(email: str) -> None:
 def delete_user(email: str) -> None:
     """Delete an account with its sessions and devices; messages and the audit log stay."""
     account = _find(email)
-    accounts.delete(account)
+    try:
+        accounts.delete(account)
+    except roles.LastOwner:
+        raise click.ClickException(_LAST_OWNER) from None
     db.session.commit()
     click.echo(f"The account {email.strip().lower()} is deleted.")
 

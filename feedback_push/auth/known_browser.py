@@ -7,11 +7,11 @@ import hmac
 import secrets
 from datetime import timedelta
 
-from flask import current_app, request
+from flask import request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug import Response
 
-from feedback_push import security
+from feedback_push import secret_keys, security
 from feedback_push.auth.models import User
 from feedback_push.config import current_settings
 
@@ -27,7 +27,8 @@ def of(email: str) -> str | None:
         account, browser = _signer().loads(cookie, max_age=int(_LIFETIME.total_seconds()))
     except (BadSignature, ValueError, TypeError):
         return None
-    return str(browser) if hmac.compare_digest(str(account), _account(email)) else None
+    names = security.keyed_hashes("accounts", email.strip().lower())
+    return str(browser) if any(hmac.compare_digest(str(account), name) for name in names) else None
 
 
 def remember(response: Response, user: User) -> None:
@@ -37,6 +38,7 @@ def remember(response: Response, user: User) -> None:
         _name(),
         _signer().dumps([_account(user.email), secrets.token_urlsafe(16)]),
         max_age=_LIFETIME,
+        path=security.cookie_path(settings),
         secure=settings.https,
         httponly=True,
         samesite="Lax",
@@ -52,4 +54,4 @@ def _account(email: str) -> str:
 
 
 def _signer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="feedback_push: known browsers")
+    return URLSafeTimedSerializer(secret_keys.oldest_first(), salt="feedback_push: known browsers")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, Select, delete, select, update
 from sqlalchemy.orm import joinedload
 
 from feedback_push.auth.models import Session, User
@@ -21,6 +21,8 @@ LONGEST_REMEMBERED = timedelta(days=90)
 LONGEST_NOT_REMEMBERED = timedelta(hours=24)
 _MOST = 100  # sessions per account
 _VISIT_INTERVAL = timedelta(minutes=5)
+_REPLACED_WITHIN = timedelta(minutes=2)
+FRESH = timedelta(minutes=10)  # how long a proof of identity opens what asks for a fresh one
 
 
 class Ended(Exception):
@@ -36,6 +38,7 @@ class Ending(NamedTuple):
 
 
 _callbacks: list[Callable[[Ending], None]] = []
+_callbacks_at_begin: list[Callable[[User, Session], None]] = []
 
 
 def on_end(callback: Callable[[Ending], None]) -> Callable[[Ending], None]:
@@ -44,6 +47,12 @@ def on_end(callback: Callable[[Ending], None]) -> Callable[[Ending], None]:
     It is not called for sessions that expire or make room for newer ones.
     """
     _callbacks.append(callback)
+    return callback
+
+
+def on_begin(callback: Callable[[User, Session], None]) -> Callable[[User, Session], None]:
+    """Register a function to call in the transaction that begins a session, with the account and the new row."""
+    _callbacks_at_begin.append(callback)
     return callback
 
 
@@ -78,6 +87,9 @@ def begin(user: User, *, browser: str, remembered: bool) -> None:
     row = Session(token_hash=_hash(user.token), browser=browser, remembered=remembered, expires_at=expires_at)
     row.user = user
     db.session.add(row)
+    db.session.flush()
+    for callback in _callbacks_at_begin:
+        callback(user, row)
 
 
 def find(token: str) -> Session | None:
@@ -119,6 +131,16 @@ def is_current(session: Session, user: User) -> bool:
     return session.token_hash == _hash(user.token)
 
 
+def current_id(user: User) -> int | None:
+    """Return the id of the user's current session; None if it is over, or in a command."""
+    return db.session.scalar(current(user)) if user.token else None
+
+
+def current(user: User) -> Select[int]:
+    """Return the query for the id of the user's current session, for use in another query."""
+    return select(Session.id).where(_is_here(user))
+
+
 def lock_current(user: User) -> int | None:
     """Lock the user's current session, so that it cannot end before the caller's transaction is over; return its id.
 
@@ -133,6 +155,31 @@ def lock_current(user: User) -> int | None:
     return session_id
 
 
+def is_fresh(user: User) -> bool:
+    """Return whether the user proved in the current session, within ten minutes, who they are."""
+    proved_at = db.session.scalar(select(Session.authenticated_at).where(_is_here(user)))
+    return proved_at is not None and utcnow() - proved_at < FRESH
+
+
+def record_removal(user: User) -> None:
+    """Record that the current session has just removed a device. The caller commits."""
+    removed = update(Session).where(_is_here(user)).values(device_removed_at=utcnow())
+    db.session.execute(removed, execution_options={"synchronize_session": False})
+
+
+def has_just_removed(user: User) -> bool:
+    """Return whether the current session removed a device in the last two minutes."""
+    at = db.session.scalar(select(Session.device_removed_at).where(_is_here(user)))
+    return at is not None and utcnow() - at < _REPLACED_WITHIN
+
+
+def refresh(user: User) -> None:
+    """Record that the user has just proved again who they are. The caller commits. Raise Ended."""
+    lock_current(user)
+    proved = update(Session).where(_is_here(user)).values(authenticated_at=utcnow())
+    db.session.execute(proved, execution_options={"synchronize_session": False})
+
+
 def renew(user: User) -> bool:
     """Give the user's current session, which the caller holds, a new token; return whether it is remembered.
 
@@ -141,7 +188,7 @@ def renew(user: User) -> bool:
     session = db.session.execute(select(Session).where(_is_here(user)).with_for_update()).scalar_one()
     user.token = secrets.token_urlsafe(32)
     session.token_hash = _hash(user.token)
-    session.created_at = session.last_seen_at = now = utcnow()
+    session.created_at = session.last_seen_at = session.authenticated_at = now = utcnow()
     session.expires_at = now + (REMEMBERED if session.remembered else NOT_REMEMBERED)
     return session.remembered
 

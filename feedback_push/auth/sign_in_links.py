@@ -3,35 +3,51 @@
 import secrets
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import NamedTuple
 
-from flask import current_app
 from sqlalchemy import Select, delete, select, update
 
 from feedback_push import maintenance
 from feedback_push.auth import audit, sessions
-from feedback_push.auth.models import AuditEvent, SignInLink, User
+from feedback_push.auth.audit_models import AuditEvent
+from feedback_push.auth.models import SignInLink, User
 from feedback_push.auth.sessions import Ending
 from feedback_push.database import db, insert, utcnow
+from feedback_push.site_path import absolute_url
 
 LASTS = timedelta(minutes=10)
 LONGEST_TOKEN = 64  # characters; ours have 32
 _BYTES = 24  # 192 bits, which nobody can guess; a QR code of the link stays small
 
 
-def make(user: User) -> str:
+class Used(NamedTuple):
+    """A link that has been used: its user, and whether it replaces their second factor besides their password."""
+
+    user: User
+    without_second_factor: bool
+
+
+def make(user: User, *, without_second_factor: bool = False) -> str:
     """Return the address of a new sign-in link for the user, which replaces their earlier one. The caller commits.
 
-    Only its hash is stored. Raise sessions.Ended if the current session, which asks for it, has just been ended.
+    It replaces the password, and the second factor only if told so. Only its hash is stored.
+    Raise sessions.Ended if the current session, which asks for it, has just been ended.
     """
     sessions.lock(user)
     sessions.lock_current(user)
     token = secrets.token_urlsafe(_BYTES)
-    fresh = {"token_hash": _hash(token), "expires_at": utcnow() + LASTS, "used_at": None}
+    fresh = {
+        "token_hash": _hash(token),
+        "expires_at": utcnow() + LASTS,
+        "used_at": None,
+        "without_second_factor": without_second_factor,
+    }
     row = insert(SignInLink).values(user_id=user.id, **fresh)
     db.session.execute(row.on_conflict_do_update(index_elements=[SignInLink.user_id], set_=fresh))
-    audit.record(AuditEvent.SIGN_IN_LINK_MADE, user)
+    event = AuditEvent.FULL_SIGN_IN_LINK_MADE if without_second_factor else AuditEvent.SIGN_IN_LINK_MADE
+    audit.record(event, user)
     # The fragment of an address is never sent, so no server, proxy or log sees the token.
-    return f"{current_app.extensions['settings'].site_url}/login/link#{token}"
+    return absolute_url("auth.login_link", _anchor=token)
 
 
 def find(token: str) -> User | None:
@@ -45,8 +61,8 @@ def owner(token: str) -> User | None:
     return db.session.scalar(_owner(token))
 
 
-def use(token: str) -> User | None:
-    """Use up the link and return its user, or None if it does not work. The caller commits.
+def use(token: str) -> Used | None:
+    """Use up the link and return its user and kind, or None if it does not work. The caller commits.
 
     The returned account is locked, so its password cannot change before the caller commits the new session.
     """
@@ -59,9 +75,9 @@ def use(token: str) -> User | None:
         return None
     now = utcnow()
     mine = (SignInLink.token_hash == _hash(token), SignInLink.used_at.is_(None), SignInLink.expires_at > now)
-    used = update(SignInLink).where(*mine).values(used_at=now).returning(SignInLink.user_id)
-    used_id = db.session.scalar(used, execution_options={"synchronize_session": False})
-    return user if used_id is not None else None
+    used = update(SignInLink).where(*mine).values(used_at=now).returning(SignInLink.without_second_factor)
+    without = db.session.scalar(used, execution_options={"synchronize_session": False})
+    return Used(user, without) if without is not None else None
 
 
 @sessions.on_end
@@ -70,7 +86,7 @@ def end(ending: Ending) -> None:
     db.session.execute(delete(SignInLink).where(SignInLink.user_id == ending.user.id))
 
 
-@maintenance.register
+@maintenance.each_minute
 def remove_expired(now: datetime) -> None:
     """Remove the links that have expired; there is one per account at most."""
     db.session.execute(delete(SignInLink).where(SignInLink.expires_at <= now))

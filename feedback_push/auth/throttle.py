@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from flask import current_app
 from flask_babel import ngettext
 
-from feedback_push import counters, network_address, security
-from feedback_push.auth import known_browser
+from feedback_push import counters, network_address
+from feedback_push.auth import account_limit, known_browser
+from feedback_push.auth.account_limit import AccountLimit
 from feedback_push.auth.models import User
 from feedback_push.counters import Storage
 
 _FREE = 5  # attempts before the first wait
 _FORGOTTEN_AFTER = 3600  # seconds after the first attempt
-# A stranger can make an account wait for as long as the attempts continue, so this wait stays short.
-_LONGEST_FOR_ACCOUNT = 60
 _LONGEST = 900
 
 
@@ -24,7 +23,6 @@ class _Counter:
     """The attempts under one key, and the wait that they caused."""
 
     key: str
-    longest: int
 
     def wait(self, storage: Storage) -> int:
         """Return the seconds until the next attempt is allowed; 0 if it is allowed now."""
@@ -40,7 +38,7 @@ class _Counter:
         tries = storage.incr(self._tries, _FORGOTTEN_AFTER)
         if tries < _FREE:
             return 0
-        wait = min(self.longest, 2 ** (tries - _FREE))
+        wait = min(_LONGEST, 2 ** (tries - _FREE))
         # Only the first of several simultaneous attempts may go on; the others have to wait.
         return 0 if storage.incr(self._wait, wait) == 1 else self.wait(storage)
 
@@ -59,9 +57,10 @@ class _Counter:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt with a password or a sign-in link, counted under all of its keys."""
+    """One attempt with a password or a sign-in link, counted under all of its keys, and for an account if it fails."""
 
     counters: tuple[_Counter, ...]
+    account: AccountLimit | None = None
 
     def start(self) -> int:
         """Return the seconds to wait before it may be checked; if it is 0, this attempt is counted."""
@@ -71,8 +70,22 @@ class Attempt:
         """Return the seconds to wait before the next attempt."""
         return counters.ask(self._wait)
 
+    def delay(self) -> bool:
+        """Let the wait of an attempt that is refused begin; return whether another one begins it again."""
+        account = self.account
+        if account is None or not counters.ask(account.needs_wait):
+            return False
+        account.begin_wait()
+        return True
+
+    def fail(self) -> None:
+        """Count a wrong password for its account."""
+        if self.account:
+            counters.ask(self.account.count_failure)
+            self.account.end_wait()
+
     def succeed(self) -> None:
-        """Clear the earlier failures after a success."""
+        """Clear the earlier failures after a success; those of an account stay, because others may have caused them."""
         counters.ask(self._clear)
 
     def _start(self, storage: Storage) -> int:
@@ -84,7 +97,8 @@ class Attempt:
             counter.clear(storage)
 
     def _wait(self, storage: Storage) -> int:
-        return max((counter.wait(storage) for counter in self.counters), default=0)
+        of_account = self.account.wait(storage) if self.account else 0
+        return max((of_account, *(counter.wait(storage) for counter in self.counters)))
 
 
 def of_sign_in(email: str) -> Attempt:
@@ -94,11 +108,8 @@ def of_sign_in(email: str) -> Attempt:
     lock out the owner.
     """
     if browser := known_browser.of(email):
-        return _try(_Counter(f"browser:{browser}", _LONGEST))
-    # Four hexadecimal digits limit the number of keys when a flood makes up accounts: keys share the broker's memory.
-    account = security.keyed_hash("accounts", email.strip().lower())[:4]
-    address = network_address.of_request()
-    return _try(_Counter(f"address:{address}", _LONGEST), _Counter(f"account:{account}", _LONGEST_FOR_ACCOUNT))
+        return _try(_Counter(f"browser:{browser}"))
+    return _try(_Counter(f"address:{network_address.of_request()}"), account=account_limit.of(email))
 
 
 def of_link() -> Attempt:
@@ -106,12 +117,28 @@ def of_link() -> Attempt:
 
     Its count is its own, so that nobody who guesses passwords from the same network can keep a link from working.
     """
-    return _try(_Counter(f"link:{network_address.of_request()}", _LONGEST))
+    return _try(_Counter(f"link:{network_address.of_request()}"))
+
+
+def of_passkey() -> Attempt:
+    """Return an attempt with a passkey or a recovery code, which nobody can guess, counted for its network address."""
+    return _try(_Counter(f"passkey:{network_address.of_request()}"))
+
+
+def of_second_factor(user: User) -> Attempt:
+    """Return an attempt with the code of an app, after a correct password: for this browser if it is known.
+
+    Only somebody who has the password can use up an account's attempts. A known browser, a passkey and a recovery code
+    have counts of their own, so even they do not lock the owner out.
+    """
+    if browser := known_browser.of(user.email):
+        return _try(_Counter(f"factor-browser:{browser}"))
+    return _try(_Counter(f"factor:{user.id}"))
 
 
 def of_user(user: User) -> Attempt:
     """Return a password attempt by a user who is signed in."""
-    return _try(_Counter(f"user:{user.id}", _LONGEST))
+    return _try(_Counter(f"user:{user.id}"))
 
 
 def message(seconds: int) -> str:
@@ -132,5 +159,5 @@ def message(seconds: int) -> str:
     return text
 
 
-def _try(*counters: _Counter) -> Attempt:
-    return Attempt(counters if current_app.config["RATELIMIT_ENABLED"] else ())
+def _try(*counters: _Counter, account: AccountLimit | None = None) -> Attempt:
+    return Attempt(counters, account) if current_app.config["RATELIMIT_ENABLED"] else Attempt(())

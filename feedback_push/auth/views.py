@@ -1,22 +1,30 @@
 """Sign administrators in and out."""
 
-from collections.abc import Callable
-from contextlib import suppress
-from functools import wraps
-
 from flask import Blueprint, current_app, jsonify, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_login import current_user, decode_cookie, login_user, logout_user
+from flask_login import current_user, logout_user
 
-from feedback_push import browser_name, csrf, email_address, errors, network_address, security
-from feedback_push.auth import accounts, audit, interrupted, known_browser, sessions, sign_in_links, throttle
+from feedback_push import csrf, email_address, errors, network_address, security
+from feedback_push.auth import (
+    accounts,
+    audit,
+    known_browser,
+    passkeys,
+    relying_party,
+    sessions,
+    sign_in,
+    sign_in_links,
+    throttle,
+)
+from feedback_push.auth.audit_models import AuditEvent
 from feedback_push.auth.forms import LinkForm, LoginForm
-from feedback_push.auth.models import AuditEvent, User
+from feedback_push.auth.models import User
 from feedback_push.concurrency_limit import Busy
-from feedback_push.config import current_settings
-from feedback_push.database import db
-from feedback_push.extensions import login_manager
+from feedback_push.database import DATABASE_ERRORS, db
+from feedback_push.extensions import login_manager, remembered_token
+
+_LONG_WAIT = 60  # seconds, beyond which a delayed sign-in names other ways
 
 blueprint = Blueprint("auth", __name__)
 blueprint.after_request(security.no_store)
@@ -40,52 +48,56 @@ def _load_user(token: str) -> User | None:
     return user
 
 
-def _limit_hashing(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
-    """Decorate a view to wait for a free place to hash passwords, before a sign-in counts as an attempt."""
-
-    @wraps(view)
-    def wait() -> ResponseReturnValue:
-        if request.method != "POST":
-            return view()
-        known = known_browser.of(request.form.get("email", "")[: email_address.LONGEST]) is not None
-        with accounts.hashing.place(network_address.of_request(), trusted=known):
-            return view()
-
-    return wait
-
-
 @blueprint.errorhandler(Busy)
 def _busy(error: Busy) -> ResponseReturnValue:
     form = LoginForm()
     form.form_errors.append(_("Many people are signing in right now. Please try again in a few seconds."))
-    return _form(form, 503, {"Retry-After": str(error.retry_after)})
+    return login_page(form, 503, {"Retry-After": str(error.retry_after)})
 
 
 @blueprint.route("/login", methods=["GET", "POST"])
-@_limit_hashing
 def login() -> ResponseReturnValue:
     """Sign an administrator in, then redirect to the requested page."""
     if current_user.is_authenticated:
-        return redirect(_destination())
+        return redirect(sign_in.destination())
     form = LoginForm()
     if not form.validate_on_submit():
-        return _form(form, 422 if form.is_submitted() else 200)
+        return login_page(form, 422 if form.is_submitted() else 200)
     tries = throttle.of_sign_in(form.email.data)
+    if seconds := tries.next_wait():  # before the place, so that a flood of refused attempts takes none from anybody
+        return _delayed(form, tries, seconds)
+    is_known = known_browser.of(form.email.data) is not None
+    with accounts.hashing.place(network_address.of_request(), trusted=is_known):
+        return _check_password(form, tries)
+
+
+def _check_password(form: LoginForm, tries: throttle.Attempt) -> ResponseReturnValue:
     if seconds := tries.start():
-        form.form_errors.append(throttle.message(seconds))
-        return _form(form, 429, {"Retry-After": str(seconds)})
+        return _delayed(form, tries, seconds)
     user = accounts.authenticate(form.email.data, form.password.data)
     if user is None:
-        delays = bool(tries.next_wait())  # it may wait for Redis, and no transaction is open yet
+        tries.fail()  # it may wait for Redis, and no transaction is open yet
+        delays = bool(tries.next_wait())
         _note_failure(accounts.find(form.email.data), delays=delays)
         form.form_errors.append(_("The e-mail address or the password is wrong."))
-        return _form(form, 422)
-    audit.record(AuditEvent.SIGNED_IN, user)
-    _begin_session(user, remembered=form.remember.data)
+        return login_page(form, 422)
+    answer = sign_in.proved(user, AuditEvent.SIGNED_IN, remembered=form.remember.data)
     tries.succeed()
-    answer = redirect(_destination(), 303)
-    known_browser.remember(answer, user)
     return answer
+
+
+def _delayed(form: LoginForm, tries: throttle.Attempt, seconds: int) -> ResponseReturnValue:
+    form.form_errors.append(throttle.message(seconds))
+    if tries.delay():
+        form.form_errors.append(_("A try before that makes the wait begin again."))
+    elif seconds > _LONG_WAIT:
+        form.form_errors.append(
+            _(
+                "Other ways work all the same: a passkey, a sign-in link, or a browser that has signed in to this "
+                "account before."
+            )
+        )
+    return login_page(form, 429, {"Retry-After": str(seconds)})
 
 
 @blueprint.get("/login/link")
@@ -104,7 +116,7 @@ def show_login_link() -> ResponseReturnValue:
     if user is None:
         return _link_refused(form)
     if _is_signed_in_as(user):
-        return redirect(_destination(), 303)
+        return redirect(sign_in.destination(), 303)
     return _link_page(form, user=user)
 
 
@@ -115,16 +127,18 @@ def use_login_link() -> ResponseReturnValue:
     if refused := _refused_early(form, tries):
         return refused
     earlier = current_user._get_current_object() if current_user.is_authenticated else None  # noqa: SLF001
-    user = sign_in_links.use(form.token.data)
-    if user is None:
+    used = sign_in_links.use(form.token.data)
+    if used is None:
         return _link_refused(form)
-    audit.record(AuditEvent.SIGNED_IN_BY_LINK, user)
-    _begin_session(user, remembered=form.remember.data)
+    answer = sign_in.proved(
+        used.user,
+        AuditEvent.SIGNED_IN_BY_LINK,
+        remembered=form.remember.data,
+        is_complete=used.without_second_factor,
+    )
     if earlier is not None:
-        _end_session(earlier)
+        sign_in.end_session(earlier)
     tries.succeed()
-    answer = redirect(_destination(), 303)
-    known_browser.remember(answer, user)
     return answer
 
 
@@ -132,7 +146,7 @@ def use_login_link() -> ResponseReturnValue:
 def logout() -> ResponseReturnValue:
     """Sign out in this browser; its device is suspended now, unless the subscribe script has already removed it."""
     if current_user.is_authenticated:
-        _end_session(current_user)
+        sign_in.end_session(current_user)
     session.clear()  # first, because logout_user adds a key to the session that deletes the remember cookie
     logout_user()
     return redirect(url_for("auth.login"), 303)
@@ -140,12 +154,12 @@ def logout() -> ResponseReturnValue:
 
 @blueprint.errorhandler(csrf.Refused)
 def _refused(error: csrf.Refused) -> ResponseReturnValue:
-    if request.endpoint != "auth.login":
+    if request.endpoint not in ("auth.login", "auth.use_passkey"):
         return errors.csrf_refused(error)
     form = LoginForm(meta=error.form_meta)
     form.email.data = (form.email.data or "")[: email_address.LONGEST]
     form.form_errors.append(error.message(_("Please enter your password again.")))
-    return _form(form, 400)
+    return login_page(form, 400)
 
 
 @blueprint.app_errorhandler(sessions.Ended)
@@ -157,44 +171,33 @@ def _ended_meanwhile(_error: sessions.Ended) -> ResponseReturnValue:
     return redirect(url_for("auth.login"), 303)
 
 
-def _begin_session(user: User, *, remembered: bool) -> None:
-    """Sign the user in with a session that keeps nothing of an earlier one but their interrupted form, and commit."""
-    sessions.begin(user, browser=browser_name.guess(request.user_agent.string), remembered=remembered)
-    form, account_id = interrupted.kept(), user.id
-    db.session.commit()
-    session.clear()
-    login_user(user, remember=remembered)
-    csrf.begin_token(account_id)
-    interrupted.carry_over(form, account_id)
-
-
-def _end_session(user: User) -> None:
-    with suppress(sessions.Ended):
-        sessions.end_current(user)
-    audit.record(AuditEvent.SIGNED_OUT, user)
-    db.session.commit()
-
-
-def continue_session(user: User) -> None:
-    """Renew the session's token, commit, and set a cookie that keeps nothing of the earlier one."""
-    remembered, account_id = sessions.renew(user), user.id
-    db.session.commit()
-    session.clear()
-    login_user(user, remember=remembered)
-    csrf.begin_token(account_id)
-
-
 def _forget_remembered(token: str) -> None:
     # Otherwise Flask-Login copies its token into the session at every request, and a response that arrives just after
     # the one to a sign-in would replace the new session.
     cookie = request.cookies.get(current_app.config["REMEMBER_COOKIE_NAME"], "")
-    if decode_cookie(cookie) == token:
+    if remembered_token(cookie) == token:
         session["_remember"] = "clear"
 
 
-def _form(form: LoginForm, code: int, headers: dict[str, str] | None = None) -> ResponseReturnValue:
+def login_page(form: LoginForm, code: int, headers: dict[str, str] | None = None) -> ResponseReturnValue:
+    """Return the sign-in page, which offers passkeys if the site has any and they work at this address."""
     has_ended = "_user_id" in session  # Flask-Login's key; signing out removes it
-    return render_template("auth/login.html", form=form, has_ended=has_ended), code, headers or {}
+    page = render_template(
+        "auth/login.html",
+        form=form,
+        has_ended=has_ended,
+        has_passkeys=_offers_passkeys(),
+        passkeys_are_at=relying_party.address("auth.login"),
+    )
+    db.session.rollback()
+    return page, code, headers or {}
+
+
+def _offers_passkeys() -> bool:
+    try:
+        return passkeys.exist()
+    except DATABASE_ERRORS:  # this page is also the answer to some errors, and signing in will say what is wrong
+        return False
 
 
 def _link_page(form: LinkForm, code: int = 200, *, wait: int = 0, **shown: object) -> ResponseReturnValue:
@@ -230,7 +233,3 @@ def _note_failure(user: User | None, *, delays: bool) -> None:
     if delays:
         audit.count(AuditEvent.SIGN_IN_DELAYED, user)
     db.session.commit()
-
-
-def _destination() -> str:
-    return security.path_within_site(request.args.get("next")) or current_settings().admin_url

@@ -1,6 +1,7 @@
 """The feedback that visitors leave."""
 
-from feedback_push.feedback import purge
-from feedback_push.feedback.views import blueprint
+from feedback_push.feedback import form_loads, note_sending, notes, plain_form, purge, tasks, views
 
-__all__ = ["blueprint", "purge"]
+blueprints = (views.blueprint, plain_form.blueprint)
+
+__all__ = ["blueprints", "form_loads", "note_sending", "notes", "purge", "tasks"]

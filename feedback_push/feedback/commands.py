@@ -1,18 +1,29 @@
-"""Commands with which the operator exports or erases everything stored about one person."""
+"""Commands for operators: one person's data, and the notification of a message."""
 
 import json
 from typing import Any
 
 import click
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
 
 from feedback_push import database
 from feedback_push.auth import audit
-from feedback_push.auth.models import AuditEvent
+from feedback_push.auth.audit_models import AuditEvent
 from feedback_push.database import db
-from feedback_push.feedback import personal_data
+from feedback_push.feedback import inbox, personal_data
 
 person = AppGroup("person", help="Export or erase the data of one person.")
+
+
+@click.command("resend")
+@click.argument("message", type=int)
+@with_appcontext
+def resend(message: int) -> None:
+    """Notify the administrators of a MESSAGE again; its number is the last part of its address in the dashboard."""
+    if inbox.notify_again(message) is None:
+        raise click.ClickException("There is no such message, or it is in spam or deleted.")
+    db.session.commit()
+    click.echo("Workers send it within seconds. It replaces the earlier notification on devices that still show it.")
 
 
 @person.command("export")

@@ -1,26 +1,29 @@
 """Conversations: answers to a message, replies of its visitor, and the visitor's private link to both."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import contains_eager, joinedload
 
 from feedback_push import private_links, search_text
 from feedback_push.auth.models import User
 from feedback_push.config import current_settings
 from feedback_push.database import db, insert, utcnow
-from feedback_push.feedback import daily_counts, lists, tags
+from feedback_push.encryption import UnreadableError
+from feedback_push.feedback import daily_counts, lists, site_forms
 from feedback_push.feedback.daily_counts import Count
 from feedback_push.feedback.models import Answered, Conversation, Message, MessageState, Reply
 from feedback_push.ids import id_in
 from feedback_push.push import followers, notification, outbox
 from feedback_push.push.models import Follower, PreviewLevel
 from feedback_push.push.notification import ANSWER, REPLY, Action, Notification
+from feedback_push.site_path import absolute_url
 
 SESSION_KEY = "conversation"  # of the newest private link, for the thank-you page
 MOST_FOLLOWERS = 20  # devices of one conversation
 MOST_REPLIES = 500  # in one conversation
+_on_reply: list[Callable[[Reply], None]] = []
 _REOPENED = (MessageState.READ, MessageState.ARCHIVED, MessageState.ANSWERED)
 
 
@@ -28,10 +31,21 @@ class Full(ValueError):
     """The conversation has as many replies, or as many devices, as one may have."""
 
 
+def on_reply(listener: Callable[[Reply], None]) -> Callable[[Reply], None]:
+    """Register a function to call for each reply of a visitor to a message that is not spam, in its transaction.
+
+    A reply that nobody is notified of has no `outbox_id`.
+    """
+    _on_reply.append(listener)
+    return listener
+
+
 def begin(message: Message) -> str:
     """Add the conversation of a new message and return the token of its private link. The caller commits."""
-    token = private_links.token(message.id, 1)
-    db.session.add(Conversation(message_id=message.id, link_number=1, token_hash=private_links.hashed(token)))
+    key_id = private_links.newest_key()
+    token = private_links.token(message.id, 1, key_id)
+    token_hash = private_links.hashed(token)
+    db.session.add(Conversation(message_id=message.id, link_number=1, link_key_id=key_id, token_hash=token_hash))
     db.session.flush()
     return token
 
@@ -83,13 +97,26 @@ def answer(message: Message, user: User, content: str) -> int | None:
     conversation = db.session.get(Conversation, message.id, populate_existing=True)
     reply = Reply(message_id=message.id, is_answer=True, user_id=user.id, content=content)
     if conversation and conversation.token_hash and conversation.audience_id is not None:
-        note = _for_visitor(conversation, content)
+        note = notification_of_answer(conversation, content)
         reply.outbox_entry = outbox.enqueue(note, kind=ANSWER.code, audience_id=conversation.audience_id)
     _add(reply)
     opened = {"read_at": func.coalesce(Message.read_at, utcnow()), "spam_reason": None}
     _update(update(Message).where(Message.id == message.id).values(state=MessageState.ANSWERED, **opened))
     note_answered([message.id], user.id)
     return reply.outbox_id
+
+
+def notification_of_answer(conversation: Conversation, content: str) -> Notification:
+    """Return the notification of an answer, as the devices that follow its conversation get it."""
+    settings = current_settings()
+    address = private_links.unfinished(conversation.message_id, conversation.link_number, conversation.link_key_id)
+    # After a loss of the site's secret nobody knows the token, so the visitor must open the link that they have kept.
+    return Notification(
+        title=str(ANSWER.title),
+        body=notification.beginning(content) if settings.notification_answer_text else "",
+        navigate=address if token_of(conversation) else absolute_url("feedback.home"),
+        tag=f"conversation-{conversation.message_id}",
+    )
 
 
 def note_answered(message_ids: Collection[int], user_id: int) -> None:
@@ -123,10 +150,14 @@ def write_again(conversation: Conversation, content: str, *, notify: bool) -> in
     _update(update(Message).where(*reopened).values(state=MessageState.NEW))
     if state != MessageState.SPAM:  # after the update, because the notification counts the unread
         if notify:
-            reply.outbox_entry = outbox.enqueue(_for_administrators(message, content), kind=REPLY.code)
+            recipients = site_forms.recipients(message.form_key)
+            note = _for_administrators(message, content)
+            reply.outbox_entry = outbox.enqueue(note, kind=REPLY.code, recipients=recipients)
         else:
             daily_counts.add(Count.NOT_NOTIFIED)
     _add(reply)
+    for listener in _on_reply if state != MessageState.SPAM else ():
+        listener(reply)
     return reply.outbox_id
 
 
@@ -151,65 +182,35 @@ def renew_link(conversation: Conversation) -> str:
 
     No device is notified any more: one that the old link has subscribed would be sent the new link.
     """
-    number = conversation.link_number + 1
-    token = private_links.token(conversation.message_id, number)
-    conversation.link_number, conversation.token_hash = number, private_links.hashed(token)
+    conversation.link_number += 1
+    conversation.link_key_id = private_links.newest_key()
+    token = private_links.token(conversation.message_id, conversation.link_number, conversation.link_key_id)
+    conversation.token_hash = private_links.hashed(token)
     delete_audiences([conversation.message_id])
     return token
 
 
 def token_of(conversation: Conversation) -> str | None:
-    """Return the token of the private link; None if it has ended, or if the site's secret has changed since."""
-    token = private_links.token(conversation.message_id, conversation.link_number)
+    """Return the token of the private link; None if it has ended, or if the site's secret has been lost since."""
+    try:
+        token = private_links.token(conversation.message_id, conversation.link_number, conversation.link_key_id)
+    except UnreadableError:
+        return None
     return token if conversation.token_hash == private_links.hashed(token) else None
 
 
-def export(conversation: Conversation) -> dict[str, Any]:
-    """Return all that is stored about a conversation, ready for JSON; the visitor's own data."""
-    message = conversation.message
-    devices = followers.count(conversation.audience_id) if conversation.audience_id is not None else 0
-    return {
-        "content": message.content,
-        "name": message.submitter_name,
-        "email": message.submitter_email,
-        "written_at": message.created_at.isoformat(),
-        "read_at": message.read_at.isoformat() if message.read_at else None,
-        "devices": devices,
-        "replies": [
-            {
-                "from": "site" if reply.is_answer else "visitor",
-                "content": reply.content,
-                "written_at": reply.created_at.isoformat(),
-            }
-            for reply in replies(message)
-        ],
-    }
+def add_words(message_ids: Collection[int], content: str) -> None:
+    """Let searches find these messages by the words of a reply too. The caller commits."""
+    found_by = func.substr(Message.search_text + f" {search_text.of(content)}", 1, search_text.LONGEST)
+    _update(update(Message).where(id_in(Message.id, message_ids)).values(search_text=found_by))
 
 
-def erase(conversation: Conversation) -> None:
-    """Remove a message for good with its conversation, its notifications and the devices that follow nothing else.
-
-    Each batch of deliveries is committed here; the caller commits the rest.
-    """
-    message_id = conversation.message_id
-    while outbox.delete_deliveries(entries := _lock_with_entries(message_id)):
-        db.session.commit()
-    delete_audiences([message_id])
-    db.session.execute(delete(Message).where(Message.id == message_id))
-    outbox.remove(entries)
-    tags.remove_unused()  # a tag may name the visitor
-
-
-def entries_of(message_ids: Collection[int]) -> list[int]:
-    """Return the outbox entries of the replies to these messages."""
-    theirs = (id_in(Reply.message_id, message_ids), Reply.outbox_id.is_not(None))
-    return [entry for entry in db.session.scalars(select(Reply.outbox_id).where(*theirs)) if entry is not None]
-
-
-def _lock_with_entries(message_id: int) -> list[int]:
-    """Lock a message, so that nobody adds a reply meanwhile, and return the outbox entries that repeat its texts."""
-    own = db.session.scalar(select(Message.outbox_id).where(Message.id == message_id).with_for_update())
-    return [*entries_of([message_id]), *([] if own is None else [own])]
+def delete_audiences(message_ids: Collection[int]) -> None:
+    """Delete the audiences of these messages, which the database does not delete along with the messages."""
+    theirs = (id_in(Conversation.message_id, message_ids), Conversation.audience_id.is_not(None))
+    for audience_id in db.session.scalars(select(Conversation.audience_id).where(*theirs)).all():
+        while audience_id is not None and followers.delete_audience(audience_id):
+            pass
 
 
 def _audience(conversation: Conversation) -> int:
@@ -223,14 +224,6 @@ def _audience(conversation: Conversation) -> int:
     return conversation.audience_id
 
 
-def delete_audiences(message_ids: Collection[int]) -> None:
-    """Delete the audiences of these messages, which the database does not delete along with the messages."""
-    theirs = (id_in(Conversation.message_id, message_ids), Conversation.audience_id.is_not(None))
-    for audience_id in db.session.scalars(select(Conversation.audience_id).where(*theirs)).all():
-        while audience_id is not None and followers.delete_audience(audience_id):
-            pass
-
-
 def _lock(message: Message) -> MessageState | None:
     """Lock a message and return its state; raise Full if it has as many replies as it may have."""
     state = db.session.scalar(select(Message.state).where(Message.id == message.id).with_for_update())
@@ -241,28 +234,13 @@ def _lock(message: Message) -> MessageState | None:
 
 
 def _add(reply: Reply) -> None:
-    """Add a reply, and let searches find the message by its words."""
     db.session.add(reply)
     db.session.flush()
-    found_by = func.substr(Message.search_text + f" {search_text.of(reply.content)}", 1, search_text.LONGEST)
-    _update(update(Message).where(Message.id == reply.message_id).values(search_text=found_by))
-
-
-def _for_visitor(conversation: Conversation, content: str) -> Notification:
-    settings = current_settings()
-    address = private_links.unfinished(conversation.message_id, conversation.link_number)
-    # After a change of the site's secret nobody knows the token, so the visitor must open the link that they have kept.
-    return Notification(
-        title=str(ANSWER.one),
-        body=notification.beginning(content) if settings.notification_answer_text else "",
-        navigate=address if token_of(conversation) else f"{settings.site_url}/",
-        tag=f"conversation-{conversation.message_id}",
-    )
+    add_words([reply.message_id], reply.content)
 
 
 def _for_administrators(message: Message, content: str) -> Notification:
-    settings = current_settings()
-    address = f"{settings.site_url}{settings.admin_url}messages/{message.id}"
+    address = absolute_url("admin.message", message_id=message.id)
     return Notification(
         title=f"{notification.name(message.submitter_name)}:",
         body=notification.beginning(content),

@@ -1,49 +1,89 @@
 """The inbox: receive messages, notify administrators, and mark messages as read."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sqlalchemy import case, func, or_, select, text, update
 from sqlalchemy.orm import joinedload
 
-from feedback_push.config import current_settings
+from feedback_push import event_counts
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import daily_counts, lists
+from feedback_push.feedback import daily_counts, lists, site_forms
 from feedback_push.feedback.daily_counts import Count
 from feedback_push.feedback.models import LISTS, Message, MessageState
 from feedback_push.feedback.spam_reasons import SpamReason
 from feedback_push.ids import id_in
 from feedback_push.push import notification, outbox
 from feedback_push.push.notification import Action, Notification
+from feedback_push.site_path import absolute_url
+
+_on_received: list[Callable[[Message], None]] = []
 
 
-def receive(message: Message, spam_reason: SpamReason | None = None, *, notify: bool = True) -> int | None:
+def on_received(listener: Callable[[Message], None]) -> Callable[[Message], None]:
+    """Register a function to call for each message that is not spam, in the transaction that stores or releases it.
+
+    A message that nobody is notified of has no `outbox_id`.
+    """
+    _on_received.append(listener)
+    return listener
+
+
+def receive(
+    message: Message,
+    spam_reason: SpamReason | None = None,
+    *,
+    notify: bool = True,
+    recipients: list[int] | None = None,
+) -> int | None:
     """Add a message and its outbox entry to the session, in one transaction; return the entry's id, or None.
 
     A message with a suspicion goes to spam, without a notification. If `notify` is False, the message goes to the inbox
-    without a notification, and is counted as not notified. Without a notification there is no entry.
+    without a notification, and is counted as not notified. Without a notification there is no entry. If there are
+    `recipients`, only the administrators with these ids are notified.
     """
     db.session.add(message)
     if spam_reason:
         message.state, message.spam_reason = MessageState.SPAM, spam_reason
     db.session.flush()  # the notification needs the message's id
-    if spam_reason or not _count_silent(notify):
-        return None
-    message.outbox_entry = entry = outbox.enqueue(_notification(message))
-    db.session.flush()
-    return entry.id
+    if not spam_reason and _count_silent(notify):
+        message.outbox_entry = outbox.enqueue(_notification(message), recipients=recipients)
+        db.session.flush()
+    if not spam_reason:
+        _tell(message)
+    _count(message, spam_reason)
+    return message.outbox_id
 
 
 def release(message_ids: Iterable[int], *, notify: bool = True) -> list[int]:
     """Move messages out of spam, and enqueue each notification not made before; return the new outbox entries' ids."""
     held = select(Message).where(id_in(Message.id, message_ids), text(LISTS["spam"])).order_by(Message.id)
     entries = []
-    for message in db.session.scalars(held.with_for_update()).all():
+    released = db.session.scalars(held.with_for_update()).all()
+    for message in released:
         message.state, message.spam_reason = MessageState.NEW, None
         if message.outbox_id is None and _count_silent(notify):
-            message.outbox_entry = outbox.enqueue(_notification(message))
+            recipients = site_forms.recipients(message.form_key)
+            message.outbox_entry = outbox.enqueue(_notification(message), recipients=recipients)
             entries.append(message.outbox_entry)
+        event_counts.add_to_days({("message", message.created_at.date(), ""): 1})
     db.session.flush()
+    for message in released:
+        _tell(message)
     return [entry.id for entry in entries]
+
+
+def notify_again(message_id: int) -> int | None:
+    """Enqueue the notification of a message once more; return the outbox entry's id.
+
+    Return None if the message is missing, deleted or in spam. The history then shows the new notification.
+    """
+    there = (Message.id == message_id, Message.deleted_at.is_(None), Message.state != MessageState.SPAM)
+    message = db.session.scalar(select(Message).where(*there).with_for_update())
+    if message is None:
+        return None
+    message.outbox_entry = outbox.enqueue(_notification(message), recipients=site_forms.recipients(message.form_key))
+    db.session.flush()
+    return message.outbox_id
 
 
 def find(message_id: int) -> Message | None:
@@ -74,6 +114,19 @@ def mark_read(message: Message) -> None:
     )
 
 
+def _tell(message: Message) -> None:
+    for listener in _on_received:
+        listener(message)
+
+
+def _count(message: Message, spam_reason: SpamReason | None) -> None:
+    if spam_reason:
+        event_counts.add({("form_post", "spam"): 1, ("spam", spam_reason): 1})
+        return
+    event_counts.add({("form_post", "accepted"): 1})
+    event_counts.add_to_days({("message", message.created_at.date(), ""): 1})
+
+
 def _count_silent(notify: bool) -> bool:
     if not notify:
         daily_counts.add(Count.NOT_NOTIFIED)
@@ -81,8 +134,7 @@ def _count_silent(notify: bool) -> bool:
 
 
 def _notification(message: Message) -> Notification:
-    settings = current_settings()
-    address = f"{settings.site_url}{settings.admin_url}messages/{message.id}"
+    address = absolute_url("admin.message", message_id=message.id)
     answer = Action("answer", "Answer", f"{address}#answer")  # the service worker translates the title
     return Notification(
         title=f"{notification.name(message.submitter_name)}:",

@@ -1,6 +1,6 @@
 """Read the lists of messages: filter them, page through them, count them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, func, literal_column, select, text
 
 from feedback_push.database import db
 from feedback_push.feedback import assignments, replies, search, tags
+from feedback_push.feedback.form_models import DEFAULT_KEY
 from feedback_push.feedback.models import LISTS, Message, MessageState, person_of
 from feedback_push.feedback.search import Columns, Order
 
@@ -32,16 +33,34 @@ _ROW = (
     Message.deleted_at,
     tags.column(),
     replies.column(),
+    Message.form_key,
+    Message.category,
+    Message.rating,
 )
 # The whole text may be very long. A search reads more of it, to show the part around the first word found.
 _IN_A_LIST = (*_ROW, func.substr(Message.content, 1, 300).label("beginning"))
 _IN_A_SEARCH = (*_ROW, func.substr(Message.content, 1, 3000).label("beginning"))
+LONGEST_FOR_PROGRAM = 2000  # characters; a list for a program has the beginning of a message
+_FOR_PROGRAM = (
+    *_ROW,
+    Message.submitter_email,
+    Message.read_at,
+    func.substr(Message.content, 1, LONGEST_FOR_PROGRAM + 1).label("beginning"),
+    assignments.column(),
+    *(getattr(Message, name) for name in ("form_key", "category", "rating", "page_url", "page_title", "host_user")),
+)
 _WHOLE = (
     Message.id,
     Message.created_at,
     Message.state,
     Message.submitter_name,
     Message.submitter_email,
+    Message.form_key,
+    Message.category,
+    Message.rating,
+    Message.page_url,
+    Message.page_title,
+    Message.answers,
     Message.content,
     tags.column(),
     assignments.column(),
@@ -52,8 +71,8 @@ _WHOLE = (
 class Filter:
     """The messages of a list that contain all of `words`, written at or after `since` and before `until`.
 
-    They have the tag, come from the person's e-mail address, and are assigned to the administrator with this id, if
-    these are given.
+    They have the tag, come from the person's e-mail address, are assigned to the administrator with this id, are in one
+    of these states, and have the form's key, the category, the rating and the page's address, if these are given.
     """
 
     list: str = "inbox"
@@ -63,6 +82,11 @@ class Filter:
     tag: str = ""
     person: str = ""
     assignee: int | None = None
+    states: tuple[MessageState, ...] = ()
+    form: str = ""
+    category: str = ""
+    rating: str = ""
+    page: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,10 +99,10 @@ class Page:
 
 
 class Whole(NamedTuple):
-    """A message with its whole text, and its replies."""
+    """A message with its whole text, and its replies, which may be read while they are iterated."""
 
     message: Row[Any]  # the columns of _WHOLE
-    replies: Sequence[Row[Any]]
+    replies: Iterable[Row[Any]]
 
 
 def page(shown: Filter, before: int | None = None) -> Page:
@@ -89,6 +113,11 @@ def page(shown: Filter, before: int | None = None) -> Page:
     rows = _find(_columns(shown), shown, _below(before, PAGE_SIZE + 1))
     messages = rows[:PAGE_SIZE]
     return Page(messages, messages[-1].id if len(rows) > PAGE_SIZE else None, before is None)
+
+
+def for_program(shown: Filter, before: int | None, limit: int) -> Sequence[Row[Any]]:
+    """Return at most `limit` messages before a cursor, or the newest, as rows with the columns of _FOR_PROGRAM."""
+    return _find(_FOR_PROGRAM, shown, _below(before, limit))
 
 
 def since(shown: Filter, message_id: int) -> Sequence[Row[Any]]:
@@ -134,6 +163,11 @@ def count(shown: Filter) -> int:
     return db.session.scalar(select(func.count()).select_from(some)) or 0
 
 
+def ids(shown: Filter, most: int) -> list[int]:
+    """Return the ids of the newest messages that a filter selects, at most so many."""
+    return [row.id for row in _find((Message.id,), shown, Order(limit=most))]
+
+
 def unread() -> int:
     """Return the number of unread messages. MOST_COUNTED means that many or more."""
     return db.session.scalar(select(_count("new"))) or 0
@@ -175,9 +209,15 @@ def _conditions(shown: Filter) -> list[ColumnElement[bool]]:
         conditions.append(tags.on(shown.tag))
     if shown.person:
         conditions.append(Message.person == (person_of(shown.person) or ""))
+    if shown.states:
+        conditions.append(Message.state.in_(shown.states))
     if shown.assignee is not None:
         conditions.append(assignments.to(shown.assignee))
-    return conditions
+    if shown.form:
+        is_default = shown.form == DEFAULT_KEY
+        conditions.append(Message.form_key.is_(None) if is_default else Message.form_key == shown.form)
+    asked = {Message.category: shown.category, Message.rating: shown.rating, Message.page_url: shown.page}
+    return [*conditions, *(column == value for column, value in asked.items() if value)]
 
 
 def _find(columns: Columns, shown: Filter, order: Order) -> Sequence[Row[Any]]:

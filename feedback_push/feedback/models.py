@@ -1,15 +1,24 @@
 """The models of feedback: a visitor's message, its conversation, tags and assignee, saved searches, counts, undos."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Date, ForeignKey, Index, Integer, String, Text, UniqueConstraint, event, inspect
+from sqlalchemy import JSON, Date, ForeignKey, Index, Integer, String, Text, UniqueConstraint, event, inspect, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from feedback_push import email_address, search_text
 from feedback_push.auth.models import Session, User
 from feedback_push.database import AUTOINCREMENT, Base, Id, partial_index, utcnow
+from feedback_push.feedback.form_models import (
+    LONGEST_KEY,
+    LONGEST_LABEL,
+    LONGEST_LANGUAGE,
+    LONGEST_TITLE,
+    LONGEST_URL,
+    LONGEST_VIEWPORT,
+)
 from feedback_push.push.models import Audience, OutboxEntry
 
 
@@ -32,7 +41,8 @@ LISTS = {
     "archived": "deleted_at IS NULL AND state = 'archived'",
     "spam": "deleted_at IS NULL AND state = 'spam'",
 }
-_SEARCHED = ("submitter_name", "submitter_email", "content")
+_SEARCHED = ("submitter_name", "submitter_email", "content", "category", "page_title", "answers")
+_ASKED = ("form_key", "category", "rating", "page_url")  # by which an administrator finds the messages of a form
 # SQLite checks the columns of the condition again. If they were not in the index, it would read past every text.
 _IN_INDEX = ("id", "state", "deleted_at")
 _MORE_IN_INDEX = {"spam": ("size",)}  # every sweep adds up the sizes
@@ -48,19 +58,29 @@ def _person_of_row(row: Any) -> str | None:
 
 
 def _size_of_row(row: Any) -> int:
-    return len(row.get_current_parameters()["content"].encode())
+    values = row.get_current_parameters()
+    answers = (answer["answer"] for answer in values.get("answers") or ())
+    return sum(len(text.encode()) for text in (values["content"], *answers))
 
 
 def _search_text_of_row(row: Any) -> str:
     values = row.get_current_parameters()
-    return search_text.of(*(values[name] for name in _SEARCHED))
+    return _search_text_of(values.get(name) for name in _SEARCHED)
+
+
+def _search_text_of(values: Iterable[Any]) -> str:
+    texts: list[str] = []
+    for value in values:
+        texts += [answer["answer"] for answer in value] if isinstance(value, list) else [value or ""]
+    return search_text.of(*texts)
 
 
 class Message(Base):
     """A message from a visitor.
 
     `user` is set if the writer was signed in. `outbox_id` refers to the notification about the message. A message with
-    `deleted_at` is shown nowhere, and can be restored until it is removed for good.
+    `deleted_at` is shown nowhere, and can be restored until it is removed for good. `form_key` is None for the default
+    form; it stays when its form is deleted. `answers` has a dict for each answered question: `question` and `answer`.
     """
 
     __tablename__ = "feedback_message"
@@ -80,6 +100,18 @@ class Message(Base):
     size: Mapped[int] = mapped_column(default=_size_of_row, server_default="0")  # of the content, in UTF-8 bytes
     user_id: Mapped[int | None] = mapped_column(ForeignKey("auth_user.id", ondelete="SET NULL"), index=True)
     outbox_id: Mapped[int | None] = mapped_column(ForeignKey("push_outbox.id", ondelete="SET NULL"), index=True)
+    form_key: Mapped[str | None] = mapped_column(String(LONGEST_KEY))
+    category: Mapped[str | None] = mapped_column(String(LONGEST_LABEL))
+    rating: Mapped[str | None] = mapped_column(String(4))  # one of RatingScale.values
+    page_url: Mapped[str | None] = mapped_column(String(LONGEST_URL))  # of the page that the form was sent from
+    page_title: Mapped[str | None] = mapped_column(String(LONGEST_TITLE))
+    viewport: Mapped[str | None] = mapped_column(String(LONGEST_VIEWPORT))  # width and height in CSS pixels
+    language: Mapped[str | None] = mapped_column(String(LONGEST_LANGUAGE))  # of the visitor's browser
+    answers: Mapped[list[dict[str, str]] | None] = mapped_column(JSON(none_as_null=True))
+
+    host_user: Mapped[str | None] = mapped_column(
+        String(200)
+    )  # the id of a user whom the site with the form has proven
 
     # The text that searches read. Adding or changing a Message object sets it; a bulk UPDATE must set it itself.
     search_text: Mapped[str] = mapped_column(Text, default=_search_text_of_row, server_default="", deferred=True)
@@ -97,6 +129,7 @@ class Message(Base):
         partial_index("ix_feedback_message_deleted_at", "deleted_at", where="deleted_at IS NOT NULL"),
         Index("ix_feedback_message_created_at", "created_at"),
         partial_index("ix_feedback_message_person", "person", "id", where="person IS NOT NULL"),
+        *(partial_index(f"ix_feedback_message_{name}", name, "id", where=f"{name} IS NOT NULL") for name in _ASKED),
         AUTOINCREMENT,
     )
 
@@ -105,7 +138,7 @@ class Message(Base):
 def _follow_changes(_mapper: object, _connection: object, message: Message) -> None:
     state = inspect(message)
     if any(state.attrs[name].history.has_changes() for name in _SEARCHED):
-        message.search_text = search_text.of(*(getattr(message, name) for name in _SEARCHED))
+        message.search_text = _search_text_of(getattr(message, name) for name in _SEARCHED)
 
 
 class Tag(Base):
@@ -167,7 +200,7 @@ class SavedSearch(Base):
 class Conversation(Base):
     """The private link of a message for its visitor, and the audience that is notified of answers.
 
-    The link's token is derived from the site's secret, the message and `link_number`; only its hash is stored. Without
+    The link's token is derived from a key of the site, the message and `link_number`; only its hash is stored. Without
     a hash the visitor has ended the link.
     """
 
@@ -176,16 +209,27 @@ class Conversation(Base):
     message_id: Mapped[int] = mapped_column(ForeignKey(Message.id, ondelete="CASCADE"), primary_key=True)
     token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     link_number: Mapped[int] = mapped_column(Integer, default=1)
+    link_key_id: Mapped[int | None]  # a SiteSecret; None: the first key, see private_links.py
     audience_id: Mapped[int | None] = mapped_column(ForeignKey(Audience.id, ondelete="SET NULL"), unique=True)
 
     message: Mapped[Message] = relationship()
 
 
 class Reply(Base):
-    """A text after the message: an administrator's answer, or a reply of the visitor."""
+    """A text after the message: an administrator's answer, or a reply of the visitor.
+
+    With `note_id`, it is the text of that note, which a message gets once.
+    """
 
     __tablename__ = "feedback_reply"
-    __table_args__ = (Index("ix_feedback_reply_message_id", "message_id", "id"), AUTOINCREMENT)
+    __table_args__ = (
+        Index("ix_feedback_reply_message_id", "message_id", "id"),
+        Index(
+            "uq_feedback_reply_note_id_message_id", "note_id", "message_id", unique=True,
+            sqlite_where=text("note_id IS NOT NULL"), postgresql_where=text("note_id IS NOT NULL"),
+        ),
+        AUTOINCREMENT,
+    )  # fmt: skip
 
     id: Mapped[Id]
     message_id: Mapped[int] = mapped_column(ForeignKey(Message.id, ondelete="CASCADE"))
@@ -194,7 +238,9 @@ class Reply(Base):
     content: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     outbox_id: Mapped[int | None] = mapped_column(ForeignKey(OutboxEntry.id, ondelete="SET NULL"), index=True)
+    note_id: Mapped[int | None] = mapped_column(ForeignKey("feedback_note.id", ondelete="SET NULL"))
 
+    message: Mapped[Message] = relationship()
     user: Mapped[User | None] = relationship()
     outbox_entry: Mapped[OutboxEntry | None] = relationship()
 

@@ -1,22 +1,20 @@
 """Proof of work with ALTCHA. A browser computes for a moment during typing; a flood of messages takes hours."""
 
-import hmac
 import secrets
 from datetime import timedelta
 from enum import Enum
 from typing import Any
 
 import altcha
-from flask import current_app
 
-from feedback_push import counters
+from feedback_push import counters, secret_keys
 from feedback_push.database import utcnow
 from feedback_push.feedback import difficulty
 
 # PBKDF2, because a browser computes it as fast as any other program. Cost and counter together take about 0.1 s on a
 # laptop and 0.4 s on a phone. Making a challenge takes 1/200 of that, and checking a proof almost nothing. A difficulty
 # level doubles the counter, not the cost, so the server makes a hard challenge as quickly as an easy one.
-_ALGORITHM = "PBKDF2/SHA-256"
+ALGORITHM = "PBKDF2/SHA-256"
 _COST = 1000
 _COUNTERS = range(100, 300)
 LIFETIME = timedelta(minutes=20)
@@ -38,13 +36,13 @@ def challenge() -> dict[str, Any]:
     """Return a challenge for this request's browser, in ALTCHA's format."""
     level = difficulty.of_new_challenge()
     made = altcha.create_challenge(
-        _ALGORITHM,
+        ALGORITHM,
         _COST,
         counter=secrets.choice(_COUNTERS) << level,
         expires_at=utcnow() + LIFETIME,
         data={"level": level},
-        hmac_secret=_key("challenge"),
-        hmac_key_secret=_key("solution"),
+        hmac_secret=_keys("challenge")[0],
+        hmac_key_secret=_keys("solution")[0],
     )
     return made.to_dict()
 
@@ -53,9 +51,10 @@ def check(proof: str) -> Proof:
     """Check a proof and return the result. A valid proof is used up by the check."""
     if not proof or len(proof) > _LONGEST_PROOF:
         return Proof.MISSING
-    result = altcha.verify_solution(proof, _key("challenge"), hmac_key_secret=_key("solution"))
-    if not result.verified:
-        return Proof.STALE if result.expired else Proof.MISSING
+    keys = zip(_keys("challenge"), _keys("solution"), strict=True)
+    results = [altcha.verify_solution(proof, of_challenge, hmac_key_secret=key) for of_challenge, key in keys]
+    if not any(result.verified for result in results):
+        return Proof.STALE if any(result.expired for result in results) else Proof.MISSING
     parameters = altcha.Payload.from_base64(proof).challenge.parameters  # signed, so nobody can change them
     if _is_too_easy(parameters):
         return Proof.STALE
@@ -75,5 +74,5 @@ def _is_too_easy(parameters: altcha.ChallengeParameters) -> bool:
     return level < difficulty.demanded()
 
 
-def _key(purpose: str) -> bytes:
-    return hmac.digest(current_app.config["SECRET_KEY"].encode(), f"feedback_push: {purpose}".encode(), "sha256")
+def _keys(purpose: str) -> tuple[bytes, ...]:
+    return secret_keys.derived(f"feedback_push: {purpose}")

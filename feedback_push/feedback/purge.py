@@ -10,7 +10,7 @@ from feedback_push import maintenance
 from feedback_push.auth import audit
 from feedback_push.config import current_settings
 from feedback_push.database import db
-from feedback_push.feedback import conversations, daily_counts
+from feedback_push.feedback import conversation_data, conversations, daily_counts
 from feedback_push.feedback.daily_counts import Count
 from feedback_push.feedback.models import LISTS, Message
 from feedback_push.ids import id_in
@@ -25,15 +25,22 @@ MOST_SPAM = 5000
 MOST_SPAM_BYTES = 64 * 1024 * 1024
 
 
-@maintenance.register
-def remove_deleted(now: datetime) -> None:
-    """Remove a batch of the messages that were deleted more than KEPT ago, oldest deletion first."""
-    _remove(select(Message.id, Message.outbox_id).where(Message.deleted_at < now - KEPT).order_by(Message.deleted_at))
+@maintenance.each_minute
+def remove_deleted(now: datetime) -> bool:
+    """Remove a batch of the messages that were deleted more than KEPT ago, oldest deletion first.
+
+    Return whether there were any.
+    """
+    old = Message.deleted_at < now - KEPT
+    return _remove(select(Message.id, Message.outbox_id).where(old).order_by(Message.deleted_at))
 
 
-@maintenance.register
-def remove_old(now: datetime) -> None:
-    """Remove data older than the retention settings allow, in batches, each in its own transaction."""
+@maintenance.each_minute
+def remove_old(now: datetime) -> bool:
+    """Remove data older than the retention settings allow, in batches, each in its own transaction.
+
+    Return whether there may be more.
+    """
     settings = current_settings()
     stop_at = time.monotonic() + _SECONDS
     retained: dict[Callable[[datetime], bool], int] = {
@@ -46,18 +53,24 @@ def remove_old(now: datetime) -> None:
         while days and remove_some(now - timedelta(days=days)):
             db.session.commit()
             if time.monotonic() > stop_at:
-                return
+                return True
+    return False
 
 
-@maintenance.register
-def bound_spam(now: datetime) -> None:
-    """Remove and count the oldest spam beyond the limits, in batches, each in its own transaction."""
-    stop_at = time.monotonic() + _SECONDS
+@maintenance.each_minute
+def bound_spam(now: datetime) -> bool:
+    """Remove and count the oldest spam beyond the limits, in batches, each in its own transaction.
+
+    Return whether there was any, because more may arrive.
+    """
+    stop_at, found = time.monotonic() + _SECONDS, False
     while _remove_excess_spam():
         db.session.commit()
+        found = True
         if time.monotonic() > stop_at:
-            return
+            return True
     daily_counts.remove_old(now.date())
+    return found
 
 
 def _remove_excess_spam() -> bool:
@@ -96,7 +109,7 @@ def _remove(which: Select[int, int | None], counted_as: Count | None = None) -> 
     """
     rows = db.session.execute(which.limit(BATCH).with_for_update(skip_locked=True)).all()
     ids = [row.id for row in rows]
-    entries = [*conversations.entries_of(ids), *(row.outbox_id for row in rows if row.outbox_id is not None)]
+    entries = [*conversation_data.entries_of(ids), *(row.outbox_id for row in rows if row.outbox_id is not None)]
     if rows and not outbox.delete_deliveries(entries):
         conversations.delete_audiences(ids)
         db.session.execute(delete(Message).where(id_in(Message.id, ids)))

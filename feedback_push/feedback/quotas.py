@@ -5,7 +5,7 @@ short messages still arrive when that pool is empty.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from flask import current_app
@@ -14,6 +14,7 @@ from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerHour, Rat
 from feedback_push import counters, disk, network_address
 from feedback_push.config import current_settings
 from feedback_push.disk import Space
+from feedback_push.feedback.form_models import USUAL_LIMITS, Form, Limits
 
 LARGE = 8 * 1024  # bytes; 2,000 characters take less in every script
 _KB = 1024
@@ -28,6 +29,7 @@ class Verdict(Enum):
     ONLY_SHORT = "only-short"  # it is large, and the pool for large messages is empty
     DISK_LOW = "disk-low"  # it is large, and the disk is nearly full
     FULL = "full"
+    FORM_FULL = "form-full"  # the form has received as many messages as its owner wants in an hour
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,6 @@ class _Room:
 
 
 REJECTED = Quota("rejected", 120, 0, RateLimitItemPerMinute, 10)
-# The number of messages without a proof that visitors are asked to confirm.
-CONFIRMABLE = Quota("confirmable", 10, 300)
 _PROVEN = _Room(
     Quota("proven-large", 16 * _MB_IN_KB, 96 * _MB_IN_KB),
     # A last resort: more short messages in an hour than anybody can prove, or than this site can take.
@@ -89,27 +89,51 @@ _UNPROVEN = _Room(
     Quota("unproven-large", 1 * _MB_IN_KB, 32 * _MB_IN_KB),
     Quota("unproven", 2 * _MB_IN_KB, 48 * _MB_IN_KB),
 )
-# Without the form's spam traps nobody can be asked for a proof, so counting is the only limit.
-_UNDEFENDED = (
-    Quota("undefended-minute", 20, 300, RateLimitItemPerMinute),
-    Quota("undefended-hour", 200, 0, RateLimitItemPerHour),
-)
+_KB_OF_A_MESSAGE = 4  # for forms whose owners expect many messages without a proof
 
 
-def verdict(size: int, *, proven: bool) -> Verdict:
-    """Decide whether a message of `size` bytes may be stored, and count it if so."""
-    settings = current_settings()
+def verdict(size: int, *, proven: bool, form: Form | None = None) -> Verdict:
+    """Decide whether a message of `size` bytes may be stored, and count it if so; without a form for a reply."""
+    limits = form.limits if form else USUAL_LIMITS
     if size > LARGE and disk.space() == Space.TOO_LITTLE:
         return Verdict.DISK_LOW
-    if not settings.form_defence and not all(quota.take() for quota in _UNDEFENDED):
+    if not current_settings().form_defence and not all(quota.take() for quota in _undefended(limits)):
         return Verdict.FULL
-    return (_PROVEN if proven else _UNPROVEN).verdict(size)
+    if form and limits.form_hourly is not None and not Quota(f"form:{form.key}", 0, limits.form_hourly).take():
+        return Verdict.FORM_FULL
+    return (_PROVEN if proven else _unproven(limits)).verdict(size)
 
 
-def may_notify() -> bool:
+def may_confirm(form: Form) -> bool:
+    """Count a message without a proof, and return whether its visitor may be asked to confirm it."""
+    own = form.network_hourly is not None or form.form_hourly is not None
+    name = f"confirmable:{form.key}" if own else "confirmable"
+    return Quota(name, form.limits.network_hourly, form.limits.total_hourly).take()
+
+
+def may_notify(form: Form | None = None) -> bool:
     """Count a notification against the daily limit of this request's network; return whether it may be sent."""
-    settings = current_settings()
-    return Quota("notifications", settings.notification_daily_limit, 0, RateLimitItemPerDay).take()
+    own = form is not None and form.notify_daily is not None
+    limit = form.limits.notify_daily if form else current_settings().notification_daily_limit
+    name = f"notifications:{form.key}" if form and own else "notifications"
+    return Quota(name, limit, 0, RateLimitItemPerDay).take()
+
+
+def _undefended(limits: Limits) -> tuple[Quota, ...]:
+    # Without the form's spam traps nobody can be asked for a proof, so counting is the only limit.
+    network, total = limits.network_hourly, limits.total_hourly
+    return (
+        Quota("undefended-minute", max(20, network // 10), max(300, total // 10), RateLimitItemPerMinute),
+        Quota("undefended-hour", max(200, network), 0, RateLimitItemPerHour),
+    )
+
+
+def _unproven(limits: Limits) -> _Room:
+    """Return the room for messages without a proof: more of it if an owner expects many."""
+    most = _UNPROVEN.whole
+    network = most.for_network + _KB_OF_A_MESSAGE * max(0, limits.network_hourly - USUAL_LIMITS.network_hourly)
+    site = most.for_site + _KB_OF_A_MESSAGE * max(0, limits.total_hourly - USUAL_LIMITS.total_hourly)
+    return replace(_UNPROVEN, whole=replace(most, for_network=network, for_site=site))
 
 
 def _are_on() -> bool:

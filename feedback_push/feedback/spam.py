@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
-from flask import current_app, request, session
+from flask import request, session
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from feedback_push import secret_keys
 from feedback_push.config import current_settings
 from feedback_push.database import utcnow
 from feedback_push.feedback import proof_of_work
@@ -96,4 +97,4 @@ def _name_browser() -> str:
 
 
 def _signer() -> URLSafeSerializer:
-    return URLSafeSerializer(current_app.config["SECRET_KEY"], salt="feedback.opened")
+    return URLSafeSerializer(secret_keys.oldest_first(), salt="feedback.opened")

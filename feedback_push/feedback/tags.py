@@ -111,7 +111,7 @@ def remove_unused() -> None:
         )
 
 
-@maintenance.register
+@maintenance.each_minute
 def remove_tags_of_removed_messages(_now: datetime) -> None:
     """Remove the tags whose last message was removed for good."""
     remove_unused()

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select
 
 from feedback_push import maintenance
-from feedback_push.database import db, utcnow
+from feedback_push.database import db, delete_batch, utcnow
 from feedback_push.feedback.bulk_actions import Before
 from feedback_push.feedback.models import Undo
 
@@ -33,8 +33,7 @@ def use(undo_id: int, session_id: int) -> Before | None:
     return before
 
 
-@maintenance.register
-def forget_expired(now: datetime) -> None:
-    """Remove a batch of expired undos."""
-    expired = select(Undo.id).where(Undo.expires_at <= now).limit(_BATCH).scalar_subquery()
-    db.session.execute(delete(Undo).where(Undo.id.in_(expired)))
+@maintenance.each_minute
+def forget_expired(now: datetime) -> bool:
+    """Remove a batch of expired undos; return whether there may be more."""
+    return delete_batch(Undo, Undo.expires_at <= now, most=_BATCH) == _BATCH

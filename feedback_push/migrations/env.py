@@ -1,4 +1,4 @@
-"""Run Alembic's migrations on the application's own database connection."""
+"""Run Alembic's migrations on the application's own database connection, or on the connection of a restoration."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,18 +22,28 @@ def _is_described(name: str | None, _kind: str, _parents: Any) -> bool:
 
 
 def _migrate() -> None:
+    given: sa.Connection | None = context.config.attributes.get("connection")
+    if given is not None:  # its owner has locked the database, and commits everything together
+        _configure(given, transaction_per_migration=False)
+        with context.begin_transaction():
+            context.run_migrations()
+        return
     with db.engine.connect() as connection:
         _let_tables_be_made_anew(connection)
-        context.configure(
-            connection=connection,
-            target_metadata=Base.metadata,
-            render_as_batch=True,
-            render_item=_render,
-            include_name=_is_described,
-            transaction_per_migration=True,
-        )
+        _configure(connection, transaction_per_migration=True)
         with _alone(connection), context.begin_transaction():
             context.run_migrations()
+
+
+def _configure(connection: sa.Connection, *, transaction_per_migration: bool) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=True,
+        render_item=_render,
+        include_name=_is_described,
+        transaction_per_migration=transaction_per_migration,
+    )
 
 
 def _let_tables_be_made_anew(connection: sa.Connection) -> None:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Integer, Select, Table, Update, bindparam, exists, or_, select, update
+from sqlalchemy import CTE, Connection, Integer, Select, Table, Update, bindparam, exists, func, or_, select, update
 
+from feedback_push.auth.models import NoticeEvent
 from feedback_push.database import DATABASE_ERRORS, db
 from feedback_push.ids import Ids, id_in
 from feedback_push.push.models import Delivery, OutboxEntry, PreviewLevel, Priority, Subscription
@@ -19,6 +20,8 @@ from feedback_push.webpush.responses import Postponed, PushError
 # Longer than a claimed delivery can take: the wait for its turn at the origin, and the HTTP timeout.
 LEASE = timedelta(seconds=60)
 FRESH = 0.1  # seconds for which a check is valid, because each check delays the sending thread
+# The kind that also goes to the devices that its own event has suspended, because those belong to its reader.
+ALSO_SUSPENDED = NoticeEvent.PASSWORD_CHANGED.value
 _delivery = cast(Table, Delivery.__table__)
 _device = cast(Table, Subscription.__table__)
 _entry = cast(Table, OutboxEntry.__table__)
@@ -31,6 +34,8 @@ _OF_ENTRY = (
     _entry.c.expires_at,
     _entry.c.kind,
     _entry.c.counts,
+    _entry.c.created_at,
+    _entry.c.request_id,
 )
 _OF_DELIVERY = (
     _delivery.c.outbox_id,
@@ -56,12 +61,15 @@ _OF_DEVICE = (
 class Entry(NamedTuple):
     """The fields that all deliveries of one outbox entry share."""
 
+    id: int
     payload: str
     topic: str
     urgency: str
     expires_at: datetime
     kind: str
     counts: int
+    created_at: datetime
+    request_id: str | None
 
 
 class Claim(NamedTuple):
@@ -83,6 +91,11 @@ class Claim(NamedTuple):
     language: str
     suspended_at: datetime | None
     origin: str
+
+    @property
+    def is_suspended(self) -> bool:
+        """True if it must not be sent, because the session of its device has ended."""
+        return self.suspended_at is not None and self.entry.kind != ALSO_SUSPENDED
 
 
 def services_due(now: datetime) -> list[int]:
@@ -109,6 +122,11 @@ def take(room: Mapping[int, Room], now: datetime) -> list[Claim]:
         alarms = _mark(service, Priority.ALARM, most.alarms, common)
         rows += [*alarms, *_mark(service, Priority.BROADCAST, most.all - len(alarms), common)]
     return _read(rows, claim) if rows else []
+
+
+def waiting(services: Collection[int], now: datetime, most: int) -> int:
+    """Count the broadcasts' deliveries to these push services that are due and not claimed, at most so many."""
+    return db.session.scalar(_WAITING, {"services": services, "now": now, "most": most}) or 0
 
 
 class SessionEnded(PushError):
@@ -182,7 +200,7 @@ def _mark(service: int, priority: Priority, most: int, common: dict[str, Any]) -
 
 
 def _read(rows: Sequence[Any], claim: str) -> list[Claim]:
-    entries = {row[0]: Entry(*row[1:]) for row in _those(_ENTRIES, {row[0] for row in rows})}
+    entries = {row[0]: Entry(*row) for row in _those(_ENTRIES, {row[0] for row in rows})}
     devices = {row[0]: (*row, endpoints.origin(row[1])) for row in _those(_DEVICES, {row[1] for row in rows})}
     return [Claim._make((entries[row[0]], claim, *row[2:], *devices[row[1]])) for row in rows]
 
@@ -191,13 +209,23 @@ def _those(which: Select[Any], ids: Collection[int]) -> Sequence[Any]:
     return db.session.execute(which, {"ids": ids}).all()
 
 
-def _services_due() -> Select[tuple[int]]:
+def open_services() -> Select[tuple[int]]:
+    """Return the query for the numbers of the push services that have deliveries to be sent, now or later."""
+    found = _open_services()
+    return select(found.c.service).where(found.c.service.is_not(None))
+
+
+def _open_services() -> CTE:
     # Jump from one service to the next, and never read all deliveries of one.
     open_ = _delivery.alias()
     services = select(open_.c.service).where(open_.c.due_at.is_not(None)).order_by(open_.c.service).limit(1)
     found = select(services.scalar_subquery().label("service")).cte("found", recursive=True)
     following = services.where(open_.c.service > found.c.service).scalar_subquery()
-    found = found.union_all(select(following).where(found.c.service.is_not(None)))
+    return found.union_all(select(following).where(found.c.service.is_not(None)))
+
+
+def _services_due() -> Select[tuple[int]]:
+    found = _open_services()
     of_service = (_delivery.c.service == found.c.service, _delivery.c.due_at <= bindparam("now"))
     due = [exists().where(*of_service, _delivery.c.priority == int(priority)) for priority in Priority]
     return select(found.c.service).where(or_(*due))
@@ -212,14 +240,23 @@ def _mark_oldest() -> Update:
     return mark.values(due_at=bindparam("until"), claim=bindparam("ours"), attempts=_delivery.c.attempts + 1)
 
 
+def _waiting() -> Select[int]:
+    at = id_in(_delivery.c.service, bindparam("services", type_=Ids))
+    due = (_delivery.c.priority == int(Priority.BROADCAST), _delivery.c.due_at <= bindparam("now"))
+    some = select(_delivery.c.id).where(at, *due).limit(bindparam("most", type_=Integer)).subquery()
+    return select(func.count()).select_from(some)
+
+
 # Built once: building a statement takes longer than running it.
 _SERVICES_DUE = _services_due()
+_WAITING = _waiting()
 _MARK = _mark_oldest().returning(*_OF_DELIVERY)
+_ALSO_SUSPENDED = exists().where(_entry.c.id == _delivery.c.outbox_id, _entry.c.kind == ALSO_SUSPENDED)
 _STILL_OURS = (
     select(_delivery.c.id, _delivery.c.claim)
     .join(_device, _device.c.id == _delivery.c.subscription_id)
     .where(id_in(_delivery.c.id, bindparam("ids", type_=Ids)))
-    .where(_delivery.c.due_at.is_not(None), _device.c.suspended_at.is_(None))
+    .where(_delivery.c.due_at.is_not(None), or_(_device.c.suspended_at.is_(None), _ALSO_SUSPENDED))
 )
 _ENTRIES = select(*_OF_ENTRY).where(id_in(_entry.c.id, bindparam("ids", type_=Ids)))
 _DEVICES = select(*_OF_DEVICE).where(id_in(_device.c.id, bindparam("ids", type_=Ids)))

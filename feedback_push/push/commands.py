@@ -1,15 +1,22 @@
-"""Commands for operators: VAPID keys."""
+"""Commands for operators: VAPID keys and devices."""
 
 import click
 from flask.cli import AppGroup
 
 from feedback_push.config import current_settings
-from feedback_push.database import db
-from feedback_push.push import keys
+from feedback_push.database import db, utcnow
+from feedback_push.push import keys, subscriptions
 from feedback_push.push.models import Subscription
 from feedback_push.webpush import vapid
 
+push = AppGroup("push", help="Manage notifications and devices.")
 vapid_keys = AppGroup("vapid", help="Manage the keys that sign notifications.")
+
+
+@push.command("prune")
+def prune() -> None:
+    """Remove now the devices that their push services have declared gone; they go by themselves after 30 days."""
+    click.echo(f"Removed {_number(sum(subscriptions.remove_gone(utcnow())))} with their deliveries.")
 
 
 @vapid_keys.command("generate")

@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, exists, literal_column, select, update
 
 from feedback_push.auth.models import User
-from feedback_push.config import current_settings
 from feedback_push.database import BigInt, db
 from feedback_push.ids import id_in
 from feedback_push.push import outbox, preferences, subscriptions
 from feedback_push.push.claims import SessionEnded
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, PreviewLevel, Subscription
-from feedback_push.push.notification import CHOOSABLE, TEST, Kind, Notification, summary_of
+from feedback_push.push.notification import OPTIONAL_KINDS, TEST, Kind, Notification, summary_of
+from feedback_push.site_path import absolute_url
 
 _MOST_CANCELLED = 5000  # deliveries of each kind in one transaction: less than half a second of SQLite
 _LOOKED_AT = 1000  # due deliveries that decide whose digests are made now
@@ -45,7 +45,7 @@ def make(user_id: int, now: datetime) -> None:
         return
     subscriptions.lock(Subscription.user_id == user_id)
     messages = _messages(user_id)
-    for kind in CHOOSABLE.values():
+    for kind in OPTIONAL_KINDS.values():
         if of_kind := [message for message in messages if message.kind == kind.code]:
             _summarise(user_id, kind, of_kind, timedelta(seconds=effective.burst.seconds), now)
 
@@ -58,10 +58,10 @@ def release(user_id: int, now: datetime) -> None:
 def apply_to_pending(user_id: int, *, shows: PreviewLevel, muted: Collection[str]) -> None:
     """Apply changed preferences to pending deliveries: set the preview level, and delete the muted kinds."""
     theirs = _DEVICE.in_(select(Subscription.id).where(Subscription.user_id == user_id))
-    unwanted = {*muted, *(summary_of(CHOOSABLE[code]) for code in muted)}
+    unwanted = {*muted, *(summary_of(OPTIONAL_KINDS[code]) for code in muted)}
     subscriptions.lock(Subscription.user_id == user_id)
     for is_open in _OPEN:
-        _execute(update(Delivery).where(is_open, theirs, _of_kinds(CHOOSABLE)).values(shows=shows))
+        _execute(update(Delivery).where(is_open, theirs, _of_kinds(OPTIONAL_KINDS)).values(shows=shows))
         _execute(delete(Delivery).where(is_open, theirs, _of_kinds(unwanted)))
 
 
@@ -123,12 +123,11 @@ def _sent_before(user_id: int, kind: Kind, since: datetime) -> int:
 
 
 def _notification(kind: Kind, count: int) -> Notification:
-    settings = current_settings()
     # Always the same tag, and so the same Topic: it replaces the last summary, whether shown or not delivered yet.
     return Notification(
-        title=kind.several(count),
+        title=kind.summary_title(count),
         body="",
-        navigate=f"{settings.site_url}{settings.admin_url}{kind.leads_to}",
+        navigate=absolute_url("admin.inbox") + kind.leads_to,
         tag=f"summary-{kind.code}",
     )
 

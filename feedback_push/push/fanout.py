@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Subquery, case, func, literal, null, select
+from sqlalchemy import ColumnElement, Select, Subquery, case, exists, func, literal, null, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from feedback_push.auth.models import User
@@ -12,7 +12,7 @@ from feedback_push.database import db, insert, utcnow
 from feedback_push.ids import id_in
 from feedback_push.notification_validators import Burst
 from feedback_push.push import preferences
-from feedback_push.push.claims import SessionEnded
+from feedback_push.push.claims import ALSO_SUSPENDED, SessionEnded
 from feedback_push.push.models import (
     Delivery,
     DeliveryState,
@@ -24,7 +24,7 @@ from feedback_push.push.models import (
     PreviewLevel,
     Subscription,
 )
-from feedback_push.push.notification import CHOOSABLE
+from feedback_push.push.notification import NOTICES, OPTIONAL_KINDS
 from feedback_push.push.preferences import EffectivePreferences
 from feedback_push.webpush.responses import KeyMismatch
 
@@ -90,11 +90,25 @@ def _reach_followers(entry: OutboxEntry, audience_id: int, live_keys: Sequence[s
     each = following.subquery()
     count, last = db.session.execute(select(func.count(), func.max(each.c.subscription_id))).one()
     if count:
+        if entry.unopened_since is not None:
+            _pause_unopened([*theirs, Follower.subscription_id <= last], entry.unopened_since, now)
         devices = _not_gone().join(Follower, Follower.subscription_id == Subscription.id)
-        devices = devices.where(*theirs, Follower.subscription_id <= last, Subscription.paused_at.is_(None))
+        not_paused = (Subscription.paused_at.is_(None), Follower.paused_at.is_(None))
+        devices = devices.where(*theirs, Follower.subscription_id <= last, *not_paused)
         _add_deliveries(entry, devices, Follower.shows, None, live_keys, now)
         entry.last_subscription_id = last
     return int(count)
+
+
+def _pause_unopened(theirs: Sequence[ColumnElement[bool]], since: datetime, now: datetime) -> None:
+    """Pause the followers who have opened nothing since then, although their devices have shown something.
+
+    A device that reports nothing, such as one with Safari, is never paused.
+    """
+    unopened = func.coalesce(Follower.opened_at, Follower.added_at) < since
+    shows = exists().where(Subscription.id == Follower.subscription_id, Subscription.last_shown_at > since)
+    pause = update(Follower).where(*theirs, Follower.paused_at.is_(None), unopened, shows).values(paused_at=now)
+    db.session.execute(pause, execution_options={"synchronize_session": False})
 
 
 def _reach_administrators(entry: OutboxEntry, live_keys: Sequence[str], now: datetime) -> int:
@@ -102,6 +116,10 @@ def _reach_administrators(entry: OutboxEntry, live_keys: Sequence[str], now: dat
     devices = _not_gone().where(Subscription.id > entry.last_subscription_id, Subscription.paused_at.is_(None))
     whose = Subscription.user_id.is_not(None) if entry.user_id is None else Subscription.user_id == entry.user_id
     devices = devices.where(whose)
+    if entry.except_session_id is not None:
+        devices = devices.where(Subscription.session_id.is_distinct_from(entry.except_session_id))
+    if entry.recipients is not None:
+        devices = devices.where(id_in(Subscription.user_id, entry.recipients))
     ids = devices.with_only_columns(Subscription.id, Subscription.user_id).order_by(Subscription.id).limit(SET_SIZE)
     owners = _owners(ids.subquery(), entry.kind)
     if owners:
@@ -126,7 +144,9 @@ def _add_deliveries(
     now: datetime,
 ) -> None:
     """Add a delivery for each device; one that must re-subscribe or sign in gets a failed delivery."""
-    suspended = Subscription.suspended_at.is_not(None)
+    suspended: ColumnElement[bool] = Subscription.suspended_at.is_not(None)
+    if entry.kind == ALSO_SUSPENDED:
+        suspended = suspended & (Subscription.suspended_at < entry.created_at)
     of_live_key = (Subscription.state == DeviceState.LIVE) & Subscription.vapid_public_key.in_(live_keys)
     sendable = ~suspended & of_live_key
     state, due_at = (DeliveryState.HELD, None) if held_until else (DeliveryState.WAITING, now)
@@ -162,7 +182,9 @@ def _owners(devices: Subquery, kind: str) -> list[Owner]:
 
 def _plans(entry: OutboxEntry, owners: Iterable[Owner], now: datetime) -> dict[Plan, list[int]]:
     """Group the users by plan; leave out those who have turned this kind off."""
-    if entry.kind not in CHOOSABLE:  # a summary, which is never held and names nobody
+    if entry.kind in NOTICES:  # which nobody mutes, and which wait for nothing
+        return _grouped((owner.user_id, Plan(_preferences(owner).shows, None)) for owner in owners)
+    if entry.kind not in OPTIONAL_KINDS:  # a summary, which is never held and names nobody
         return {Plan(PreviewLevel.ALL, None): [owner.user_id for owner in owners]}
     plannable = [(owner.user_id, _preferences(owner)) for owner in owners if not owner.muted]
     newest = _newest(entry, max((effective.burst.count for _, effective in plannable), default=0))
@@ -178,7 +200,9 @@ def _newest(entry: OutboxEntry, most: int) -> Sequence[datetime]:
     if not most:
         return []
     for_all = [one.is_(None) for one in (OutboxEntry.user_id, OutboxEntry.subscription_id, OutboxEntry.audience_id)]
-    until_now = (OutboxEntry.id <= entry.id, OutboxEntry.kind.in_(CHOOSABLE), *for_all)
+    if entry.recipients is None:  # the messages of some forms are for some administrators only
+        for_all.append(OutboxEntry.recipients.is_(None))
+    until_now = (OutboxEntry.id <= entry.id, OutboxEntry.kind.in_(OPTIONAL_KINDS), *for_all)
     times = select(OutboxEntry.created_at).where(*until_now).order_by(OutboxEntry.id.desc()).limit(most + 1)
     return db.session.scalars(times).all()
 

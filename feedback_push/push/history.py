@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from feedback_push.auth.models import User
@@ -43,6 +43,7 @@ class LeftOut(StrEnum):
     ADDED_LATER = "added-later"
     PAUSED = "paused"
     MUTED = "muted"
+    NOT_CHOSEN = "not-chosen"  # the form notifies other administrators
     OTHERWISE = "otherwise"  # it was paused or muted then and is not any more
 
 
@@ -75,7 +76,21 @@ def stage(delivery: Delivery) -> Stage:
 def load(entry: OutboxEntry, reader: User) -> History:
     """Return the history of a notification for one of the administrators."""
     found = _of(entry, reader)
-    return History(_counts(entry), found, _summaries(found), _left_out(entry, reader), _moving(entry, utcnow()))
+    counted = counts(Delivery.outbox_id == entry.id)
+    return History(counted, found, _summaries(found), _left_out(entry, reader), _moving(entry, utcnow()))
+
+
+def counts(*which: ColumnElement[bool]) -> dict[Stage, int]:
+    """Count the deliveries that meet the conditions by stage; QUEUED counts everything that is in progress."""
+    seen = case(
+        (Delivery.clicked_at.is_not(None), Stage.CLICKED.value),
+        (Delivery.shown_at.is_not(None), Stage.SHOWN.value),
+        (Delivery.state == DeliveryState.WAITING, Stage.QUEUED.value),
+        else_=Delivery.state,
+    )
+    rows = db.session.execute(select(seen, func.count()).where(*which).group_by(seen))
+    found = {Stage(name): count for name, count in rows}
+    return {stage: found[stage] for stage in Stage if stage in found}
 
 
 def last_failed(device: Subscription) -> Delivery | None:
@@ -90,18 +105,6 @@ def proxy_failure() -> str | None:
     newest = select(Delivery).order_by(Delivery.id.desc()).limit(MOST_SHOWN).subquery()
     waits = (newest.c.state == DeliveryState.WAITING, newest.c.error == ProxyFailed.code)
     return db.session.scalar(select(newest.c.detail).where(*waits).order_by(newest.c.id.desc()).limit(1))
-
-
-def _counts(entry: OutboxEntry) -> dict[Stage, int]:
-    seen = case(
-        (Delivery.clicked_at.is_not(None), Stage.CLICKED.value),
-        (Delivery.shown_at.is_not(None), Stage.SHOWN.value),
-        (Delivery.state == DeliveryState.WAITING, Stage.QUEUED.value),
-        else_=Delivery.state,
-    )
-    rows = db.session.execute(select(seen, func.count()).where(Delivery.outbox_id == entry.id).group_by(seen))
-    counts = {Stage(name): count for name, count in rows}
-    return {stage: counts[stage] for stage in Stage if stage in counts}
 
 
 def _of(entry: OutboxEntry, reader: User) -> Sequence[Delivery]:
@@ -125,6 +128,8 @@ def _left_out(entry: OutboxEntry, reader: User) -> list[tuple[Subscription, Left
     told = exists().where(Delivery.outbox_id == entry.id, Delivery.subscription_id == Subscription.id)
     mine = select(Subscription).where(Subscription.user_id == reader.id, Subscription.state != DeviceState.GONE, ~told)
     devices = db.session.scalars(mine.order_by(Subscription.id).limit(MOST_SHOWN)).all()
+    if entry.recipients is not None and reader.id not in entry.recipients:
+        return [(device, LeftOut.NOT_CHOSEN) for device in devices]
     muted = bool(devices) and db.session.get(MutedKind, (reader.id, entry.kind)) is not None
     return [(device, _why_left_out(entry, device, muted=muted)) for device in devices]
 

@@ -14,7 +14,7 @@ from flask import current_app
 from feedback_push import database
 from feedback_push.config import current_settings
 from feedback_push.database import DATABASE_ERRORS, db, utcnow
-from feedback_push.push import browser_subscription, claims, notification, receipts, results
+from feedback_push.push import answers, browser_subscription, claims, notification, receipts, results
 from feedback_push.push.claims import Claim
 from feedback_push.push.models import Priority
 from feedback_push.webpush.gateway import Config, Gateway, Push, Result
@@ -125,6 +125,7 @@ class InFlight:
                     raise
                 _log.warning("the database did not store %s results: %s", len(batch), type(error).__name__)
                 time.sleep(_BETWEEN_TRIES)
+        answers.log(batch, self.age)
         for result in batch:
             self._sent.pop(result.key.id, None)
 

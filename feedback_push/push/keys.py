@@ -4,22 +4,19 @@ The pair in the settings is the only one until an operator rotates it. Stored ke
 stolen backup alone cannot send notifications.
 """
 
-import base64
 import logging
 import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from environs import ValidationError
 from flask import current_app
 from sqlalchemy import ColumnElement, func, select, update
 
-from feedback_push import vapid_validators
+from feedback_push import encryption, vapid_validators
 from feedback_push.auth import audit
-from feedback_push.auth.models import AuditEvent, User
+from feedback_push.auth.audit_models import AuditEvent
+from feedback_push.auth.models import User
 from feedback_push.config import current_settings
 from feedback_push.database import db, utcnow
 from feedback_push.push.models import DeviceState, Subscription, VapidKey
@@ -27,7 +24,8 @@ from feedback_push.webpush import vapid
 from feedback_push.webpush.vapid import VapidKeys
 
 _FRESH = 3.0  # seconds for which a process caches the keys
-_PURPOSE = b"feedback_push: stored VAPID keys"
+_PURPOSE = "VAPID keys"
+encryption.stored_in(VapidKey.private_key, _PURPOSE)
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +66,26 @@ def rotate() -> str:
     audit.record(AuditEvent.KEY_ROTATED)
     _forget()
     return new.public_key
+
+
+def add(private_key: str) -> str:
+    """Keep another program's key for the devices that subscribed with it; return its public key.
+
+    The current key stays current, unless there is none. The caller commits.
+    """
+    pair = VapidKeys(private_key, vapid_validators.public_key_of(private_key))
+    keyring, stored = _read(), {row.public_key: row for row in list_all()}
+    if pair.public_key in keyring.live:
+        return pair.public_key
+    for again in (stored.get(pair.public_key), stored.get(keyring.current.public_key) if keyring.current else None):
+        if again:
+            db.session.delete(again)
+    db.session.flush()
+    _store(pair)
+    if keyring.current:
+        _store(keyring.current)  # the newest row is the current key
+    _forget()
+    return pair.public_key
 
 
 def list_all() -> list[VapidKey]:
@@ -142,25 +160,19 @@ def _ours() -> VapidKeys | None:
 
 
 def _store(pair: VapidKeys) -> None:
-    secret = _cipher().encrypt(pair.private_key.encode()).decode()
+    secret = encryption.encrypt(pair.private_key, _PURPOSE)
     db.session.add(VapidKey(public_key=pair.public_key, private_key=secret))
     db.session.flush()
 
 
 def _decrypted(row: VapidKey) -> VapidKeys | None:
     try:
-        private_key = _cipher().decrypt((row.private_key or "").encode()).decode()
+        private_key = encryption.decrypt(row.private_key or "", _PURPOSE)
         if vapid_validators.public_key_of(private_key) == row.public_key:
             return VapidKeys(private_key, row.public_key)
-    except (InvalidToken, ValidationError):
+    except (encryption.UnreadableError, ValidationError):
         return None
     return None
-
-
-def _cipher() -> Fernet:
-    secret = current_settings().secret_key
-    derived = HKDF(SHA256(), 32, salt=None, info=_PURPOSE).derive(secret.encode())
-    return Fernet(base64.urlsafe_b64encode(derived))
 
 
 def _forget() -> None:

@@ -1,9 +1,9 @@
-"""The tables of push: devices, audiences, notifications, deliveries, preferences, VAPID keys and open circuits."""
+"""The tables of push: devices, audiences, notifications, deliveries, preferences, keys, open circuits and workers."""
 
 from datetime import datetime
 from enum import IntEnum, StrEnum
 
-from sqlalchemy import ForeignKey, Integer, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Integer, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -27,7 +27,7 @@ class DeliveryState(StrEnum):
     WAITING = "waiting"
     HELD = "held"  # by quiet hours or a burst, until a summary includes it
     PAUSED = "paused"  # with its entry, until that is resumed or ended
-    CANCELLED = "cancelled"  # its entry was ended before it was sent
+    CANCELLED = "cancelled"  # its entry was ended, or its device left the audience, before it was sent
     SUMMARISED = "summarised"
     ACCEPTED = "accepted"
     FAILED = "failed"
@@ -37,8 +37,8 @@ class DeliveryState(StrEnum):
 class Priority(IntEnum):
     """The order in which a worker sends what is due: everything with a lower number goes first."""
 
-    ALARM = 0  # for administrators, and answers to visitors
-    BROADCAST = 1
+    ALARM = 0  # for administrators, and single answers to visitors
+    BROADCAST = 1  # to the followers of a topic, and notes to many visitors
 
 
 class PreviewLevel(StrEnum):
@@ -56,6 +56,7 @@ def _service(row: DefaultExecutionContext) -> int:
 
 # Visitors' devices that only failed; a query must repeat these words, or SQLite does not use the index.
 NEVER_REACHED = "user_id IS NULL AND last_accepted_at IS NULL AND (failures >= 5 OR state = 'gone')"
+TO_ASK = "paused_at IS NOT NULL AND asked_at IS NULL"  # of followers; repeat these words as well
 
 
 class Subscription(Base):
@@ -113,12 +114,18 @@ class Follower(Base):
     )
     shows: Mapped[PreviewLevel] = mapped_column(String(10))
     added_at: Mapped[datetime] = mapped_column(default=utcnow)
+    opened_at: Mapped[datetime | None]  # the last click on a notification of this audience
+    paused_at: Mapped[datetime | None]  # nothing is sent, because nothing was opened for too long
+    asked_at: Mapped[datetime | None]  # when a paused one was asked whether to go on
+
+    __table_args__ = (partial_index("ix_push_follower_to_ask", "audience_id", "subscription_id", where=TO_ASK),)
 
 
 class OutboxEntry(Base):
     """A finished notification, stored in the same transaction as the event that it notifies.
 
-    It is for every administrator who wants its kind, for one administrator, for one device, or for an audience.
+    It is for every administrator who wants its kind, for one administrator, for one device, or for an audience. If
+    there are `recipients`, it is only for the administrators with these ids.
     """
 
     __tablename__ = "push_outbox"
@@ -138,6 +145,10 @@ class OutboxEntry(Base):
     audience_id: Mapped[int | None] = mapped_column(ForeignKey(Audience.id, ondelete="CASCADE"))
     priority: Mapped[Priority] = mapped_column(SmallInteger, default=Priority.ALARM, server_default="0")
     paused_at: Mapped[datetime | None]  # nothing more is fanned out or sent until it is resumed
+    unopened_since: Mapped[datetime | None]  # followers who have opened nothing since are paused; None: nobody is
+    recipients: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
+    except_session_id: Mapped[int | None]  # devices of this session get nothing; no foreign key, as it may end first
+    request_id: Mapped[str | None] = mapped_column(String(32))  # of the request that stored it, for the log
 
     __table_args__ = (
         partial_index("ix_push_outbox_open", "priority", "id", where="fanned_out_at IS NULL"),
@@ -233,3 +244,16 @@ class OpenCircuit(Base):
     held_until: Mapped[datetime]
     status: Mapped[int] = mapped_column(SmallInteger)
     detail: Mapped[str] = mapped_column(String(200))
+
+
+class Worker(Base):
+    """A Celery worker, from its start to its end; its sweeper writes `seen_at` again and again."""
+
+    __tablename__ = "push_worker"
+
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)  # as Celery knows it: celery@host
+    pid: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    host: Mapped[str] = mapped_column(String(255))
+    version: Mapped[str] = mapped_column(String(40))
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]

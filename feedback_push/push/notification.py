@@ -11,7 +11,8 @@ from hashlib import sha256
 import regex
 from flask_babel import force_locale, format_decimal, gettext, lazy_gettext, ngettext
 
-from feedback_push import bidi, private_links
+from feedback_push import bidi, browser_name, private_links
+from feedback_push.auth.audit import NOTICE_TITLES
 from feedback_push.language import LANGUAGES
 from feedback_push.push import receipts
 from feedback_push.push.claims import Entry
@@ -20,6 +21,7 @@ from feedback_push.push.models import PreviewLevel
 LARGEST_PAYLOAD = 3000  # bytes; RFC 8291 allows 3993, but some bridges re-encode
 _LARGEST_UNSTAMPED = LARGEST_PAYLOAD - receipts.LONGEST_TOKEN
 BODY_LENGTH = 120
+LONGEST_NEWS = 1000  # characters of the body of a broadcast
 _LAST = 20  # characters in which the end of a word is looked for
 _NAMELESS = '"title":":"'
 _CLUSTER = regex.compile(r"\X")
@@ -36,10 +38,11 @@ class Kind:
 
     code: str
     name: str
-    one: str  # the title of one that may not show more
-    several: Callable[[int], str]  # the title of a summary
+    title: str  # of one that may not show more
+    summary_title: Callable[[int], str]
     leads_to: str = ""  # the address a summary opens, relative to the dashboard's
-    is_titled: bool = False  # its title is always `one`, in the language of the device
+    is_titled: bool = False  # its title is always `title`, in the language of the device
+    discreet: str = ""  # the title of one that may show nothing, in place of `title`
 
 
 def _new_messages(count: int) -> str:
@@ -50,15 +53,31 @@ def _new_replies(count: int) -> str:
     return str(ngettext("%(count)s new reply", "%(count)s new replies", count, count=format_decimal(count)))
 
 
+def _new_notifications(count: int) -> str:
+    several = ngettext("%(count)s new notification", "%(count)s new notifications", count, count=format_decimal(count))
+    return str(several)
+
+
 def _new_answers(count: int) -> str:
     return str(ngettext("%(count)s new answer", "%(count)s new answers", count, count=format_decimal(count)))
 
 
+def _news(count: int) -> str:
+    return str(ngettext("%(count)s piece of news", "%(count)s pieces of news", count, count=format_decimal(count)))
+
+
 FEEDBACK = Kind("feedback", lazy_gettext("New feedback"), lazy_gettext("New message"), _new_messages)
 REPLY = Kind("reply", lazy_gettext("Replies of visitors"), lazy_gettext("New reply"), _new_replies)
+API = Kind("api", lazy_gettext("Notifications of programs"), lazy_gettext("New notification"), _new_notifications)
+NEWS = Kind("news", lazy_gettext("News"), lazy_gettext("News"), _news)
 ANSWER = Kind("answer", lazy_gettext("Answers"), lazy_gettext("You have an answer"), _new_answers, is_titled=True)
-CHOOSABLE = {kind.code: kind for kind in (FEEDBACK, REPLY)}  # by administrators
-_KINDS = CHOOSABLE | {ANSWER.code: ANSWER}
+OPTIONAL_KINDS = {kind.code: kind for kind in (FEEDBACK, REPLY, API)}  # by administrators
+# Notices of an account's security; nobody can turn them off, because a thief would.
+NOTICES = {
+    event.value: Kind(event, title, title, _new_notifications, is_titled=True, discreet=lazy_gettext("Security notice"))
+    for event, title in NOTICE_TITLES.items()
+}
+_KINDS = OPTIONAL_KINDS | NOTICES | {kind.code: kind for kind in (ANSWER, NEWS)}
 
 
 def summary_of(kind: Kind) -> str:
@@ -68,7 +87,7 @@ def summary_of(kind: Kind) -> str:
 
 def summarised(code: str) -> Kind | None:
     """Return the kind that an entry with this code summarises; None if it is no summary."""
-    return CHOOSABLE.get(code.removeprefix(_SUMMARY)) if code.startswith(_SUMMARY) else None
+    return OPTIONAL_KINDS.get(code.removeprefix(_SUMMARY)) if code.startswith(_SUMMARY) else None
 
 
 @dataclass(frozen=True)
@@ -85,7 +104,7 @@ class Notification:
     """A notification as a browser shows it: a click opens `navigate`, an absolute address.
 
     A later notification with the same `tag` replaces it. `app_badge` is the number on the icon of an installed
-    dashboard; None leaves the icon unchanged.
+    dashboard; None leaves the icon unchanged. `image` and `icon` are addresses of pictures, or empty.
     """
 
     title: str
@@ -95,6 +114,8 @@ class Notification:
     urgency: str = "high"
     app_badge: int | None = None
     actions: tuple[Action, ...] = ()
+    image: str = ""
+    icon: str = ""
 
     @property
     def topic(self) -> str:
@@ -173,6 +194,9 @@ def _made(entry: Entry, shows: PreviewLevel, language: str) -> str:
         message["notification"].pop("body", None)
     if title := _own_title(entry, shows, language):
         message["notification"] |= {"title": title, "lang": language}
+    if entry.kind in NOTICES and "body" in message["notification"]:
+        with force_locale(language):
+            message["notification"]["body"] = browser_name.localized(message["notification"]["body"])
     if entry.kind == ANSWER.code:  # its address is a secret that must not be stored
         message["notification"]["navigate"] = private_links.finished(message["notification"]["navigate"])
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
@@ -182,9 +206,10 @@ def _own_title(entry: Entry, shows: PreviewLevel, language: str) -> str | None:
     """Return our own title, if the sender's name must not be shown or is not known."""
     with force_locale(language):
         if kind := summarised(entry.kind):
-            return kind.several(entry.counts)
+            return kind.summary_title(entry.counts)
         if shows == PreviewLevel.NOTHING or _is_titled(entry.kind):
-            return str(_KINDS[entry.kind].one)
+            kind = _KINDS[entry.kind]
+            return str(kind.discreet if shows == PreviewLevel.NOTHING and kind.discreet else kind.title)
     return _anonymous(language) if _NAMELESS in entry.payload else None
 
 
@@ -197,9 +222,9 @@ def name(text: str) -> str:
     return bidi.isolated(_LINE_ENDS.sub(" ", printable(text)))
 
 
-def beginning(text: str) -> str:
+def beginning(text: str, length: int = BODY_LENGTH) -> str:
     """Return the beginning of a stranger's text as a body can show it."""
-    return bidi.isolated(excerpt(printable(text)))
+    return bidi.isolated(excerpt(printable(text), length))
 
 
 def _encode(notification: Notification) -> str:
@@ -213,6 +238,7 @@ def _encode(notification: Notification) -> str:
             "tag": notification.tag,
             "dir": "auto",
             "data": receipts.EMPTY,
+            **{name: address for name in ("image", "icon") if (address := getattr(notification, name))},
             **({"actions": [asdict(action) for action in notification.actions]} if notification.actions else {}),
             **badge,
         },

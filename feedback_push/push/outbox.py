@@ -1,21 +1,24 @@
 """The outbox: store a notification in the caller's transaction, and wake the workers after the commit."""
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from flask_babel import gettext
-from sqlalchemy import ColumnElement, delete, literal_column, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, literal, literal_column, select, update
 
-from feedback_push import dispatch
+from feedback_push import dispatch, request_ids
 from feedback_push.auth.models import User
 from feedback_push.config import current_settings
 from feedback_push.database import BigInt, db, delete_batch, utcnow
 from feedback_push.ids import id_in
-from feedback_push.push import subscriptions
+from feedback_push.push import claims, subscriptions
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, Priority, Subscription
 from feedback_push.push.notification import FEEDBACK, TEST, Notification
+from feedback_push.site_path import absolute_url
 
+_log = logging.getLogger(__name__)
 MOST_DELIVERIES = 5000  # deleted in one transaction: less than half a second of SQLite
 
 
@@ -28,11 +31,15 @@ def enqueue(
     audience_id: int | None = None,
     priority: Priority = Priority.ALARM,
     counts: int = 1,
+    unopened_since: datetime | None = None,
+    recipients: list[int] | None = None,
+    except_session_id: int | None = None,
 ) -> OutboxEntry:
     """Add a notification to the caller's transaction.
 
-    It is for all administrators, or for one administrator, one device or one audience. `counts` is the number of
-    messages that it notifies.
+    It is for all administrators, for those with the ids in `recipients`, or for one administrator, one device or one
+    audience. `counts` is the number of messages that it notifies. Followers who have opened nothing since
+    `unopened_since` are paused instead. The devices of the session `except_session_id` get nothing.
     """
     now = utcnow()
     entry = OutboxEntry(
@@ -45,8 +52,12 @@ def enqueue(
         subscription_id=subscription_id,
         audience_id=audience_id,
         priority=priority,
+        unopened_since=unopened_since,
+        recipients=recipients,
+        except_session_id=except_session_id,
         created_at=now,
         expires_at=now + timedelta(seconds=current_settings().push_ttl),
+        request_id=request_ids.current(),
     )
     db.session.add(entry)
     return entry
@@ -54,11 +65,10 @@ def enqueue(
 
 def enqueue_test(device: Subscription) -> OutboxEntry:
     """Add a test notification for one device; the caller commits and calls `wake`."""
-    settings = current_settings()
     test = Notification(
         title=gettext("It works"),
         body=gettext("This is the test notification you asked for."),
-        navigate=f"{settings.site_url}{settings.admin_url}devices",
+        navigate=absolute_url("admin.devices"),
         tag=f"test-{device.id}",
     )
     return enqueue(test, kind=TEST, subscription_id=device.id)
@@ -79,6 +89,7 @@ def find_test(entry_id: int, user: User) -> tuple[OutboxEntry, Delivery | None] 
 
 def wake(entry_id: int) -> None:
     """Tell the workers that an entry is committed; never raise and never wait."""
+    _log.info("outbox entry %s is stored", entry_id, extra={"entry": entry_id})
     dispatch.publish("push.fan_out", entry_id)
 
 
@@ -103,10 +114,19 @@ def pause(entry: OutboxEntry) -> None:
 
 
 def resume(entry: OutboxEntry) -> None:
-    """Send a paused entry on. The caller commits and calls `wake`."""
+    """Send a paused entry on. The caller commits and calls `wake`.
+
+    A delivery whose claim was not given up may have been on its way when the entry was paused: its answer is awaited
+    until the lease ends, or it could be sent twice.
+    """
+    now = utcnow()
+    answered_by = max(now, (entry.paused_at or now) + claims.LEASE)
     entry.paused_at = None
     db.session.flush()
-    _update_paused(entry, state=DeliveryState.WAITING, due_at=utcnow())
+    due_at = [literal(at, Delivery.due_at.type) for at in (now, answered_by)]
+    _update_paused(
+        entry, state=DeliveryState.WAITING, due_at=case((Delivery.claim.is_(None), due_at[0]), else_=due_at[1])
+    )
 
 
 def end(entry: OutboxEntry) -> None:
@@ -115,6 +135,11 @@ def end(entry: OutboxEntry) -> None:
     db.session.flush()
     _update_pending(entry, state=DeliveryState.CANCELLED, due_at=None)
     _update_paused(entry, state=DeliveryState.CANCELLED, due_at=None)
+
+
+def has_pending(entry: OutboxEntry) -> bool:
+    """Return whether a delivery of an entry is still to be sent, or to be tried again."""
+    return bool(db.session.scalar(select(exists().where(_is_pending(entry)))))
 
 
 def delete_deliveries(entry_ids: Iterable[int]) -> bool:
@@ -149,9 +174,12 @@ def remove_older(before: datetime, most: int) -> int:
 
 
 def _update_pending(entry: OutboxEntry, **values: Any) -> None:
+    _update(_is_pending(entry), values)
+
+
+def _is_pending(entry: OutboxEntry) -> ColumnElement[bool]:
     # The plus keeps the databases from reading all deliveries of the entry: the due ones have an index of their own.
-    of_entry = literal_column("+push_delivery.outbox_id", BigInt) == entry.id
-    _update(of_entry & Delivery.due_at.is_not(None), values)
+    return (literal_column("+push_delivery.outbox_id", BigInt) == entry.id) & Delivery.due_at.is_not(None)
 
 
 def _update_paused(entry: OutboxEntry, **values: Any) -> None:

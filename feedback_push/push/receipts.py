@@ -4,15 +4,17 @@ import hmac
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Update, func, literal, or_, select, update
+from sqlalchemy import Update, select, tuple_, update
 
-from feedback_push import ids
+from feedback_push import ids, secret_keys
 from feedback_push.database import db
-from feedback_push.push.models import Delivery, Subscription
+from feedback_push.push.models import Delivery, Follower, OutboxEntry, Subscription
 
 EMPTY = {"receipt": ""}  # the place of the token in a payload
 _EMPTY_JSON = '"receipt":""'  # no string in JSON can contain this: quotes in it have a backslash
 _MAC_BYTES = 16
+_UNSYNCHRONISED = {"synchronize_session": False}
+_PURPOSE = "push receipt"
 LONGEST_TOKEN = len(f"{ids.LARGEST}.") + 2 * _MAC_BYTES
 
 
@@ -25,7 +27,12 @@ class Event(StrEnum):
 
 def signing_key(secret_key: str) -> bytes:
     """Derive the key that signs receipt tokens, and nothing else, from the site's secret."""
-    return hmac.digest(secret_key.encode(), b"push receipt", "sha256")
+    return secret_keys.derive(secret_key, _PURPOSE)
+
+
+def accepted_keys() -> tuple[bytes, ...]:
+    """Return the keys of receipts that count: those of the site's secret, and of the one before it."""
+    return secret_keys.derived(_PURPOSE)
 
 
 def stamp(payload: str, delivery_id: int, key: bytes) -> str:
@@ -39,28 +46,46 @@ def token(delivery_id: int, key: bytes) -> str:
     return f"{delivery_id}.{hmac.digest(key, b'%d' % delivery_id, 'sha256')[:_MAC_BYTES].hex()}"
 
 
-def read(given: str, key: bytes) -> int | None:
-    """Return the id of the delivery that a token names; None if the token is not ours."""
+def read(given: str, *keys: bytes) -> int | None:
+    """Return the id of the delivery that a token names; None if none of these keys has signed it."""
     if len(given) > LONGEST_TOKEN:
         return None
     try:
         delivery_id = ids.parse(given.partition(".")[0])
     except ValueError:
         return None
-    ours = token(delivery_id, key).encode()
-    return delivery_id if hmac.compare_digest(ours, given.encode(errors="replace")) else None
+    sent = given.encode(errors="replace")
+    ours = (token(delivery_id, key).encode() for key in keys)
+    return delivery_id if any(hmac.compare_digest(each, sent) for each in ours) else None
 
 
-def record(delivery_id: int, event: Event, now: datetime) -> None:
-    """Record the first time a notification was shown, and clicked. The caller commits."""
+def record(delivery_id: int, event: Event, now: datetime) -> int | None:
+    """Record the first time a notification was shown, and clicked. The caller commits.
+
+    Return the id of its outbox entry if it was not known to be shown, else None.
+    """
     # The device before the delivery, which is the lock order.
     news = select(Delivery.subscription_id).where(Delivery.id == delivery_id, Delivery.shown_at.is_(None))
     _execute(update(Subscription).where(Subscription.id.in_(news)).values(last_shown_at=now))
-    columns = [Delivery.shown_at, Delivery.clicked_at] if event == Event.CLICKED else [Delivery.shown_at]
-    first = or_(*(column.is_(None) for column in columns))
-    times = {column: func.coalesce(column, literal(now, column.type)) for column in columns}
-    _execute(update(Delivery).where(Delivery.id == delivery_id, first).values(times))
+    shown = update(Delivery).where(Delivery.id == delivery_id, Delivery.shown_at.is_(None)).values(shown_at=now)
+    entry_id = db.session.scalar(shown.returning(Delivery.outbox_id), execution_options=_UNSYNCHRONISED)
+    if event == Event.CLICKED:
+        clicked = update(Delivery).where(Delivery.id == delivery_id, Delivery.clicked_at.is_(None))
+        _execute(clicked.values(clicked_at=now))
+        _note_opened(delivery_id, now)
+    return entry_id
+
+
+def _note_opened(delivery_id: int, now: datetime) -> None:
+    """Let the follower go on, if the notification was one for an audience."""
+    this = select(OutboxEntry.audience_id, Delivery.subscription_id).join(
+        Delivery, Delivery.outbox_id == OutboxEntry.id
+    )
+    this = this.where(Delivery.id == delivery_id)
+    keys = (Follower.audience_id, Follower.subscription_id)
+    opened = {"opened_at": now, "paused_at": None, "asked_at": None}
+    _execute(update(Follower).where(tuple_(*keys).in_(this)).values(opened))
 
 
 def _execute(statement: Update) -> None:
-    db.session.execute(statement, execution_options={"synchronize_session": False})
+    db.session.execute(statement, execution_options=_UNSYNCHRONISED)

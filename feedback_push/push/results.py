@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, update
+from sqlalchemy import Table, bindparam, case, null, select, update
 
 from feedback_push.database import db
 from feedback_push.ids import Ids, id_in
-from feedback_push.push import circuit_breaker, subscriptions
+from feedback_push.push import answers, circuit_breaker, subscriptions
 from feedback_push.push.claims import Claim, SessionEnded
 from feedback_push.push.models import Delivery, DeliveryState, DeviceState, Subscription
 from feedback_push.webpush import responses
@@ -34,23 +34,29 @@ def record(results: Sequence[Result[Claim]], now: datetime) -> None:
     """Record results. A delivery that another worker has claimed since is left to that worker."""
     accepted = [result.key for result in results if result.error is None]
     refused = [(result.key, result.error) for result in results if result.error is not None]
+    stopped = _those(refused, SessionEnded)
+    refused = [(claimed, error) for claimed, error in refused if not isinstance(error, SessionEnded)]
     subscriptions.lock(id_in(Subscription.id, {result.key.subscription_id for result in results}))
     _accept(accepted, now)
     _refuse(refused, now)
+    _stop(stopped, now)
     _update_devices(refused, now)
     _open_circuits(refused, now)
     cleared = [claimed for claimed, error in refused if error.conclusive and error.status]  # no status: not sent
     circuit_breaker.close({claimed.origin for claimed in (*accepted, *cleared)})
+    answers.count(results, now)
 
 
 def expire(deliveries: Sequence[Claim]) -> None:
     """Mark deliveries as expired, because their TTL has passed; the last error stays as the reason."""
     _write([_row(claimed, state=DeliveryState.EXPIRED, due_at=None) for claimed in deliveries])
+    answers.count_unsent(deliveries, answers.EXPIRED)
 
 
 def cancel(deliveries: Sequence[Claim]) -> None:
     """Mark deliveries as failed, because their device's session has ended."""
     _write([_row(claimed, state=DeliveryState.FAILED, due_at=None, error=SessionEnded.code) for claimed in deliveries])
+    answers.count_unsent(deliveries, SessionEnded.code)
 
 
 def put_back(deliveries: Sequence[Claim], until: datetime) -> None:
@@ -61,12 +67,16 @@ def put_back(deliveries: Sequence[Claim], until: datetime) -> None:
 def _accept(deliveries: Sequence[Claim], now: datetime) -> None:
     if not deliveries:
         return
+    for claim, ids in _by_claim(deliveries).items():
+        db.session.execute(_ACCEPT, {"deliveries": ids, "under": claim, "now": now})
+    db.session.execute(_MARK_REACHED, {"devices": [claimed.subscription_id for claimed in deliveries], "now": now})
+
+
+def _by_claim(deliveries: Sequence[Claim]) -> dict[str, list[int]]:
     by_claim: dict[str, list[int]] = {}
     for claimed in deliveries:
         by_claim.setdefault(claimed.claim, []).append(claimed.id)
-    for claim, ids in by_claim.items():
-        db.session.execute(_ACCEPT, {"deliveries": ids, "under": claim, "now": now})
-    db.session.execute(_MARK_REACHED, {"devices": [claimed.subscription_id for claimed in deliveries], "now": now})
+    return by_claim
 
 
 def _refuse(refused: Sequence[tuple[Claim, PushError]], now: datetime) -> None:
@@ -78,10 +88,21 @@ def _refuse(refused: Sequence[tuple[Claim, PushError]], now: datetime) -> None:
     )
 
 
+def _stop(deliveries: Sequence[Claim], now: datetime) -> None:
+    """Fail deliveries that were not sent because their device's session has ended, and give up the other claims.
+
+    Those are of deliveries that were paused, or removed; one that was resumed meanwhile is due at once.
+    """
+    for claim, ids in _by_claim(deliveries).items():
+        these = {"deliveries": ids, "under": claim}
+        db.session.execute(_FAIL_SUSPENDED, these)
+        db.session.execute(_GIVE_UP_CLAIM, {**these, "now": now})
+
+
 def _decide(claimed: Claim, error: PushError, now: datetime) -> dict[str, Any]:
     """Return the changes to a refused delivery: its new state, or when it is due again."""
     match error:
-        case responses.Gone() | responses.KeyMismatch() | SessionEnded():
+        case responses.Gone() | responses.KeyMismatch():
             return {"state": DeliveryState.FAILED, "due_at": None}
         case responses.Rejected() if claimed.reduced:
             return {"state": DeliveryState.FAILED, "due_at": None}
@@ -150,10 +171,26 @@ def _execute(statement: Any) -> None:
 
 
 # Built once, like the statements in claims.
+_UNDER = (id_in(_delivery.c.id, bindparam("deliveries", type_=Ids)), _delivery.c.claim == bindparam("under"))
 _ACCEPT = (
     update(_delivery)
-    .where(id_in(_delivery.c.id, bindparam("deliveries", type_=Ids)), _delivery.c.claim == bindparam("under"))
+    .where(*_UNDER)
     .values(state=DeliveryState.ACCEPTED, due_at=None, accepted_at=bindparam("now"), error=None, detail=None)
+)
+_SUSPENDED = select(_device.c.id).where(_device.c.suspended_at.is_not(None))
+_FAIL_SUSPENDED = (
+    update(_delivery)
+    .where(*_UNDER, _delivery.c.due_at.is_not(None), _delivery.c.subscription_id.in_(_SUSPENDED))
+    .values(state=DeliveryState.FAILED, due_at=None, error=SessionEnded.code)
+)
+_GIVE_UP_CLAIM = (
+    update(_delivery)
+    .where(*_UNDER, _delivery.c.state.in_([DeliveryState.WAITING, DeliveryState.PAUSED]))
+    .values(
+        claim=None,
+        attempts=_delivery.c.attempts - 1,
+        due_at=case((_delivery.c.due_at.is_not(None), bindparam("now", type_=_delivery.c.due_at.type)), else_=null()),
+    )
 )
 _MARK_REACHED = (
     update(_device)

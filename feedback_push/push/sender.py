@@ -17,7 +17,8 @@ from feedback_push.webpush import endpoints
 BUDGET = 5.0  # seconds; the rest is left to the next task, so that a worker can stop soon
 _LONGEST = 15.0  # seconds in which a run may claim more, if an old push keeps it from ending anyway
 _OLD = 3.0  # seconds; an older push is stuck at a slow service
-_FAN_OUT_FOR = 0.05  # seconds that a run may look for an entry with devices to send to, while results wait
+_FAN_OUT_FOR = 0.05  # seconds that a run may fan out several entries with few devices, while results wait
+_AHEAD = 2 * fanout.SET_SIZE  # deliveries that wait while a broadcast is fanned out; more than a run claims at once
 _BETWEEN_ALARMS = 0.25  # seconds until a run that has enough to send looks for alarms to fan out
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class _Run:
         self._in_flight = InFlight(receipts.signing_key(settings.secret_key))
         self._started = time.monotonic()
         self._looked_for_alarms = self._started
+        self._silent: set[int] = set()
         self._more = True
 
     def pump(self) -> bool:
@@ -84,9 +86,7 @@ class _Run:
         try:
             room = self._room()
             taken = self._claim(room)
-            # One service without room must not delay the fan-out to the others.
-            is_enough = taken and taken.total() >= sum(most.all for most in room.values())
-            made = self._fan_out_alarms() if is_enough else self._fan_out(Priority.BROADCAST)
+            made = self._fan_out_alarms() if self._is_enough(room, taken) else self._fan_out(Priority.BROADCAST)
             self._more = made > 0 or any(taken[service] >= most.all for service, most in room.items())
             return taken.total() + made > 0
         except DATABASE_ERRORS as error:
@@ -104,13 +104,12 @@ class _Run:
         Broadcasts in flight take no room from alarms.
         """
         busy, alarms = self._in_flight.by_service(*Priority), self._in_flight.by_service(Priority.ALARM)
-        silent = {endpoints.service(origin) for origin in in_flight.gateway().silent()} if busy else set()
+        self._silent = {endpoints.service(origin) for origin in in_flight.gateway().silent()} if busy else set()
         due = claims.services_due(utcnow())
-        share = max(self._least, self._window // max(1, len({*due, *busy} - silent)))
+        share = max(self._least, self._window // max(1, len({*due, *busy} - self._silent)))
         none = Room(0, 0)
         return {
-            service: none if service in silent else Room(_left(share, alarms[service]), _left(share, busy[service]))
-            for service in due
+            at: none if at in self._silent else Room(_left(share, alarms[at]), _left(share, busy[at])) for at in due
         }
 
     def _claim(self, room: dict[int, Room]) -> Counter[int]:
@@ -120,11 +119,21 @@ class _Run:
         batch = claims.take(room, now)
         results.expire([claimed for claimed in batch if claimed.entry.expires_at <= now])
         in_time = [claimed for claimed in batch if claimed.entry.expires_at > now]
-        results.cancel([claimed for claimed in in_time if claimed.suspended_at])
-        sendable = _respect_open_circuits([claimed for claimed in in_time if not claimed.suspended_at])
+        results.cancel([claimed for claimed in in_time if claimed.is_suspended])
+        sendable = _respect_open_circuits([claimed for claimed in in_time if not claimed.is_suspended])
         db.session.commit()
         self._in_flight.send(sendable, self._keys.live.values(), at)
         return Counter(claimed.service for claimed in batch)
+
+    def _is_enough(self, room: dict[int, Room], taken: Counter[int]) -> bool:
+        """Return whether the next set of a broadcast can wait, so that a pause finds few deliveries to stop.
+
+        One service that is silent must not delay the fan-out to the others.
+        """
+        if taken and taken.total() >= sum(most.all for most in room.values()):
+            return True
+        answering = [service for service in room if service not in self._silent]
+        return claims.waiting(answering, utcnow(), _AHEAD) == _AHEAD
 
     def _fan_out_alarms(self) -> int:
         """Fan out alarms although there is enough to send: they overtake it."""
@@ -138,9 +147,9 @@ class _Run:
         until = self._looked_for_alarms + _FAN_OUT_FOR
         made = 0
         for entry_id in outbox.due(utcnow(), lowest):
-            made = fanout.next_set(entry_id, *self._keys.live)
+            made += fanout.next_set(entry_id, *self._keys.live)
             db.session.commit()  # after each entry, because on SQLite visitors wait to write
-            if made:
+            if made >= fanout.SET_SIZE:
                 break
             if time.monotonic() > until:
                 _work_published.set()

@@ -1,14 +1,15 @@
 """Subscriptions: save, find and remove the browsers of administrators."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, TextClause, and_, case, delete, exists, func, or_, select, update
 
 from feedback_push import maintenance
 from feedback_push.auth import accounts, audit, sessions
-from feedback_push.auth.models import AuditEvent, User
+from feedback_push.auth.audit_models import AuditEvent
+from feedback_push.auth.models import User
 from feedback_push.database import db, delete_batch, insert, utcnow
 from feedback_push.push.browser_subscription import BrowserSubscription
 from feedback_push.push.models import Delivery, DeviceState, Subscription
@@ -23,15 +24,15 @@ _SECONDS = 1.0  # for removing gone browsers, in each sweep
 
 def save(
     subscription: BrowserSubscription, *, user: User, vapid_public_key: str, name: str, language: str = "en"
-) -> None:
-    """Store a browser as a device of its newest owner; make a gone or stale device live again.
+) -> bool:
+    """Store a browser as a device of its newest owner; make a gone or stale one live again. Return whether it is new.
 
     A browser that had another owner becomes a new device. The device belongs to the current session of the user; raise
     `sessions.Ended` if that session has just been ended. An unchanged subscription keeps its count of failures, because
     every visit to the dashboard calls this.
     """
     _take_from_others(subscription.endpoint, user)
-    if not _known(subscription.endpoint, user):
+    if not is_known(subscription.endpoint, user):
         _make_room(user)
     # Only now: removing other devices takes several transactions, and the first commit would release this lock.
     session_id = sessions.lock_current(user)
@@ -54,6 +55,7 @@ def save(
     again = {**fresh, "failures": case((same, Subscription.failures), else_=0)}
     row = insert(Subscription).values(endpoint=subscription.endpoint, name=name, added_at=now, failures=0, **fresh)
     db.session.execute(row.on_conflict_do_update(index_elements=[Subscription.endpoint], set_=again))
+    return event == AuditEvent.DEVICE_ADDED
 
 
 def remove(endpoint: str, *, user: User) -> None:
@@ -79,10 +81,20 @@ def find_by_endpoint(endpoint: str, *, user: User) -> Subscription | None:
 
 def works(user: User, live: Iterable[str]) -> bool:
     """Return whether this user has a browser that notifications reach, signed with one of the live keys."""
-    mine = (Subscription.user_id == user.id, Subscription.vapid_public_key.in_(list(live)))
-    on = (Subscription.paused_at.is_(None), Subscription.suspended_at.is_(None))
-    well = (Subscription.state == DeviceState.LIVE, Subscription.failures < FAILING)
-    return bool(db.session.scalar(select(exists().where(*mine, *on, *well))))
+    return reached(user, live) > 0
+
+
+def reached(user: User, live: Iterable[str]) -> int:
+    """Return the number of this user's browsers that notifications reach, signed with one of the live keys."""
+    mine = select(func.count()).select_from(Subscription).where(Subscription.user_id == user.id, *_is_reached(live))
+    return db.session.scalar(mine) or 0
+
+
+def reached_by_account(live: Iterable[str]) -> dict[int, int]:
+    """Return the same number for each account, by its id; an account without such a browser is left out."""
+    each = select(Subscription.user_id, func.count()).where(Subscription.user_id.is_not(None), *_is_reached(live))
+    counts = db.session.execute(each.group_by(Subscription.user_id))
+    return {user_id: count for user_id, count in counts if user_id is not None}
 
 
 def of(user: User) -> list[Subscription]:
@@ -104,10 +116,25 @@ def set_language(user: User, language: str) -> None:
     db.session.execute(update(Subscription).where(Subscription.user_id == user.id).values(language=language))
 
 
+def of_session(session_id: int | None, *, user: User) -> list[int]:
+    """Return the ids of this user's browsers that belong to a session."""
+    if session_id is None:
+        return []
+    mine = select(Subscription.id).where(Subscription.user_id == user.id, Subscription.session_id == session_id)
+    return list(db.session.scalars(mine))
+
+
 def count(state: DeviceState, vapid_public_key: str) -> int:
     """Count the browsers that subscribed with this key and are in this state."""
     these = (Subscription.state == state, Subscription.vapid_public_key == vapid_public_key)
     return db.session.scalar(select(func.count()).select_from(Subscription).where(*these)) or 0
+
+
+def administrators_by_state() -> dict[DeviceState, int]:
+    """Count the devices of administrators by state."""
+    of_administrators = Subscription.user_id.is_not(None)
+    rows = select(Subscription.state, func.count()).where(of_administrators).group_by(Subscription.state)
+    return dict.fromkeys(DeviceState, 0) | {DeviceState(state): count for state, count in db.session.execute(rows)}
 
 
 def lock(*which: ColumnElement[bool] | TextClause, to_delete: bool = False) -> int:
@@ -121,21 +148,36 @@ def lock(*which: ColumnElement[bool] | TextClause, to_delete: bool = False) -> i
     return db.session.scalar(select(func.count()).select_from(locked)) or 0
 
 
-@maintenance.register
-def forget_gone(now: datetime) -> None:
-    """Remove the browsers that have been gone for more than 30 days, and before them their deliveries.
+@maintenance.each_minute
+def forget_gone(now: datetime) -> bool:
+    """Remove browsers that have been gone for more than 30 days, for a second; return whether there may be more."""
+    stop_at = time.monotonic() + _SECONDS
+    removing = remove_gone(now - KEEP_GONE)
+    while time.monotonic() < stop_at:
+        if next(removing, None) is None:
+            return False
+    return True
+
+
+def remove_gone(before: datetime) -> Iterator[int]:
+    """Remove the browsers that were gone before this time, and commit; yield 1 for each browser, and 0 in between.
 
     A browser may have a hundred thousand deliveries, so each batch of them has a transaction of its own.
     """
-    long_gone = (Subscription.state == DeviceState.GONE, Subscription.gone_at < now - KEEP_GONE)
-    stop_at = time.monotonic() + _SECONDS
-    while time.monotonic() < stop_at:
-        device = db.session.scalar(select(Subscription.id).where(*long_gone).limit(1))
-        if device is None:
-            return
+    long_gone = (Subscription.state == DeviceState.GONE, Subscription.gone_at < before)
+    while (device := db.session.scalar(select(Subscription.id).where(*long_gone).limit(1))) is not None:
+        removed = 0
         if not _delete_deliveries(device, *long_gone):
-            db.session.execute(delete(Subscription).where(Subscription.id == device, *long_gone))
+            these = delete(Subscription).where(Subscription.id == device, *long_gone).returning(Subscription.id)
+            removed = len(db.session.scalars(these).all())
         db.session.commit()
+        yield removed
+
+
+def _is_reached(live: Iterable[str]) -> tuple[ColumnElement[bool], ...]:
+    on = (Subscription.paused_at.is_(None), Subscription.suspended_at.is_(None))
+    well = (Subscription.state == DeviceState.LIVE, Subscription.failures < FAILING)
+    return (Subscription.vapid_public_key.in_(list(live)), *on, *well)
 
 
 def _take_from_others(endpoint: str, user: User) -> None:
@@ -167,7 +209,8 @@ def _make_room(user: User) -> None:
         _remove(Subscription.id == device, user, AuditEvent.DEVICE_DROPPED)
 
 
-def _known(endpoint: str, user: User) -> bool:
+def is_known(endpoint: str, user: User) -> bool:
+    """Return whether this user has a browser with this endpoint, in any state."""
     mine = (Subscription.endpoint == endpoint, Subscription.user_id == user.id)
     return bool(db.session.scalar(select(exists().where(*mine))))
 

@@ -3,7 +3,8 @@
 from sqlalchemy import ColumnElement, select, update
 
 from feedback_push.auth import audit, sessions
-from feedback_push.auth.models import AuditEvent, User
+from feedback_push.auth.audit_models import AuditEvent
+from feedback_push.auth.models import User
 from feedback_push.auth.sessions import Ending
 from feedback_push.database import db, utcnow
 from feedback_push.ids import id_in

@@ -1,16 +1,19 @@
 """The sweeper: a thread in every worker that publishes the sweep task, so that Celery beat is not needed.
 
-If the broker is down, or refuses writes because it is full, the sweeper does the due work itself.
+If the broker is down, or refuses writes because it is full, the sweeper does the due work itself. It also writes the
+worker's heartbeat.
 """
 
 import logging
+import time
+from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any
 
 from celery import Celery, bootsteps, signals
 from kombu import Connection
 
-from feedback_push.push import sender, tasks
+from feedback_push.push import heartbeats, sender, tasks
 
 _log = logging.getLogger(__name__)
 INTERVAL = 5.0  # seconds
@@ -36,11 +39,12 @@ class Sweeper(bootsteps.StartStopStep):
     def __init__(self, _worker: Any, **_: Any) -> None:
         self._stopping = Event()
         self._thread: Thread | None = None
+        self._next_beat = 0.0
         self._connection: Connection | None = None
 
     def start(self, worker: Any) -> None:
         """Start the thread when the worker starts."""
-        self._thread = Thread(target=self._sweep_on, args=(worker.app,), name="sweeper", daemon=True)
+        self._thread = Thread(target=self._sweep_on, args=(worker.app, worker.hostname), name="sweeper", daemon=True)
         self._thread.start()
 
     def stop(self, _worker: Any) -> None:
@@ -49,11 +53,18 @@ class Sweeper(bootsteps.StartStopStep):
         if self._thread is not None:
             self._thread.join(_SECONDS_TO_STOP)
 
-    def _sweep_on(self, celery: Celery) -> None:
+    def _sweep_on(self, celery: Celery, name: str) -> None:
         while True:
             more = not self._publish(celery) and _work()
+            self._beat(name)
             if self._stopping.wait(0 if more else INTERVAL):
-                return
+                break
+        _store("end", tasks.end_worker, name)
+
+    def _beat(self, name: str) -> None:
+        if time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + heartbeats.INTERVAL.total_seconds()
+            _store("heartbeat", tasks.beat, name)
 
     def _publish(self, celery: Celery) -> bool:
         """Return whether the broker accepted the sweep."""
@@ -87,6 +98,13 @@ def _work() -> bool:
     except Exception:  # noqa: BLE001 - the database may be down as well; the next sweep tries again
         _log.exception("the due work failed without the broker")
         return False
+
+
+def _store(what: str, write: Callable[[str], None], name: str) -> None:
+    try:
+        write(name)
+    except Exception as error:  # noqa: BLE001 - the sweeper must continue without the database, or before a migration
+        _log.warning("the %s of this worker could not be stored (%s)", what, type(error).__name__)
 
 
 def _start_afresh(**_: Any) -> None:

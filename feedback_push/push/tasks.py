@@ -7,7 +7,7 @@ from celery import shared_task
 
 from feedback_push import dispatch, maintenance
 from feedback_push.database import db, utcnow
-from feedback_push.push import claims, digests, fanout, keys, outbox, sender
+from feedback_push.push import claims, digests, fanout, heartbeats, keys, outbox, sender
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +21,7 @@ def fan_out(entry_id: int) -> None:
         return
     made = fanout.next_set(entry_id, *live_keys)
     db.session.commit()
+    _log.info("outbox entry %s is fanned out", entry_id, extra={"entry": entry_id, "devices": made})
     dispatch.publish("push.deliver")
     if made == fanout.SET_SIZE and not outbox.is_broadcast(entry_id):
         dispatch.publish("push.fan_out", entry_id)
@@ -50,7 +51,7 @@ def sweep() -> None:
         if claims.services_due(now):
             dispatch.publish("push.deliver")
     db.session.rollback()
-    maintenance.run_all()
+    maintenance.run_due()
 
 
 @shared_task(name="push.work_alone")
@@ -65,11 +66,33 @@ def work_alone() -> bool:
             _summarise_all(utcnow())
             db.session.rollback()
             more = sender.run()
-        maintenance.run_all()
+        maintenance.run_due()
     finally:
         db.session.remove()
         db.engine.dispose()
     return more
+
+
+@shared_task(name="push.beat")
+def beat(name: str) -> None:
+    """Store the heartbeat of the worker in this process; called, never published. It leaves no connection open."""
+    try:
+        heartbeats.beat(name)
+        db.session.commit()
+    finally:
+        db.session.remove()
+        db.engine.dispose()
+
+
+@shared_task(name="push.end_worker")
+def end_worker(name: str) -> None:
+    """Remove the worker in this process, which stops; called, never published."""
+    try:
+        heartbeats.end(name)
+        db.session.commit()
+    finally:
+        db.session.remove()
+        db.engine.dispose()
 
 
 @shared_task(name="push.forget_connections")

@@ -7,10 +7,12 @@ from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 
 from feedback_push import browser_name, language, security
+from feedback_push.auth import notices, second_factor, sessions
+from feedback_push.auth.models import NoticeEvent, User
 from feedback_push.config import current_settings
 from feedback_push.database import db, utcnow
 from feedback_push.extensions import csrf, limiter
-from feedback_push.push import browser_subscription, keys, outbox, receipts, subscriptions
+from feedback_push.push import answers, browser_subscription, keys, new_devices, outbox, receipts, subscriptions
 from feedback_push.push.browser_subscription import BrowserSubscription, SubscriptionRefused
 from feedback_push.push.receipts import Event
 from feedback_push.webpush.endpoints import LONGEST_ENDPOINT
@@ -33,6 +35,8 @@ def _only_for_administrators() -> ResponseReturnValue | None:
     if not current_user.is_authenticated:
         return jsonify(error=_("Please sign in first.")), 401
     csrf.protect()
+    if second_factor.must_be_added(current_user):
+        return jsonify(error=_("This site demands a second factor. Please add one first.")), 403
     language.set_locale(current_user.language, current_user.time_zone)
     return None
 
@@ -57,10 +61,17 @@ def subscribe() -> ResponseReturnValue:
         vapid_public_key = browser_subscription.key_of(body, keys.load().live) or current
     except SubscriptionRefused as error:
         return jsonify(error=str(error)), 422
+    replaces = _replaced(body)
+    if not new_devices.may_add(subscription.endpoint, user=current_user, replaces=replaces):
+        return _ask_for_proof()
+    if replaces and replaces != subscription.endpoint:
+        subscriptions.remove(replaces, user=current_user)
     name = browser_name.guess(request.user_agent.string)
-    subscriptions.save(
+    is_new = subscriptions.save(
         subscription, user=current_user, vapid_public_key=vapid_public_key, name=name, language=language.current()
     )
+    if is_new and _has_more(current_user):
+        notices.tell(current_user, NoticeEvent.NEW_DEVICE, device=name)
     db.session.commit()
     return jsonify(status="subscribed")
 
@@ -68,7 +79,10 @@ def subscribe() -> ResponseReturnValue:
 @blueprint.post("/unsubscribe")
 def unsubscribe() -> ResponseReturnValue:
     """Remove this browser, if it is a device of the caller."""
-    subscriptions.remove(_endpoint(), user=current_user)
+    endpoint = _endpoint()
+    if subscriptions.is_known(endpoint, current_user):
+        sessions.record_removal(current_user)
+    subscriptions.remove(endpoint, user=current_user)
     db.session.commit()
     return jsonify(status="unsubscribed")
 
@@ -96,12 +110,31 @@ def receipt() -> ResponseReturnValue:
     request.max_content_length = LARGEST_RECEIPT
     match _body():
         case {"token": str(token), "event": ("shown" | "clicked") as event}:
-            key = receipts.signing_key(current_settings().secret_key)
-            if (delivery_id := receipts.read(token, key)) is not None:
-                receipts.record(delivery_id, Event(event), utcnow())
+            if (delivery_id := receipts.read(token, *receipts.accepted_keys())) is not None:
+                entry_id = receipts.record(delivery_id, Event(event), utcnow())
+                if entry_id is not None:
+                    answers.count_shown(entry_id, utcnow())
                 db.session.commit()
             return "", 204
     return jsonify(error="Expected a token and what happened."), 422
+
+
+def _has_more(user: User) -> bool:
+    """Return whether the account has another session or device, so that somebody can be told of this one."""
+    return len(sessions.of(user)) > 1 or len(subscriptions.of(user)) > 1
+
+
+def _ask_for_proof() -> ResponseReturnValue:
+    """Refuse a device of an old session; the answer names the page that asks who is there."""
+    db.session.rollback()
+    error = _("To turn notifications on here, confirm first that it is you.")
+    return jsonify(error=error, confirm=url_for("auth.confirm")), 403
+
+
+def _replaced(body: object) -> str | None:
+    endpoint = body.get("replaces") if isinstance(body, dict) else None
+    is_one = isinstance(endpoint, str) and len(endpoint) <= LONGEST_ENDPOINT and _is_plain(endpoint)
+    return endpoint if is_one else None
 
 
 def _endpoint() -> str:

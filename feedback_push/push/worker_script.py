@@ -7,14 +7,16 @@ from flask import request
 from flask.wrappers import Response
 
 from feedback_push import branding, static_files
+from feedback_push.config import current_settings
 
 
 def respond(name: str, texts: dict[str, Any]) -> Response:
-    """Return the service worker in this static file, with its texts and the notifications' icon in front.
+    """Return the service worker in this static file, with the constants in front that push/worker.js describes.
 
     Browsers ask for it again and again, and get 304 if it has not changed.
     """
-    constants = {"TEXTS": texts, "ICON": branding.current().notification_icon_url}
+    site_path = current_settings().site_path
+    constants = {"TEXTS": texts, "ICON": branding.current().notification_icon_url, "SITE_PATH": site_path}
     parts = [f"const {constant} = {json.dumps(value)};\n" for constant, value in constants.items()]
     parts += [static_files.script(file).content.decode() for file in ("push/worker.js", name)]
     response = Response("".join(parts), mimetype="text/javascript")

@@ -5,15 +5,16 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
-from urllib.parse import urlsplit
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 
 from feedback_push import config
 from feedback_push.config import Settings
-from feedback_push.standalone import StartError, broker, processes, terminal
+from feedback_push.standalone import StartError, broker, first_run, processes, programs, supervisor, terminal
 from feedback_push.standalone.instance import only_launcher, private_folder
 from feedback_push.standalone.processes import Child
+from feedback_push.web_server import health_check, listening
 
 
 def main() -> int:
@@ -26,8 +27,7 @@ def main() -> int:
         private_folder(folder)
         # The port comes first: create an account, whose password is shown only once, only if the site can start.
         with only_launcher(folder), _listener(*config.listens_at(env)) as listener:
-            # In its own process, so that the launcher does not keep the application in memory.
-            exit_code = processes.run(_python("feedback_push.standalone.first_run"))
+            exit_code = processes.run(Child("The first start", first_run.main, knows_administrator=True))
             if exit_code == 0 and listener:
                 _serve(config.load(), listener)
     except StartError as error:
@@ -40,62 +40,51 @@ def main() -> int:
 
 
 def _serve(settings: Settings, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]  # of the service manager's socket, whatever HOST and PORT say
+    here = replace(settings, host=host, port=port)
     with broker.running(settings) as brokers:
-        web, worker = _web(listener.fileno()), _worker()
+        app = programs.load()
+        number = listener.fileno()
+        listener.set_inheritable(True)
+        web = Child(
+            "The web server", partial(programs.web, app, listener), programs.command("web", number), passes=[number]
+        )
+        worker = Child("The worker", partial(programs.worker, app), programs.command("worker"))
         with processes.running(web, worker):
-            if processes.wait_for(lambda: _answers(settings), 30, web):
+            if processes.wait_for(lambda: health_check.answers(here), 30, web):
                 terminal.say(_welcome(settings))
             elif not terminal.asked_to_stop():
                 raise StartError("The web server does not respond. Its messages above may say why.")
-            processes.watch([*brokers, web, worker])
+            supervisor.take_over(brokers, [web, worker])
 
 
 @contextmanager
 def _listener(host: str, port: int | None) -> Iterator[socket.socket | None]:
-    """Listen on the given host and port; yield None if PORT is invalid, which the settings' own message reports."""
+    """Listen on the service manager's socket, or at HOST and PORT; yield None if PORT is invalid.
+
+    The settings' own message reports that.
+    """
     # Here rather than in the web server: a port in use is found at once, and no visitor is refused during a restart.
-    if port is None:
-        yield None
-        return
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family)
-    except OSError as error:
-        reason = "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
-        raise StartError(
-            f"Cannot listen on {host}, port {port}: {reason}. To use another port, run: PORT={port + 1} make run"
-        ) from None
-    with listener:
+    listener = _passed_on() or (_listen(host, port) if port is not None else None)
+    with listener or nullcontext():
         yield listener
 
 
-def _web(listener: int) -> Child:
-    return Child("The web server", [*_python("feedback_push.web_server"), "--fd", str(listener)], listener)
-
-
-def _worker() -> Child:
-    options = [
-        *("--pool", "threads", "--concurrency", "4", "--loglevel", "WARNING"),
-        *("--without-gossip", "--without-mingle", "--without-heartbeat"),  # there is no other worker
-    ]
-    # Celery warns root at length about pickled tasks, but ours are JSON.
-    celery = _python("celery", "-W", "ignore:You're running the worker")
-    return Child("The worker", [*celery, "--quiet", "--app", "celery_worker", "worker", *options])
-
-
-def _python(module: str, *options: str) -> list[str]:
-    return [sys.executable, *options, "-m", module]
-
-
-def _answers(settings: Settings) -> bool:
-    connection = HTTPConnection(settings.host, settings.port, timeout=1)
+def _passed_on() -> socket.socket | None:
     try:
-        connection.request("GET", "/healthz", headers={"Host": urlsplit(settings.site_url).netloc})
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
+        return listening.passed_on()
+    except OSError as error:
+        raise StartError(f"Cannot use the socket of the service manager: {error.strerror}.") from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return listening.at(host, port)
+    except OSError as error:
+        reason = "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
+        raise StartError(
+            f"Cannot listen on {host}, port {port}: {reason}. To use another port, set PORT, such as PORT={port + 1}."
+        ) from None
 
 
 def _welcome(settings: Settings) -> str:

@@ -1,21 +1,19 @@
 """Create the secrets, the newest schema and an administrator on the first start; later starts keep them."""
 
-import os
 import secrets
-import sys
 from pathlib import Path
-from tempfile import mkstemp
 
 from environs import Env
 from sqlalchemy.exc import DBAPIError
 
-from feedback_push import config, create_app, database
+from feedback_push import config, create_app, database, secret_files, secret_rotation
 from feedback_push.auth import accounts, sign_in_links
 from feedback_push.standalone.terminal import say
 from feedback_push.webpush import vapid
 
 _HEADER = """\
-# Created by `make run`, which adds missing values and changes nothing else. The environment and .env take precedence.
+# Created by the first start; each start adds missing values and changes nothing else. The environment and .env take
+# precedence.
 # Anybody who can read this file can sign in as any user and send notifications in the name of this site.
 """
 
@@ -33,6 +31,7 @@ def main() -> int:
         app = create_app(config.load())
         database.upgrade(app)
         with app.app_context():
+            finish_rotation()
             create_first_administrator(env.str("ADMIN_EMAIL", "admin@localhost"), env.str("ADMIN_PASSWORD", ""))
     except config.ConfigError as error:
         say(error, error=True)
@@ -52,7 +51,7 @@ def keep_secrets(env: Env, path: Path) -> None:
     if missing:
         kept = path.read_text() if path.exists() else _HEADER
         separator = "" if kept.endswith("\n") else "\n"
-        _replace(path, kept + separator + "".join(f"{name}={value}\n" for name, value in missing.items()))
+        secret_files.replace(path, kept + separator + "".join(f"{name}={value}\n" for name, value in missing.items()))
 
 
 def create_first_administrator(email: str, given_password: str) -> None:
@@ -73,6 +72,12 @@ def create_first_administrator(email: str, given_password: str) -> None:
     )
 
 
+def finish_rotation() -> None:
+    """Encrypt the stored secrets with the new SECRET_KEY if `secret rotate` has made one since the last start."""
+    if config.current_settings().secret_key_previous and (renewed := secret_rotation.finish()["renewed"]):
+        say(f"Encrypted {renewed} stored secrets with the new SECRET_KEY.")
+
+
 def _missing_secrets(env: Env) -> dict[str, str]:
     found: dict[str, str] = {}
     if env.str("SECRET_KEY", None) is None:
@@ -81,20 +86,3 @@ def _missing_secrets(env: Env) -> dict[str, str]:
         keys = vapid.generate()
         found |= {"VAPID_PRIVATE_KEY": keys.private_key, "VAPID_PUBLIC_KEY": keys.public_key}
     return found
-
-
-def _replace(path: Path, text: str) -> None:
-    descriptor, name = mkstemp(dir=path.parent, prefix=path.name)  # mode 0600
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink()
-        raise
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -26,7 +26,8 @@ def only_launcher(path: Path) -> Iterator[None]:
     """Lock the folder against a second launcher; the system releases the lock even after kill -9."""
     with (path / "run.lock").open("w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which forks do not inherit
+            os.set_inheritable(lock.fileno(), True)  # the program that replaces the launcher keeps the lock
+        except (BlockingIOError, PermissionError):
             raise StartError(f"Feedback Push is already running with the folder {path}.") from None
         yield

@@ -4,12 +4,13 @@ import signal
 import sys
 from contextlib import suppress
 
+STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _received: list[int] = []
 
 
 def listen() -> None:
     """Record stop signals from now on instead of exiting."""
-    numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    numbers = set(STOPS)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup
         numbers.remove(signal.SIGHUP)
     for number in numbers:

@@ -1,7 +1,7 @@
-"""The visitors' half: private pages with the answers to a message, and push notifications for visitors."""
+"""The visitors' half: private pages with the answers to a message, topics to follow, and notifications for both."""
 
-from feedback_push.visitors import conversation_page, push
+from feedback_push.visitors import conversation_page, follow, push
 
-blueprints = (conversation_page.blueprint, push.blueprint)
+blueprints = (conversation_page.blueprint, follow.blueprint, push.blueprint)
 
 __all__ = ["blueprints"]

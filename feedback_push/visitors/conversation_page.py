@@ -1,18 +1,17 @@
 """The private page of a conversation: read the answers, write again, take the data along, erase it, end the link."""
 
-import json
-
-from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask import Blueprint, redirect, render_template, request, session, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
 from flask_babel import gettext as _
 from limits import RateLimitItemPerMinute
 from werkzeug.exceptions import NotFound, TooManyRequests
 
-from feedback_push import csrf, errors, security
+from feedback_push import csrf, errors, request_limits, security
 from feedback_push.database import db
-from feedback_push.feedback import conversations, quotas
+from feedback_push.feedback import conversation_data, conversations, quotas, site_forms, streamed_json
 from feedback_push.feedback.conversations import Full
+from feedback_push.feedback.form_models import DEFAULT_KEY
 from feedback_push.feedback.forms import LONGEST_REPLY, ReplyForm
 from feedback_push.feedback.models import Conversation
 from feedback_push.feedback.quotas import Quota, Verdict
@@ -32,18 +31,18 @@ def _hide_from_search_engines(response: Response) -> Response:
 
 
 @blueprint.route("/<token>", methods=["GET", "POST"])
-@security.takes_up_to(LARGEST_FORM, characters=LONGEST_REPLY + 8 * 1024)
+@request_limits.takes_up_to(LARGEST_FORM, characters=LONGEST_REPLY + 8 * 1024)
 def show(token: str) -> ResponseReturnValue:
     """Show a conversation to the visitor whose private link this is, or store what they write again."""
     conversation, form = _find(token), ReplyForm()
     if not form.validate_on_submit():
         return _page(token, conversation, form), 422 if form.is_submitted() else 200
-    content = form.content.data or ""
+    content, key = form.content.data or "", conversation.message.form_key
     db.session.rollback()  # hold no transaction open while asking Redis
     if quotas.verdict(len(content.encode()), proven=True) != Verdict.TAKEN:
         notice = _("That was a lot in a short time. Nothing is lost: please try again in a few minutes.")
         return _page(token, _find(token), form, notice), 429, {"Retry-After": "60"}
-    notify = quotas.may_notify()
+    notify = quotas.may_notify(site_forms.find(key or DEFAULT_KEY))
     try:
         entry_id = conversations.write_again(_find(token, lock=True), content, notify=notify)
     except Full:
@@ -59,9 +58,10 @@ def show(token: str) -> ResponseReturnValue:
 @blueprint.post("/<token>/export")
 def export(token: str) -> ResponseReturnValue:
     """Return everything that is stored about the conversation as a JSON file."""
-    text = json.dumps(conversations.export(_find(token)), ensure_ascii=False, indent=2)
+    text = streamed_json.buffered(conversation_data.export(_find(token)))
+    db.session.rollback()  # hold no transaction open while the visitor reads
     as_file = {"Content-Disposition": 'attachment; filename="feedback.json"'}
-    return Response(text, mimetype="application/json", headers=as_file)
+    return Response(stream_with_context(text), mimetype="application/json", headers=as_file)
 
 
 @blueprint.post("/<token>/erase")
@@ -70,7 +70,7 @@ def erase(token: str) -> ResponseReturnValue:
     conversation = _find(token)
     if request.form.get("confirmed") != "yes":
         return render_template("visitors/confirm.html", token=token, action="erase")
-    conversations.erase(conversation)
+    conversation_data.erase(conversation)
     db.session.commit()
     _forget(token)
     return render_template("visitors/ended.html", action="erase")

@@ -1,12 +1,15 @@
 """Push for visitors: their service worker, and the endpoints that subscribe and unsubscribe a browser.
 
-There is no session: the endpoint of a browser is its own secret, and a private link lets it follow a conversation.
+There is no session: the endpoint of a browser is its own secret. A private link lets it follow a conversation, and
+everybody may follow a topic.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from flask import Blueprint, abort, jsonify, make_response, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 from limits import RateLimitItemPerHour
 
@@ -20,16 +23,28 @@ from feedback_push.feedback.quotas import Quota
 from feedback_push.push import browser_subscription, followers, keys, worker_script
 from feedback_push.push.browser_subscription import BrowserSubscription, SubscriptionRefused
 from feedback_push.push.followers import TooMany
+from feedback_push.push.models import DeviceState, Subscription
+from feedback_push.topics import topics
+from feedback_push.topics.broadcasts import CHANGE
+from feedback_push.topics.models import Topic
 from feedback_push.webpush.endpoints import LONGEST_ENDPOINT
 
 LARGEST_BODY = 32 * 1024  # bytes; a subscription has about 500, and a token 43
-MOST_NAMED = 100  # conversations in one request
+MOST_NAMED = 100  # conversations, or topics, in one request
 # Generous, because a whole office may share an address; devices that are only ever refused are deleted again.
 SUBSCRIPTIONS = Quota("visitor-subscriptions", 200, 20_000, RateLimitItemPerHour)
 
 
 class _UnknownLink(LookupError):
-    """A private link is unknown or has ended, or the request names none and the browser follows nothing."""
+    """A private link is unknown or has ended, or the request names nothing and the browser follows nothing."""
+
+
+class _Named(NamedTuple):
+    """The private links, topics and endpoint that a request names; the endpoint may be empty."""
+
+    tokens: list[str]
+    slugs: list[str]
+    endpoint: str
 
 
 blueprint = Blueprint("visitor", __name__, url_prefix="/visitor")
@@ -44,6 +59,7 @@ def service_worker() -> ResponseReturnValue:
         "lang": language.current(),
         "title": _("You have an answer"),
         "body": _("Open your private page to read it."),
+        "actions": {CHANGE: _("Change")},  # by the action's name in a notification
     }
     return worker_script.respond("visitors/sw.js", texts)
 
@@ -75,12 +91,12 @@ def key() -> ResponseReturnValue:
 def subscribe() -> ResponseReturnValue:
     """Store a visitor's browser, and let it follow the conversations whose private links the request names.
 
-    With `replaces`, the endpoint that the browser had before, it keeps what that one followed.
+    If the request names topics, the browser follows exactly these from now on. With `replaces`, the endpoint that the
+    browser had before, it keeps what that one followed.
     """
     body = _body()
-    tokens, replaces = _tokens(body), _endpoint(body, "replaces")
-    if tokens is None or replaces is None:
-        return jsonify(error=_("Expected a subscription and conversations.")), 422
+    if (named := _named(body, "replaces")) is None:
+        return jsonify(error=_("Expected a subscription, conversations and topics.")), 422
     try:
         browser, vapid_public_key = _subscription(body)
     except SubscriptionRefused as error:
@@ -89,29 +105,52 @@ def subscribe() -> ResponseReturnValue:
     if not SUBSCRIPTIONS.take():
         return jsonify(error=_("That was a lot in a short time. Please try again later.")), 429, {"Retry-After": "600"}
     try:
-        _follow(tokens, browser, vapid_public_key, replaces, with_text=body.get("with_text") is True)
+        device_id = _follow(body, browser, vapid_public_key, named)
+    except topics.Unknown:
+        db.session.rollback()
+        return jsonify(error=_("There is no such topic.")), 404
     except _UnknownLink:
         db.session.rollback()
         return jsonify(error=_("This private link is unknown or has ended.")), 404
     except (Full, TooMany):
         db.session.rollback()
-        return jsonify(error=_("Too many browsers or conversations are subscribed already.")), 422
+        return jsonify(error=_("Too many browsers, conversations or topics are subscribed already.")), 422
+    followed = [topic.slug for topic in topics.followed_by(device_id)]
     db.session.commit()
-    return jsonify(status="subscribed", topics=[])
+    return jsonify(status="subscribed", topics=followed)
+
+
+@blueprint.post("/push/following")
+def following() -> ResponseReturnValue:
+    """Return the topics that a visitor's browser follows, and why some are paused, for the page of the topics.
+
+    An unknown browser gets the same answer as one that follows nothing. With `renew`, it should subscribe again.
+    """
+    if (named := _named(_body(), "endpoint")) is None or not named.endpoint:
+        return jsonify(error="The endpoint is missing or malformed."), 422
+    device = followers.find(named.endpoint)
+    followed = topics.followed_by(device.id) if device else []
+    paused = topics.paused_for(device.id) if device else []
+    return jsonify(
+        topics=[topic.slug for topic in followed],
+        paused={topic.slug: _why_paused(topic) for topic in paused},
+        names={topic.slug: topic.name for topic in followed},
+        renew=bool(device and followed and not _is_sendable(device)),
+    )
 
 
 @blueprint.post("/push/unsubscribe")
 def unsubscribe() -> ResponseReturnValue:
-    """Remove a visitor's browser, or only take it out of the named conversations."""
+    """Remove a visitor's browser, or only take it out of the named conversations and topics."""
     body = _body()
-    tokens, endpoint = _tokens(body), _endpoint(body, "endpoint")
-    if tokens is None or not endpoint:
+    if (named := _named(body, "endpoint")) is None or not named.endpoint:
         return jsonify(error="The endpoint is missing or malformed."), 422
-    device = followers.find(endpoint)
+    device = followers.find(named.endpoint)
     if device is not None:
-        found = [conversation for token in tokens if (conversation := conversations.find(token))]
+        found = [conversation for token in named.tokens if (conversation := conversations.find(token))]
         followers.unfollow(device.id, [each.audience_id for each in found if each.audience_id is not None])
-        if not tokens or not followers.followed_by(device.id):
+        topics.unfollow(device.id, [topic for topic in topics.everything() if topic.slug in named.slugs])
+        if not (body.keys() & {"conversations", "topics"}) or not followers.followed_by(device.id):
             followers.forget(device.id)
         db.session.commit()
     return jsonify(status="unsubscribed")
@@ -130,25 +169,48 @@ def link_name(token: str) -> str:
     return private_links.hashed(token)[:16]
 
 
-def _follow(
-    tokens: list[str], browser: BrowserSubscription, vapid_public_key: str, replaces: str, *, with_text: bool
-) -> None:
-    """Store a browser and let it follow these conversations; raise _UnknownLink, Full or TooMany."""
+def _follow(body: Any, browser: BrowserSubscription, vapid_public_key: str, named: _Named) -> int:
+    """Store a browser, let it follow what the request names, and return the device's id.
+
+    Raise topics.Unknown, _UnknownLink, Full or TooMany.
+    """
     # Lock the conversations before the device, always in the same order.
-    found = [conversations.find(token, lock=True) for token in sorted(set(tokens))]
+    found = [conversations.find(token, lock=True) for token in sorted(set(named.tokens))]
+    chosen = topics.find_all(named.slugs)
     device_id = followers.save(
         browser,
         vapid_public_key=vapid_public_key,
         name=browser_name.guess(request.user_agent.string),
         language=language.current(),
     )
-    followers.replace(replaces, device_id)
+    followers.replace(named.endpoint, device_id)
     for conversation in found:
         if conversation is None:
             raise _UnknownLink
-        conversations.follow(conversation, device_id, with_text=with_text)
+        conversations.follow(conversation, device_id, with_text=body.get("with_text") is True)
+    if "topics" in body:
+        topics.replace_followed(device_id, chosen)
     if not followers.followed_by(device_id):
-        raise _UnknownLink
+        if "topics" not in body:
+            raise _UnknownLink
+        followers.forget(device_id)
+    return device_id
+
+
+def _why_paused(topic: Topic) -> str:
+    if not topic.pause_after:  # it was changed since
+        return str(_("Paused, because you opened none of the last ones."))
+    why = ngettext(
+        "Paused, because you did not open the last one.",
+        "Paused, because you opened none of the last %(count)s.",
+        topic.pause_after,
+        count=format_decimal(topic.pause_after),
+    )
+    return str(why)
+
+
+def _is_sendable(device: Subscription) -> bool:
+    return device.state == DeviceState.LIVE and device.vapid_public_key in keys.cached().live
 
 
 def _subscription(body: Any) -> tuple[BrowserSubscription, str]:
@@ -169,17 +231,19 @@ def _body() -> Any:
         return None
 
 
-def _tokens(body: Any) -> list[str] | None:
-    """Return the tokens of private links that a body names; None if they are malformed."""
-    named = body.get("conversations", []) if isinstance(body, dict) else None
-    if not isinstance(named, list) or len(named) > MOST_NAMED or not all(map(private_links.is_token, named)):
+def _named(body: Any, endpoint_field: str) -> _Named | None:
+    """Return what a body names, with the endpoint in this field; None if a part of it is malformed."""
+    if not isinstance(body, dict):
         return None
-    return named
-
-
-def _endpoint(body: Any, name: str) -> str | None:
-    """Return the endpoint in this field of a body, "" if it is missing, and None if it is malformed."""
-    endpoint = body.get(name, "") if isinstance(body, dict) else None
+    tokens, slugs = body.get("conversations", []), body.get("topics", [])
+    endpoint = body.get(endpoint_field, "")
+    if not _is_list_of(private_links.is_token, tokens) or not _is_list_of(topics.is_slug, slugs):
+        return None
     if not isinstance(endpoint, str) or len(endpoint) > LONGEST_ENDPOINT:
         return None
-    return endpoint if endpoint.isascii() and (endpoint.isprintable() or not endpoint) else None
+    is_plain = endpoint.isascii() and (endpoint.isprintable() or not endpoint)
+    return _Named(tokens, slugs, endpoint) if is_plain else None
+
+
+def _is_list_of(check: Callable[[object], bool], named: object) -> bool:
+    return isinstance(named, list) and len(named) <= MOST_NAMED and all(map(check, named))

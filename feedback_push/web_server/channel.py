@@ -13,6 +13,7 @@ from feedback_push.web_server.tasks import ErrorTask, Task
 
 HEAD_SECONDS = 15  # for the head of a request, from its first byte
 REQUEST_SECONDS = 60  # for the whole request
+_NEXT_REQUEST_WITHIN = 1.0  # seconds, while the server stops
 IDLE_SECONDS = 30  # between two requests, and without progress in sending a response
 _LINGER_SECONDS = 30  # for a client that still sends after its response
 _LINGER_PAUSE_SECONDS = 5  # without receiving a byte
@@ -53,6 +54,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def is_at_rest(self) -> bool:
         """True if no request or response is in progress."""
         return not any((self.requests, self.request, self.total_outbufs_len, self.close_when_flushed))
+
+    def is_awaited(self, now: float) -> bool:
+        """Return whether the client has just connected, or got a response, so that a request may be on its way."""
+        return bool(now - self.last_activity < _NEXT_REQUEST_WITHIN)
 
     @property
     def body_size(self) -> int:

@@ -9,7 +9,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
-from feedback_push import security
+from feedback_push import request_limits
 from feedback_push.config import current_settings
 from feedback_push.web_server.channel import IDLE_SECONDS, LARGE_BODY, Channel
 from feedback_push.web_server.parser import Parser
@@ -57,6 +57,11 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         if not self._stopping:
             self._stopping = True
             self.pull_trigger()
+
+    @property
+    def is_stopping(self) -> bool:
+        """True once the server finishes what is in progress."""
+        return self._stopping
 
     def has_room(self, request: Parser, arrived: int) -> bool:
         """Return whether a request may continue beside all other large ones, after `arrived` more bytes."""
@@ -114,10 +119,12 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
     def _finish(self) -> None:
         ends_at = time.monotonic() + _STOPS_WITHIN
+        self.handle_accept()  # clients whose connection is made would be reset with a listener that is ours alone
         self.close_listener()
         while time.monotonic() < ends_at:
+            wasyncore.poll2(0.0, self._map)  # a request that has arrived must be read before its client looks idle
             for channel in list(self.active_channels.values()):
-                if channel.is_at_rest:
+                if channel.is_at_rest and not channel.is_awaited(time.time()):
                     channel.handle_close()
             if not self.active_channels:
                 break
@@ -135,7 +142,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
 
 def _adjustments(app: "Flask", connections: int) -> Adjustments:
-    largest = security.largest_body(app)
+    largest = request_limits.largest_body(app)
     options: dict[str, Any] = {
         "threads": _THREADS,
         "connection_limit": connections + _ACCEPTED_AT_ONCE,

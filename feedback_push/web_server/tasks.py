@@ -15,6 +15,13 @@ class Task(task.WSGITask):  # type: ignore[misc]
         environ["feedback_push.overloaded"] = self.request.overloaded
         return environ
 
+    def build_response_header(self) -> bytes:
+        """Return the head of the response; while the server stops, it tells the client to use another connection."""
+        if self.channel.server.is_stopping:
+            self.request.headers["CONNECTION"] = "close"
+        head: bytes = super().build_response_header()
+        return head
+
 
 class ErrorTask(task.ErrorTask):  # type: ignore[misc]
     """A malformed request; the response repeats nothing of it."""

@@ -20,7 +20,8 @@ KNOWN_HOSTS = (
     "*.notify.windows.com",  # Edge on Windows
 )
 # Nothing that two URL parsers could read differently: labels separated by single dots, or an IPv6 address in brackets.
-_AUTHORITY = re.compile(r"([a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?", re.IGNORECASE)
+AUTHORITY = re.compile(r"([a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?", re.IGNORECASE)
+_UNLISTED = "other"
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _NAT64 = IPv6Network("64:ff9b::/96")  # carries an IPv4 address in its last 32 bits
 _UNICAST = IPv6Network("2000::/3")  # every public IPv6 address; Python counts some others as global too
@@ -48,15 +49,22 @@ class EndpointPolicy:
         beginning = _beginning(endpoint)
         if reason := _why_refused(beginning, private_allowed=self.private_allowed):
             raise EndpointRefused(reason)
-        if not _host_allowed(self.hosts, beginning):
+        if not host_allowed(self.hosts, beginning):
             raise UnknownService("The endpoint is not on a push service that this site knows.")
+
+    def service_name(self, origin: str) -> str:
+        """Return the name of an origin's push service: the host in the list that allows it, `other` without one.
+
+        Browsers choose the hosts below a `*.`, so there can be any number of those, but few names.
+        """
+        return _listed_name(self.hosts, origin) or _UNLISTED
 
     def open_socket(self, family: int, kind: int, protocol: int, host: str) -> socket.socket:
         """Make the socket for one resolved address, where `host` is an IP address; OSError if it is not public.
 
         The transport calls this for the address it connects to, so a DNS answer cannot change between check and use.
         """
-        if not self.private_allowed and not _is_public(host):
+        if not self.private_allowed and not is_public(host):
             raise OSError(errno.EACCES, f"{host} is not a public address")
         return socket.socket(family, kind, protocol)
 
@@ -115,7 +123,7 @@ def _why_refused(beginning: str, *, private_allowed: bool) -> str:
         return "The endpoint is not https."
     if "@" in parts.netloc:
         return "The endpoint contains user information."
-    if not _AUTHORITY.fullmatch(parts.netloc):
+    if not AUTHORITY.fullmatch(parts.netloc):
         return "The endpoint is not a push address."
     if port not in (None, 443) and not private_allowed:
         return "The endpoint is on an unusual port."
@@ -124,16 +132,23 @@ def _why_refused(beginning: str, *, private_allowed: bool) -> str:
     return ""
 
 
+def host_allowed(patterns: tuple[str, ...], beginning: str) -> bool:
+    """Return whether the host of this scheme and authority is in a list; `*.` stands for all names below one."""
+    return _listed_name(patterns, beginning) is not None
+
+
 @lru_cache
-def _host_allowed(patterns: tuple[str, ...], beginning: str) -> bool:
+def _listed_name(patterns: tuple[str, ...], beginning: str) -> str | None:
     host = urlsplit(beginning).hostname or ""
-    return any(
-        host.endswith(pattern[1:]) and len(host) > len(pattern) - 1 if pattern.startswith("*.") else host == pattern
-        for pattern in patterns
-    )
+    for pattern in patterns:
+        name = pattern.removeprefix("*.")
+        if host == pattern or (name != pattern and host.endswith(f".{name}") and len(host) > len(name) + 1):
+            return name
+    return None
 
 
-def _is_public(host: str) -> bool:
+def is_public(host: str) -> bool:
+    """Return whether this IP address is one of the public internet, also the IPv4 address inside an IPv6 one."""
     address = ip_address(host.partition("%")[0])
     if isinstance(address, IPv6Address):
         if address not in _UNICAST and not _embedded(address):

@@ -20,7 +20,7 @@ from email.utils import parsedate_to_datetime
 from typing import ClassVar
 
 ACCEPTED = range(200, 205)
-_LONGEST_DETAIL = 200
+LONGEST_DETAIL = 200
 # In the answers of Apple, FCM (two spellings) and Mozilla, in this order.
 _KEY_MISMATCH = re.compile(r"VapidPkHashMismatch|do not correspond|MismatchSenderId|public key mismatch", re.IGNORECASE)
 _SECRET = re.compile(r"\w+://\S+|[A-Za-z0-9_+/=.-]{24,}")
@@ -97,7 +97,7 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> PushError
     """
     text = body.decode("utf-8", "replace")
     kind = _kind(status, text)
-    return kind(status=status, detail=_detail(headers, text), retry_after=_retry_after(headers.get("retry-after")))
+    return kind(status=status, detail=_detail(headers, text), retry_after=retry_after(headers.get("retry-after")))
 
 
 def _kind(status: int, text: str) -> type[PushError]:
@@ -117,9 +117,18 @@ def _kind(status: int, text: str) -> type[PushError]:
 
 def _detail(headers: Mapping[str, str], text: str) -> str:
     """Return the service's own reason, from the place where each service puts it, without possible secrets."""
-    detail = headers.get("x-wns-error-description") or _reason_in_json(text) or text
-    detail = _SECRET.sub("…", " ".join(detail.split()))
-    return "".join(char for char in detail if char.isprintable())[:_LONGEST_DETAIL]
+    return masked(headers.get("x-wns-error-description") or _reason_in_json(text) or text)
+
+
+def reason(text: str) -> str:
+    """Return the reason in the beginning of an answer's body, on one line and without possible secrets."""
+    return masked(_reason_in_json(text) or text)
+
+
+def masked(text: str) -> str:
+    """Return a short text on one line, without what may be a secret: addresses, keys and tokens."""
+    text = _SECRET.sub("…", " ".join(text.split()))
+    return "".join(char for char in text if char.isprintable())[:LONGEST_DETAIL]
 
 
 def _reason_in_json(text: str) -> str:
@@ -133,7 +142,7 @@ def _reason_in_json(text: str) -> str:
     return reason if isinstance(reason, str) else ""
 
 
-def _retry_after(value: str | None) -> float | None:
+def retry_after(value: str | None) -> float | None:
     """Return seconds from now, from either form of the header (RFC 9110); None if it has neither."""
     if value is None:
         return None

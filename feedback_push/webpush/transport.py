@@ -37,7 +37,7 @@ _OPTIONS: dict[int, Any] = {
     pycurl.CONNECTTIMEOUT_MS: int(_CONNECT_TIMEOUT * 1000),
 }
 # A tunnel for http too: otherwise a refusal of the proxy looks like one of the push service.
-_TUNNEL = {pycurl.NOPROXY: "", pycurl.HTTPPROXYTUNNEL: 1, _SUPPRESS_CONNECT_HEADERS: 1}
+TUNNEL = {pycurl.NOPROXY: "", pycurl.HTTPPROXYTUNNEL: 1, _SUPPRESS_CONNECT_HEADERS: 1}
 
 # Makes the socket for one resolved address (family, type, protocol, host); OSError if we may not connect to it.
 OpenSocket = Callable[[int, int, int, str], socket.socket]
@@ -172,13 +172,13 @@ class _Transfer:
         self._body = b""
         self._forbidden = ""
         self.curl = pycurl.Curl()
-        for option, value in _OPTIONS.items() | _trust().items():
+        for option, value in _OPTIONS.items() | trust().items():
             self.curl.setopt(option, value)
         self.curl.setopt(pycurl.TIMEOUT_MS, int(TIMEOUT * 1000))
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
         self.curl.setopt(pycurl.PREREQFUNCTION, self._before_request)
         if proxy:
-            for option, value in {pycurl.PROXY: proxy, **_TUNNEL}.items():
+            for option, value in {pycurl.PROXY: proxy, **TUNNEL}.items():
                 self.curl.setopt(option, value)
         self.curl.setopt(pycurl.HEADERFUNCTION, self._heads.append)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
@@ -279,7 +279,7 @@ def _status(line: bytes) -> int:
     return int(found[1]) if found else 0
 
 
-def _trust() -> dict[int, str]:
+def trust() -> dict[int, str]:
     """Return the option that names the system's certificate authorities, where OpenSSL expects them."""
     paths = ssl.get_default_verify_paths()
     if paths.cafile is None and paths.capath:

@@ -1,7 +1,9 @@
 /** Moves the focus to the next row when the element that had it is gone: after an action, and after “Not now”. */
 
+import { SITE_PATH } from "../push/site.js";
+
 const IN_A_ROW = ".row-link, .row-undo";
-const KEY = "feedback-push.next-rows"; // the rows to focus after an action, in order of preference
+const KEY = `feedback-push${SITE_PATH}.next-rows`; // the rows to focus after an action, in order of preference
 
 /** Focus the first row of the list, or the page's content if there is none. */
 export function moveOn() {

@@ -103,7 +103,7 @@ function show({ messages, said }) {
   say(said);
 }
 
-function row({ id, name, excerpt, at, address, isNew }) {
+function row({ id, name, excerpt, at, address, isNew, about }) {
   const made = document.getElementById("row").content.cloneNode(true);
   const [item, link, box, time] = ["li", ".row-link", "input", "time"].map((selector) => made.querySelector(selector));
   item.classList.toggle("unread", isNew);
@@ -116,8 +116,19 @@ function row({ id, name, excerpt, at, address, isNew }) {
   box.setAttribute("aria-labelledby", link.id);
   time.dateTime = at;
   item.querySelector(".excerpt").append(...excerpt.map(piece));
+  if (about.rating || about.pills.length) item.append(answered(about));
   showLocalTimes(made);
   return made;
+}
+
+function answered({ rating, symbols, pills }) {
+  const line = Object.assign(document.createElement("p"), { className: "tags about" });
+  if (rating) {
+    const stars = Object.assign(document.createElement("span"), { className: "stars", role: "img", ariaLabel: rating, textContent: symbols });
+    line.append(stars, " ");
+  }
+  for (const pill of pills) line.append(Object.assign(document.createElement("bdi"), { className: "pill", textContent: pill }), " ");
+  return line;
 }
 
 function piece([text, isFound]) {

@@ -23,6 +23,7 @@ const AFTER_TALKING = ["brave-push-off", "granted-not-subscribed", "on-but-the-s
  * @property {"signed-out"|"no-answer"|"unreachable"|"refused"|"no-address"|"browser"} kind
  * @property {string} [name]    of the browser's error
  * @property {string} [detail]  the message of the server or the browser
+ * @property {string} [confirm]  the page that asks who is there, if the server wants to know first
  */
 
 /**

@@ -111,7 +111,14 @@ function onClick(id, action) {
     clicked = true;
     button.ariaBusy = "true";
     await action().finally(() => (button.ariaBusy = null));
+    confirmFirst();
   });
+}
+
+/** Go to the page that asks who is there, if the server wants to know before it adds this device; it leads back here. */
+function confirmFirst() {
+  const { confirm } = current.facts.trouble ?? {};
+  if (confirm) location.assign(`${confirm}?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
 async function watchPermission() {

@@ -24,6 +24,7 @@ async function request(url, options) {
     throw new RequestError("signed-out");
   }
   if (response.status >= 500) throw new RequestError("unreachable");
+  if (response.status === 403 && body?.confirm) throw new RequestError("refused", body.error, body.confirm);
   if (!response.ok || !body) throw new RequestError("refused", body?.error ?? `HTTP ${response.status}`);
   return body;
 }
@@ -33,9 +34,9 @@ function unreachable(error) {
 }
 
 class RequestError extends Error {
-  constructor(kind, detail) {
+  constructor(kind, detail, confirm) {
     super(detail ?? kind);
-    this.trouble = { kind, detail };
+    this.trouble = { kind, detail, confirm };
   }
 }
 

@@ -4,10 +4,12 @@ import { choice, lastEndpoint } from "./storage.js";
 import { gather, isOpen } from "./opt-in.js";
 import { page } from "./page.js";
 import { asTrouble, post, serverKey } from "./server.js";
+import { SITE_PATH } from "../push/site.js";
 import { keyOf, leadsNowhere, subscribe, within } from "../push/subscription.js";
 
 const ANSWER_WITHIN = 10_000;
 const PATIENCE = 5_000;
+const LOCK = `feedback-push${SITE_PATH}`;
 
 /**
  * Sync the browser and the server, and return the facts; tabs and the service worker (sw.js) take turns with a lock.
@@ -19,7 +21,7 @@ const PATIENCE = 5_000;
 export function agree({ anew = false, patience = PATIENCE } = {}) {
   const settle = () => agreeNow(anew);
   if (!navigator.locks) return settle();
-  return navigator.locks.request("feedback-push", { signal: AbortSignal.timeout(patience) }, settle).catch(settle);
+  return navigator.locks.request(LOCK, { signal: AbortSignal.timeout(patience) }, settle).catch(settle);
 }
 
 /** Never throw: an error becomes part of the facts. */

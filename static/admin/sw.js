@@ -4,7 +4,7 @@
  */
 
 const HOME = self.registration.scope;
-const LOCK = "feedback-push"; // of open tabs too, in subscription-sync.js
+const LOCK = `feedback-push${SITE_PATH}`; // of open tabs too, in subscription-sync.js
 
 // --- A push ---
 
@@ -21,6 +21,10 @@ async function ownWindows() {
 }
 
 // --- A click ---
+
+function mayOpen({ origin }) {
+  return origin === self.location.origin;
+}
 
 async function goTo(address) {
   const [dashboard] = await ownWindows();
@@ -43,13 +47,14 @@ async function moveTo(address, dashboard) {
 async function renew({ oldSubscription }) {
   const { key, token } = await serverKey();
   const renewed = await subscription(key);
-  await post("/push/subscribe", { ...renewed.toJSON(), applicationServerKey: keyOf(renewed) }, token);
   const old = oldSubscription?.endpoint;
-  if (old && old !== renewed.endpoint) await post("/push/unsubscribe", { endpoint: old }, token);
+  const body = { ...renewed.toJSON(), applicationServerKey: keyOf(renewed), replaces: old };
+  await post(`${SITE_PATH}/push/subscribe`, body, token);
+  if (old && old !== renewed.endpoint) await post(`${SITE_PATH}/push/unsubscribe`, { endpoint: old }, token);
 }
 
 async function serverKey() {
-  const response = await request("/push/key");
+  const response = await request(`${SITE_PATH}/push/key`);
   const { applicationServerKey } = await response.json();
   return { key: applicationServerKey, token: response.headers.get("X-CSRFToken") };
 }
@@ -61,7 +66,7 @@ function post(url, body, token) {
 
 // --- Offline: cache two public pages and their styles, and nothing else, because everything else is private ---
 
-const KEPT = "offline";
+const KEPT = `offline${SITE_PATH}`; // the sites of an origin share its caches
 
 self.addEventListener("install", (event) => event.waitUntil(keepOfflinePage().catch(() => {}))); // push works without
 self.addEventListener("fetch", (event) => {
@@ -89,5 +94,6 @@ async function keepOfflinePage() {
 }
 
 async function kept(wanted) {
-  return (await caches.match(wanted)) ?? Response.error();
+  const cache = await caches.open(KEPT);
+  return (await cache.match(wanted)) ?? Response.error();
 }

@@ -1,9 +1,11 @@
 /**
  * The part that the dashboard's and the visitors' service workers share. It shows notifications, reports that they were
- * shown, and opens clicked ones. The server puts it in front of each worker, and two constants in front of it: texts in
- * the reader's language, and the notifications' icon: const TEXTS = {lang, title, body, actions}; const ICON = address.
+ * shown, and opens clicked ones. The server puts it in front of each worker, and three constants in front of it: texts
+ * in the reader's language, the notifications' icon, and the path under which the site is, "" for a whole origin:
+ * const TEXTS = {lang, title, body, actions}; const ICON = address; const SITE_PATH = path.
  * Each worker defines HOME, the address to open where a notification names none; LOCK, the name of the lock that it
- * shares with open tabs; tellWindows(payload); goTo(address), for an address that no window shows yet; renew(event).
+ * shares with open tabs; mayOpen(url), for an address that a notification names; tellWindows(payload); goTo(address), for
+ * an address that no window shows yet; renew(event).
  */
 
 const ANSWER_WITHIN = 10_000;
@@ -35,11 +37,11 @@ function parse(data) {
   }
 }
 
-async function show({ title, body, tag, lang, dir, icon = ICON, navigate, actions }, receipt) {
+async function show({ title, body, tag, lang, dir, icon = ICON, image, navigate, actions }, receipt) {
   const generic = title ? {} : TEXTS;
   const data = { receipt, navigate, actions };
   const texts = { body: body ?? generic.body, lang: lang ?? generic.lang, dir };
-  const options = { ...texts, tag, icon, data, actions: buttons(actions) };
+  const options = { ...texts, tag, icon, image, data, actions: buttons(actions) };
   return self.registration.showNotification(title ?? TEXTS.title, options);
 }
 
@@ -54,7 +56,7 @@ async function answer({ notification, action }) {
   notification.close();
   const { receipt, navigate, actions } = notification.data ?? {};
   const chosen = actions?.find((button) => button.action === action);
-  await Promise.all([open(ownAddress(chosen?.navigate ?? navigate)), report(receipt, "clicked")]);
+  await Promise.all([open(addressOf(chosen?.navigate ?? navigate)), report(receipt, "clicked")]);
 }
 
 async function open(address) {
@@ -67,11 +69,11 @@ function allWindows() {
   return self.clients.matchAll({ type: "window", includeUncontrolled: true });
 }
 
-/** Return the address to open, or HOME if the address is missing, broken or on another site. */
-function ownAddress(navigate) {
+/** Return the address to open, or HOME if the address is missing or broken, or may not be opened. */
+function addressOf(navigate) {
   try {
     const address = new URL(navigate);
-    if (address.origin === self.location.origin) return address.href;
+    if (mayOpen(address)) return address.href;
   } catch {}
   return HOME;
 }
@@ -84,7 +86,7 @@ async function report(token, event) {
   const headers = { "Content-Type": "application/json" };
   const body = JSON.stringify({ token, event });
   const how = { method: "POST", headers, body, credentials: "omit", keepalive: true };
-  await fetch("/push/receipt", { ...how, signal: AbortSignal.timeout(REPORT_WITHIN) }).catch(() => {});
+  await fetch(`${SITE_PATH}/push/receipt`, { ...how, signal: AbortSignal.timeout(REPORT_WITHIN) }).catch(() => {});
 }
 
 // --- A subscription that expires ---

@@ -4,16 +4,13 @@
  */
 
 import { decide, gather } from "../admin/opt-in.js";
-import { keyOf, leadsNowhere, subscribe, within } from "../push/subscription.js";
+import { SITE_PATH } from "../push/site.js";
+import { endpointSentLast, inTurn, post, Refused, send } from "./device.js";
 
-const ANSWER_WITHIN = 10_000;
-const PATIENCE = 5_000; // for another tab that does the same
-const FOLLOWED = "feedback-push.followed"; // the private links that this browser follows, by their names
-const ENDPOINT = "feedback-push.visitor-endpoint"; // that the server was sent last
-const ACTIVE = ["activated", "activating"];
+const FOLLOWED = `feedback-push${SITE_PATH}.followed`; // the private links that this browser follows, by their names
 
 const card = document.getElementById("notifications");
-const { key, link, name, worker, scope, subscribeTo, unsubscribeFrom } = card?.dataset ?? {};
+const { link, name, unsubscribeFrom } = card?.dataset ?? {};
 const withText = document.getElementById("with-text");
 
 /** Return the state to show: "on", "default", or the reason why notifications cannot be turned on. */
@@ -39,59 +36,17 @@ async function turnOn() {
   await follow(Boolean(withText?.checked));
 }
 
-/** Subscribe this browser if it is not yet, and tell the server; with an error the card stays as it was. */
+/** Follow the conversation; with an error the card stays as it was. */
 async function follow(text) {
-  const { pushManager } = await registration();
-  const found = await pushManager.getSubscription();
-  const usable = found && keyOf(found) === key && !leadsNowhere(found);
-  if (found && !usable) await within(ANSWER_WITHIN, found.unsubscribe());
-  const made = usable ? found : await subscribe(pushManager, key);
-  const sent = { ...made.toJSON(), applicationServerKey: key };
-  const old = localStorage.getItem(ENDPOINT);
-  const replaces = old && old !== made.endpoint ? old : "";
-  await post(subscribeTo, { subscription: sent, conversations: [link], with_text: text, replaces });
-  localStorage.setItem(ENDPOINT, made.endpoint);
+  await send({ conversations: [link], with_text: text });
   remember({ ...followed(), [name]: { text } });
 }
 
 async function turnOff() {
-  const endpoint = localStorage.getItem(ENDPOINT);
+  const endpoint = endpointSentLast();
   if (endpoint) await post(unsubscribeFrom, { endpoint, conversations: [link] });
   const { [name]: _, ...others } = followed();
   remember(others);
-}
-
-const trusted = globalThis.trustedTypes?.createPolicy("feedback-push", { createScriptURL: onlyTheWorker });
-
-async function registration() {
-  const registered = navigator.serviceWorker.register(trusted?.createScriptURL(worker) ?? worker, { scope });
-  return within(ANSWER_WITHIN, registered.then(activated));
-}
-
-function onlyTheWorker(url) {
-  if (url === worker) return url;
-  throw new TypeError(`not the service worker: ${url}`);
-}
-
-/** Wait for the worker, because this page is outside its scope and navigator.serviceWorker.ready waits for ever. */
-async function activated(found) {
-  const { installing, waiting, active } = found;
-  const starting = active ?? waiting ?? installing;
-  while (!ACTIVE.includes(starting.state)) {
-    await new Promise((changed) => starting.addEventListener("statechange", changed, { once: true }));
-    if (starting.state === "redundant") throw new Error("the service worker did not start");
-  }
-  return found;
-}
-
-class Refused extends Error {}
-
-async function post(url, body) {
-  const headers = { "Content-Type": "application/json" };
-  const how = { method: "POST", headers, body: JSON.stringify(body), credentials: "omit" };
-  const response = await fetch(url, { ...how, signal: AbortSignal.timeout(ANSWER_WITHIN) });
-  if (response.status >= 400 && response.status < 500) throw new Refused((await response.json()).error);
-  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
 }
 
 function followed() {
@@ -104,14 +59,6 @@ function followed() {
 
 function remember(links) {
   localStorage.setItem(FOLLOWED, JSON.stringify(links));
-}
-
-/** Take turns with other tabs. A frozen tab causes no long wait. */
-function inTurn(action) {
-  if (!navigator.locks) return action();
-  let turn;
-  const once = () => (turn ??= action());
-  return navigator.locks.request("feedback-push-visitor", { signal: AbortSignal.timeout(PATIENCE) }, once).catch(once);
 }
 
 function onClick(id, action) {

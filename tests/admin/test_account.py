@@ -7,7 +7,8 @@ from flask import Flask
 from sqlalchemy import delete, update
 
 from feedback_push.auth import accounts, audit, sessions
-from feedback_push.auth.models import AuditEntry, AuditEvent, Session, User
+from feedback_push.auth.audit_models import AuditEntry, AuditEvent
+from feedback_push.auth.models import Session, User
 from feedback_push.database import db, utcnow
 from feedback_push.push.models import Subscription
 from tests.conftest import PASSWORD, make_user

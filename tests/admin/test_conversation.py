@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from feedback_push import bidi
 from feedback_push.admin import conversation
 from feedback_push.auth import audit, sessions
 from feedback_push.auth.models import User
@@ -267,3 +268,25 @@ def test_a_notification_about_a_reply_opens_the_page_of_the_message(dashboard: V
     opened = json.loads(entry.payload)["notification"]
     assert texts(dashboard.read(opened["navigate"])) == ["Hello", "Hello"]
     assert dashboard.read(opened["actions"][0]["navigate"]).one("textarea", id="answer")
+
+
+def test_who_has_answered_is_named_as_they_want_and_not_to_the_visitor(
+    dashboard: Visitor, staff: User, message: Message
+) -> None:
+    send(dashboard, message, "An answer")
+    fields = dashboard.read("/admin/account").fields
+    name = "Ada \u202eLovelace"
+    assert dashboard.post("/admin/account/name", data={**fields, "name": name}).status_code == 303
+    other = Visitor(dashboard.application)
+    other.sign_in(make_user("other@example.org").email, PASSWORD)
+    page = other.read(address(message))
+    shown = bidi.isolated(name)
+    assert shown in [author.words for author in page.all("bdi")]
+    assert page.one("p", id="answered").words.startswith(f"Marked as answered by {shown}")
+    assert name in [option.words for option in page.all("option")]
+    private = other.get(f"/conversations/{conversations.token_of(of(message))}").text
+    assert "An answer" in private
+    assert not [each for each in (staff.email, "Lovelace") if each in private]
+    assert dashboard.post("/admin/account/name", data={**fields, "name": "x" * 61}).status_code == 422
+    dashboard.post("/admin/account/name", data={**fields, "name": "\u200b "})
+    assert staff.email in [author.words for author in other.read(address(message)).all("bdi")]

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from feedback_push.auth import audit
-from feedback_push.auth.models import AuditEvent, User
+from feedback_push.auth.audit_models import AuditEvent
+from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push import outbox, subscriptions
 from feedback_push.push.browser_subscription import BrowserSubscription

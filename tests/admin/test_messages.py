@@ -108,6 +108,7 @@ def test_an_open_page_gets_the_messages_that_came_later(visitor: Visitor) -> Non
             "at": come.created_at.isoformat(timespec="seconds"),
             "address": f"/admin/messages/{come.id}?q=eve",
             "isNew": True,
+            "about": {"rating": None, "symbols": None, "pills": []},
         }
     ]
     assert visitor.get("/admin/news").get_json()["messages"] == []

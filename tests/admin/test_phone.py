@@ -8,7 +8,8 @@ import segno
 from flask import Flask
 
 from feedback_push.auth import sign_in_links
-from feedback_push.auth.models import AuditEntry, SignInLink, User
+from feedback_push.auth.audit_models import AuditEntry
+from feedback_push.auth.models import SignInLink, User
 from feedback_push.database import db
 from tests.conftest import PASSWORD
 from tests.visits import Page, Visit, Visitor

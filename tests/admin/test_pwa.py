@@ -117,5 +117,5 @@ def test_the_offline_page_needs_nothing_but_style_sheets(client: Visitor) -> Non
     page = client.read("/admin/offline")
     assert page.all("script") + page.all("img") == []
     sheets = page.all("link", rel="stylesheet")
-    assert len(sheets) == 2
+    assert len(sheets) == 3
     assert all(client.get(sheet.attributes["href"]).status_code == 200 for sheet in sheets)

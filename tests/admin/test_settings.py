@@ -86,7 +86,7 @@ def test_without_a_choice_the_operators_defaults_are_shown(reserved: Visitor) ->
     fields = page.fields
     assert (fields["quiet_from"], fields["quiet_until"], "quiet" in fields) == ("21:30", "06:15", True)
     assert (fields["burst_count"], fields["burst_seconds"], "burst" in fields) == ("3", "45", True)
-    assert fields["kinds"] == ["feedback", "reply"]
+    assert fields["kinds"] == ["feedback", "reply", "api"]
     assert (fields["shows"], fields["language"], fields["time_zone"]) == ("name", "", "")
     assert "Same as the site: Europe/Vilnius" in page.one("select", name="time_zone").words
 
@@ -135,9 +135,9 @@ def test_a_kind_that_is_unchecked_is_muted_until_it_is_checked_again(dashboard: 
     fields = dashboard.read(PAGE).fields
     del fields["kinds"]
     assert dashboard.post(PAGE, data=fields).status_code == 303
-    assert preferences.muted_by(staff) == set(notification.CHOOSABLE)
+    assert preferences.muted_by(staff) == set(notification.OPTIONAL_KINDS)
     assert checked(dashboard.read(PAGE), "kinds") == []
-    for kinds, muted in (["feedback"], {"reply"}), (["feedback", "reply"], set()):
+    for kinds, muted in (["feedback"], {"reply", "api"}), (["feedback", "reply", "api"], set()):
         assert dashboard.send(PAGE, kinds=kinds).status_code == 303
         db.session.rollback()
         assert preferences.muted_by(staff) == muted

@@ -16,7 +16,7 @@ NAMES = st.sampled_from(["list", "q", "from", "until", "before", "after", "selec
 VALUES = st.one_of(
     st.text(max_size=40), st.integers().map(str), st.dates().map(str), st.sampled_from([*LISTS, "all", '"', "%_\\"])
 )
-MANY = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -123,13 +123,13 @@ def test_a_password_that_is_easily_guessed_is_taken_neither_for_a_new_account_no
 def test_nobody_waits_while_a_new_password_is_looked_at_and_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     user = make_user(EMAIL)
     assert user.email == EMAIL
-    hash_of_new = accounts._hash_of_new  # noqa: SLF001
+    hash_of_new = accounts.hash_of_new
 
     def outside_of_any_transaction(password: str, email: str) -> str:
         assert not db.session().in_transaction()  # on SQLite everybody else would wait for it
         return hash_of_new(password, email)
 
-    monkeypatch.setattr(accounts, "_hash_of_new", outside_of_any_transaction)
+    monkeypatch.setattr(accounts, "hash_of_new", outside_of_any_transaction)
     accounts.set_password(user, "battery staple")
     db.session.commit()
     assert accounts.has_password(user, "battery staple")

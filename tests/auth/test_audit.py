@@ -8,7 +8,8 @@ from flask_babel import force_locale
 from sqlalchemy import delete, func, select, update
 
 from feedback_push.auth import audit
-from feedback_push.auth.models import AuditEntry, AuditEvent, User
+from feedback_push.auth.audit_models import AuditEntry, AuditEvent
+from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.network_address import keyed_hash
 from tests.conftest import make_user

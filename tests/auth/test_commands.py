@@ -6,8 +6,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from feedback_push.auth import accounts, audit, sessions
-from feedback_push.auth.models import Session, User
-from feedback_push.database import db
+from feedback_push.auth.models import Role, Session, User
+from feedback_push.database import db, utcnow
 from feedback_push.push.models import Subscription
 from tests.admin.rows import device
 from tests.conftest import PASSWORD, make_user
@@ -38,6 +38,7 @@ def test_an_account_is_signed_out_everywhere(app: Flask, user: User) -> None:
 def test_a_deleted_account_takes_its_sessions_and_devices_along_and_leaves_messages_and_the_log(
     any_app: Flask, user: User
 ) -> None:
+    other = make_user("ada@example.org")
     message = receive(content="Hello", submitter_name="Ada")
     device(user)
     sessions.begin(user, browser="Firefox on Linux", remembered=True)
@@ -45,7 +46,7 @@ def test_a_deleted_account_takes_its_sessions_and_devices_along_and_leaves_messa
     assert succeeds(any_app, "user", "delete", "Staff@example.org") == "The account staff@example.org is deleted.\n"
     db.session.rollback()
     db.session.expire_all()
-    assert accounts.list_all() == []
+    assert accounts.list_all() == [other]
     for model in (Session, Subscription):
         assert db.session.scalars(select(model)).all() == []
     assert message.content == "Hello"
@@ -53,8 +54,32 @@ def test_a_deleted_account_takes_its_sessions_and_devices_along_and_leaves_messa
         (entry.event, entry.email, entry.user_id) for entry in audit.page().entries if "account" in entry.event
     ] == [
         ("account-deleted", "staff@example.org", None),
+        ("account-created", "ada@example.org", other.id),
         ("account-created", "staff@example.org", None),
     ]
+
+
+def test_accounts_are_listed_with_their_roles_and_the_only_owner_stays_one(app: Flask) -> None:
+    succeeds(app, "user", "create", "owner@example.org", "--password-stdin", typed=f"{PASSWORD}\n")
+    command = ("user", "create", "ada@example.org", "--role", "member", "--password-stdin")
+    succeeds(app, *command, typed=f"{PASSWORD}\n")
+    today = f"since {utcnow():%Y-%m-%d}"
+    assert succeeds(app, "user", "list") == f"owner@example.org  owner  {today}\nada@example.org  member  {today}\n"
+    for refused in (("role", "owner@example.org", "member"), ("delete", "owner@example.org")):
+        result = run(app, "user", *refused)
+        assert (result.exit_code, result.output.startswith("Error: This is the only owner")) == (1, True)
+    assert succeeds(app, "user", "role", "Ada@example.org", "owner") == "ada@example.org is an owner now.\n"
+    assert succeeds(app, "user", "role", "owner@example.org", "member") == "owner@example.org is a member now.\n"
+    db.session.rollback()
+    assert {user.email: user.role for user in accounts.list_all()} == {
+        "owner@example.org": Role.MEMBER,
+        "ada@example.org": Role.OWNER,
+    }
+    assert [audit.label(entry) for entry in audit.page(size=2).entries] == [
+        "Changed the role of owner@example.org: Member",
+        "Changed the role of ada@example.org: Owner",
+    ]
+    assert run(app, "user", "role", "ada@example.org", "root").exit_code == 2
 
 
 def test_nobody_waits_for_whoever_types_a_password(any_app: Flask, user: User, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from feedback_push.auth import accounts, sessions
-from feedback_push.auth.models import Session, User
+from feedback_push.auth.models import Role, Session, User
 from feedback_push.concurrency_limit import ConcurrencyLimit
 from feedback_push.database import db
 from feedback_push.push.models import Subscription
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("any_app")
 @pytest.fixture
 def app(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Flask:
     monkeypatch.setattr(accounts, "hashing", ConcurrencyLimit(2))  # the first keeps a place while it stands still
-    make_user(EMAIL)
+    make_user(EMAIL, Role.MEMBER)
     return app
 
 

@@ -10,7 +10,8 @@ from sqlalchemy import select, update
 
 from feedback_push import maintenance
 from feedback_push.auth import accounts, audit, sessions, sign_in_links
-from feedback_push.auth.models import AuditEvent, Session, SignInLink, User
+from feedback_push.auth.audit_models import AuditEvent
+from feedback_push.auth.models import Role, Session, SignInLink, User
 from feedback_push.database import db, utcnow
 from tests.conftest import PASSWORD, make_user
 from tests.crossing import cross
@@ -23,7 +24,7 @@ REFUSED = "This sign-in link does not work, or no longer works."
 
 @pytest.fixture
 def user(app: Flask) -> User:
-    return make_user(EMAIL)
+    return make_user(EMAIL, Role.MEMBER)
 
 
 def link(user: User) -> str:

@@ -62,6 +62,21 @@ const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
 return "#" + [red, green, blue].map((part) => part.toString(16).padStart(2, "0")).join("");
 """
 
+_PICTURE = """
+const icon = w.document.getElementById("alertImage");
+if (!(await until(() => icon.src, arguments[1]))) return null;
+const bitmap = await w.browsingContext.currentWindowGlobal.drawSnapshot(
+  new DOMRect(0, 0, w.innerWidth, w.innerHeight), 1, "white");
+const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+canvas.getContext("2d").drawImage(bitmap, 0, 0);
+const blob = await canvas.convertToBlob({ type: "image/png" });
+return await new Promise((resolve) => {
+  const reader = new FileReader();
+  reader.onload = () => resolve(reader.result);
+  reader.readAsDataURL(blob);
+});
+"""
+
 
 class Desktop(Pages):
     """Answer prompts and read alerts. An alert closes by itself after 20 seconds."""
@@ -94,6 +109,10 @@ class Desktop(Pages):
     def alert_icon_colour(self, title: str | None = None, timeout: float = 60) -> str:
         """Return the average colour of the alert's icon, as #rrggbb, as soon as there is an alert with an icon."""
         return str(self._in_alert(_AVERAGE_COLOUR, title, timeout))
+
+    def alert_picture(self, title: str | None = None, timeout: float = 60) -> str:
+        """Return a picture of the alert, as the address of a PNG that contains it."""
+        return str(self._in_alert(_PICTURE, title, timeout))
 
     def click_alert(self, title: str | None = None, timeout: float = 60) -> None:
         """Click the alert; the service worker gets a `notificationclick`."""

@@ -37,7 +37,7 @@ def test_nothing_private_is_ever_kept(dashboard: Dashboard) -> None:
         dashboard.browser.open(site.dashboard + page)
     kept = {urlsplit(address).path for address in dashboard.browser.async_script(_KEPT)}
     without_hashes = {re.sub(r"\.[0-9a-f]{12}\.", ".", path) for path in kept}
-    assert without_hashes == {"/admin/offline", "/static/site.css", "/theme.css"}
+    assert without_hashes == {"/admin/offline", "/static/site.css", "/static/admin/dashboard.css", "/theme.css"}
 
 
 def test_an_answer_of_the_server_is_shown_whatever_it_is(dashboard: Dashboard) -> None:

@@ -1,6 +1,12 @@
 """static/admin/push-subscribe.js: turning notifications on and off, in a real Firefox on a real site."""
 
+from sqlalchemy import update
+
+from feedback_push.auth import sessions
+from feedback_push.auth.models import Session
+from feedback_push.database import db, utcnow
 from tests.browser.dashboard import Dashboard
+from tests.conftest import PASSWORD
 
 _HEAR_OF_PERMISSION = """
 const status = await navigator.permissions.query({ name: "notifications" });
@@ -126,3 +132,18 @@ def test_a_trouble_is_named_and_the_next_try_mends_it(dashboard: Dashboard) -> N
     site.serve()
     browser.find("#push-recheck").click()
     assert "The server says" not in dashboard.wait_for_card("on")
+
+
+def test_an_old_session_is_asked_who_is_there_and_then_turned_on(dashboard: Dashboard) -> None:
+    dashboard.sign_in(page="devices")
+    with dashboard.site.database():
+        db.session.execute(update(Session).values(authenticated_at=utcnow() - sessions.FRESH))
+        db.session.commit()
+    dashboard.browser.find("#push-enable").click()
+    dashboard.browser.accept_permission_prompt()
+    dashboard.browser.wait_for("#password input[type=password]")
+    assert dashboard.devices == []
+    dashboard.browser.find("#password input[type=password]").type(PASSWORD)
+    dashboard.browser.find("#password button").click()
+    dashboard.wait_for_card("on")  # back on the page, which goes on by itself
+    assert len(dashboard.devices) == 1

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete, update
 
-from feedback_push.auth import accounts
+from feedback_push.auth import sessions
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
 from feedback_push.push import keys
@@ -190,7 +190,7 @@ def test_a_device_whose_session_was_ended_is_back_after_signing_in_without_a_que
     made = len(dashboard.service.devices)
     dashboard.browser.open("about:blank")
     with dashboard.site.database():
-        accounts.set_password(db.session.query(User).one(), PASSWORD)
+        sessions.end_all(db.session.query(User).one())
         db.session.commit()
     dashboard.site.visitor().write("not for a stranger", name="Ada")
 

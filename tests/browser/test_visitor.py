@@ -13,9 +13,11 @@ from tests import servers
 from tests.browser.dashboard import STAFF, Dashboard
 from tests.browser.firefox import Firefox
 from tests.doubles.push_device import Device
+from tests.embed.host import host
+from tests.feedback.messages import own_form
 
 TITLE = "You have an answer"
-_WORKERS = """
+WORKERS = """
 const manager = Cc["@mozilla.org/serviceworkers/manager;1"].getService(Ci.nsIServiceWorkerManager);
 const workers = manager.getAllRegistrations();
 const scopes = [];
@@ -162,7 +164,7 @@ def test_an_administrator_and_a_visitor_in_one_browser_keep_their_workers_apart(
     dashboard.wait_for_card("on")
     ours = dashboard.service.devices[-1]
     assert stored_devices(dashboard) == [(theirs.endpoint, False), (ours.endpoint, True)]
-    scopes = [scope for scope in visitor.chrome(_WORKERS) if scope.startswith(dashboard.site.url)]
+    scopes = [scope for scope in visitor.chrome(WORKERS) if scope.startswith(dashboard.site.url)]
     assert scopes == [dashboard.site.dashboard, f"{dashboard.site.url}/visitor/"]
     visitor.open("about:blank")
     answer(dashboard, "It works again.")
@@ -175,3 +177,40 @@ def test_an_administrator_and_a_visitor_in_one_browser_keep_their_workers_apart(
     visitor.wait_for(lambda: visitor.url == private_page)
     with dashboard.site.database():
         assert db.session.query(Delivery).filter(Delivery.shown_at.is_not(None)).count() >= 1
+
+
+def test_from_a_button_on_another_site_to_the_administrators_alert_and_the_answer_back(dashboard: Dashboard) -> None:
+    browser, site = dashboard.browser, dashboard.site
+    dashboard.sign_in()
+    dashboard.turn_on()
+    with host() as shop:
+        with site.database():
+            own_form(origins=[shop.url], name_field="optional")
+        policy = f"default-src 'none'; script-src {site.url}; connect-src {site.url}"
+        tag = f'<script type="module" src="{site.url}/embed/feedback.js" data-form="shop"></script>'
+        browser.open(shop.add("/", f"<main><h1>Shop</h1>{tag}</main>", policy=policy))
+        assert browser.wait_for(lambda: browser.script("return document.querySelector('feedback-form')?.open()"))
+        browser.script(_WRITE)
+        browser.wait_for(lambda: browser.script(f"return {_WIDGET}.querySelector('a.private')?.href"))
+        private_page = browser.script(f"return {_WIDGET}.querySelector('a.private').href")
+        assert browser.alert("Ada:").body == "The export is broken."
+        browser.close_alert("Ada:")
+    browser.open(private_page)
+    browser.wait_for("#notify-me").click()  # the origin has the permission already
+    browser.wait_for("#notifications[data-state=on]")
+    browser.open("about:blank")
+    answer(dashboard, "It works again.")
+    browser.alert(TITLE)
+    browser.click_alert(TITLE)
+    browser.switch_to_newest_tab()
+    assert "It works again." in browser.wait_for(".answered").text
+    assert browser.url == private_page
+
+
+_WIDGET = "document.querySelector('feedback-form').shadowRoot"
+_WRITE = f"""
+const form = {_WIDGET}.querySelector("dialog[open] form");
+form.elements.content.value = "The export is broken.";
+form.elements.name.value = "Ada";
+form.requestSubmit();
+"""

@@ -1,4 +1,4 @@
-"""Run an aiohttp application on free loopback ports, in its own thread and event loop."""
+"""Run an aiohttp application on free ports of this machine, in its own thread and event loop."""
 
 import asyncio
 import socket
@@ -23,10 +23,14 @@ class LoopbackServer:
     """
 
     def __init__(
-        self, make_application: Callable[[], web.Application], ssl_context: ssl.SSLContext | None = None
+        self,
+        make_application: Callable[[], web.Application],
+        ssl_context: ssl.SSLContext | None = None,
+        address: str = "127.0.0.1",
     ) -> None:
         self._make_application = make_application
         self._ssl_context = ssl_context
+        self._address = address
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.stopping = asyncio.Event()
@@ -63,10 +67,10 @@ class LoopbackServer:
         listeners: list[socket.socket] = []
         try:
             await runner.setup()
-            listeners.append(await _listen(runner, self.plain_port, None))
+            listeners.append(await _listen(runner, self._address, self.plain_port, None))
             self.plain_port = listeners[-1].getsockname()[1]
             if self._ssl_context:
-                listeners.append(await _listen(runner, self.tls_port, self._ssl_context))
+                listeners.append(await _listen(runner, self._address, self.tls_port, self._ssl_context))
                 self.tls_port = listeners[-1].getsockname()[1]
         except OSError as error:
             started.set_exception(error)
@@ -77,8 +81,8 @@ class LoopbackServer:
             await _end(runner, listeners)
 
 
-async def _listen(runner: web.AppRunner, port: int, context: ssl.SSLContext | None) -> socket.socket:
-    listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+async def _listen(runner: web.AppRunner, address: str, port: int, context: ssl.SSLContext | None) -> socket.socket:
+    listener = socket.create_server((address, port), backlog=1024)
     await web.SockSite(runner, listener, ssl_context=context).start()
     return listener
 

@@ -25,24 +25,29 @@ _TOO_LARGE_TO_READ = 16 * 1024 * 1024
 
 
 class PushService(PushRegistry):
-    """`with PushService() as service:` listens on a free port of 127.0.0.1 until the block ends.
+    """`with PushService() as service:` listens on a free port of `address` until the block ends.
 
     `url` is the origin of all endpoints: http, or https if an SSL context is given (its certificate must name
     `hostname`). Firefox connects to `websocket_url`, which is always plain. `latency` is the delay, in seconds, before
     a request to an endpoint is handled. `ahead` is how far the service's clock is ahead of the sender's, in seconds.
     `most_at_once` is the highest number of concurrent requests; until it is `held_until`, no request is handled.
+    `stop_after`, if set, is how many requests are handled; the others wait until it is None.
     """
 
-    def __init__(self, *, ssl_context: ssl.SSLContext | None = None, hostname: str = "127.0.0.1") -> None:
+    def __init__(
+        self, *, ssl_context: ssl.SSLContext | None = None, hostname: str = "127.0.0.1", address: str = "127.0.0.1"
+    ) -> None:
         super().__init__()
         self._hostname = hostname
         self._scheme = "https" if ssl_context else "http"
-        self._server = LoopbackServer(self._application, ssl_context)
+        self._server = LoopbackServer(self._application, ssl_context, address)
         self._browsers = Browsers(self)
         self.websocket_url = ""
         self.latency = 0.0
         self.ahead = 0.0
         self.held_until = 0
+        self.stop_after: int | None = None
+        self._handled = 0
 
     def __enter__(self) -> Self:
         self.start()
@@ -100,6 +105,9 @@ class PushService(PushRegistry):
         await pause(self.latency, self._server.stopping)
         while self.most_at_once < self.held_until and not self._server.stopping.is_set():
             await pause(0.01, self._server.stopping)
+        while self._is_stopped() and not self._server.stopping.is_set():
+            await pause(0.01, self._server.stopping)
+        self._handled += 1
         device = self.device_at(request.match_info["channel"])
         answer = (device.next_answer() if device else None) or self.next_answer()
         if device is None:
@@ -107,6 +115,9 @@ class PushService(PushRegistry):
         else:
             answer = await self._judge(device, entry, answer or NORMAL)
         return await perform(answer, request, self._server.stopping)
+
+    def _is_stopped(self) -> bool:
+        return self.stop_after is not None and self._handled >= self.stop_after
 
     async def _judge(self, device: Device, entry: Request, answer: Answer) -> Answer:
         if not answer.accepts:

@@ -68,6 +68,18 @@ def test_a_hundred_concurrent_pushes_all_arrive(service: PushService, sender: Se
     assert 2 <= service.most_at_once <= 10
 
 
+def test_a_stopped_service_handles_no_further_request_until_it_goes_on(service: PushService, sender: Sender) -> None:
+    device = service.new_device(sender.public_key)
+    service.stop_after = 2
+    with ThreadPoolExecutor(5) as threads:
+        pushed = threads.map(lambda _: sender.push(device).status_code, range(5))
+        service.wait_requests(5)
+        assert len(device.wait(2)) == 2
+        service.stop_after = None
+        assert list(pushed) == [201] * 5
+    assert len(device.pushes) == 5
+
+
 def test_waiting_in_vain_tells_what_happened_instead(service: PushService, sender: Sender) -> None:
     device = service.new_device(sender.public_key)
     sender.post(device.endpoint, b"", {"TTL": None})

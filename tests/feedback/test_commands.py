@@ -1,4 +1,4 @@
-"""feedback/commands.py: export all data about a person, or erase it for good."""
+"""feedback/commands.py: export or erase all data about a person, and notify again of a message."""
 
 import json
 from datetime import time
@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import func, select, text, update
 
 from feedback_push import database
-from feedback_push.auth.models import AuditEntry
+from feedback_push.auth.audit_models import AuditEntry
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import personal_data
 from feedback_push.feedback.models import Message, MessageState, person_of
@@ -108,12 +108,15 @@ def test_an_administrators_account_is_exported_without_what_opens_it(app: Flask)
     user = make_user("staff@example.org")
     visitor = Visitor(app)
     visitor.sign_in(user.email, PASSWORD)
+    Visitor(app).sign_in(user.email, PASSWORD)
     mine = device(user)
     make_user("other@example.org")
     words = succeeds(app, "person", "export", "Staff@example.org")
     account = json.loads(words)["account"]
     assert account["email"] == "staff@example.org"
-    assert [session["remembered"] for session in account["sessions"]] == [False]
+    assert [session["remembered"] for session in account["sessions"]] == [False, False]
+    assert [(notice["event"], notice["seen_at"]) for notice in account["notices"]] == [("new-sign-in", None)]
+    assert (account["name"], account["role"]) == ("", "owner")
     assert len(account["devices"]) == 1
     assert "signed-in" in [entry["event"] for entry in account["audit"]]
     hashes = list(db.session.scalars(text("SELECT token_hash FROM auth_session")))
@@ -230,3 +233,21 @@ def test_an_address_is_known_by_one_spelling() -> None:
     assert person_of(" Ada@Example.ORG\n") == "ada@example.org"
     assert person_of(" ") is None
     assert len(person_of("ß" * 320) or "") == 320
+
+
+def test_a_message_is_notified_again_unless_it_is_in_spam_or_deleted(app: Flask) -> None:
+    message = receive(content="Hello")
+    first = message.outbox_id
+    db.session.commit()
+    assert "within seconds" in succeeds(app, "push", "resend", str(message.id))
+    db.session.expire_all()
+    assert message.outbox_id != first
+    payloads = {entry.payload for entry in db.session.scalars(select(OutboxEntry))}
+    assert len(payloads) == 1
+    in_spam = receive(state=MessageState.SPAM, spam_reason="honeypot")
+    deleted = receive(deleted_at=utcnow())
+    db.session.commit()
+    for number in (in_spam.id, deleted.id, 99):
+        db.session.rollback()
+        refused = run(app, "push", "resend", str(number))
+        assert (refused.exit_code, "no such message" in refused.output) == (1, True)

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from feedback_push import private_links
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
-from feedback_push.feedback import bulk_actions, conversations, lists, personal_data, purge
+from feedback_push.feedback import bulk_actions, conversation_data, conversations, lists, personal_data, purge
 from feedback_push.feedback.bulk_actions import BulkAction
 from feedback_push.feedback.conversations import Full
 from feedback_push.feedback.models import Conversation, Message, MessageState, Reply
@@ -248,7 +248,7 @@ def test_an_ended_or_erased_conversation_leaves_no_device_notification_or_word(a
     db.session.commit()
     assert conversations.find(ending) is None
     assert rows(Message, Reply, Audience, Follower, Subscription, Delivery) == [2, 4, 1, 1, 1, 1]
-    conversations.erase(found(erasing))
+    conversation_data.erase(found(erasing))
     db.session.commit()
     assert rows(Message, Reply, Conversation, Audience, Follower, Subscription, Delivery) == [1, 2, 1, 0, 0, 0, 0]
     assert db.session.query(OutboxEntry).count() == 2  # about the message that stays, and its reply
@@ -294,7 +294,7 @@ def test_the_visitors_own_export_has_everything_and_names_no_administrator() -> 
     conversations.answer(message, user, "Yes")
     conversations.write_again(found(token), "Thanks", notify=True)
     db.session.commit()
-    exported = conversations.export(found(token))
+    exported = json.loads("".join(conversation_data.export(found(token))))
     assert [exported[name] for name in ("content", "email", "devices")] == ["Hello", "ada@example.org", 1]
     assert [(each["from"], each["content"]) for each in exported["replies"]] == [("site", "Yes"), ("visitor", "Thanks")]
     assert user.email not in json.dumps(exported)

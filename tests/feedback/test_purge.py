@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from feedback_push import maintenance
 from feedback_push.auth import audit
-from feedback_push.auth.models import AuditEntry, AuditEvent
+from feedback_push.auth.audit_models import AuditEntry, AuditEvent
 from feedback_push.database import db, utcnow
 from feedback_push.feedback import daily_counts, personal_data, purge
 from feedback_push.feedback.daily_counts import Count

@@ -313,7 +313,7 @@ def test_a_limit_keeps_nobodys_address(limited: Visit, redis_url: str) -> None:
         keys = list(server.scan_iter("feedback_push:127.0.0.1:counters*"))
         assert any(network_address.keyed_hash(address) in key for key in keys)
         assert not any(address in key or address.removesuffix("::1") in key for key in keys)
-        assert all(0 < server.ttl(key) <= 2 * 86400 for key in keys)
+        assert all(0 < server.ttl(key) <= 2 * 86400 for key in keys if "form-posts/" not in key)  # counts of outcomes
 
 
 @pytest.mark.server
@@ -367,7 +367,7 @@ def test_a_name_may_be_left_out_where_the_operator_allows_it(visit: Visit, staff
     assert [message["name"] for message in told] == [[["Ada", False]], [["Anonymous", False]], [["Anonymous", False]]]
     titles = []
     for payload in db.session.scalars(select(OutboxEntry.payload).order_by(OutboxEntry.id)):
-        entry = Entry(payload, "topic", "high", utcnow(), "feedback", 1)
+        entry = Entry(1, payload, "topic", "high", utcnow(), "feedback", 1, utcnow(), None)
         for shows in PreviewLevel:
             made = json.loads(notification.payload_for(entry, shows, "en"))["notification"]
             titles.append((made["title"], made.get("body")))
@@ -378,5 +378,5 @@ def test_a_name_may_be_left_out_where_the_operator_allows_it(visit: Visit, staff
 def test_a_message_cannot_pretend_to_have_no_name(client: Visitor) -> None:
     client.send("/feedback/", content='"title":":"', submitter_name='"title":":"')
     [payload] = db.session.scalars(select(OutboxEntry.payload))
-    entry = Entry(payload, "topic", "high", utcnow(), "feedback", 1)
+    entry = Entry(1, payload, "topic", "high", utcnow(), "feedback", 1, utcnow(), None)
     assert notification.payload_for(entry, PreviewLevel.ALL, "en") == payload

@@ -10,7 +10,7 @@ import pytest
 from tests import servers
 from tests.conftest import make_settings
 from tests.databases import Databases
-from tests.site import Site
+from tests.site import OFTEN, Site
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -18,7 +18,10 @@ def serving_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     """A site of this module with its web server but no worker; on each kind of database."""
     folder = tmp_path_factory.mktemp("site")
     url = _sqlite(request, folder) if request.param == "sqlite" else _postgresql(request)
-    with servers.redis_server(folder) as redis_url, Site(make_settings(url, redis_url, folder)) as site:
+    with (
+        servers.redis_server(folder) as redis_url,
+        Site(make_settings(url, redis_url, folder), sweep_interval=OFTEN) as site,
+    ):
         site.serve()
         yield site
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 
 from feedback_push.auth import accounts
 from feedback_push.database import db, utcnow
@@ -61,10 +61,13 @@ def end_leases(site: Site, killed_at: datetime) -> set[str]:
     return endpoints
 
 
-def let_time_pass(site: Site) -> None:
-    """Make all waiting deliveries due, and half-open every circuit."""
+def let_time_pass(site: Site, *which: ColumnElement[bool]) -> None:
+    """Make those of the waiting deliveries due, and half-open every circuit.
+
+    The conditions must leave out what is in flight, because a worker would send it twice, as after the end of a lease.
+    """
     with site.database():
-        db.session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=utcnow()))
+        db.session.execute(update(Delivery).where(Delivery.due_at.is_not(None), *which).values(due_at=utcnow()))
         db.session.execute(update(OpenCircuit).values(held_until=utcnow()))
         db.session.commit()
 

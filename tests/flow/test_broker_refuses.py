@@ -10,7 +10,7 @@ import redis
 from tests.conftest import KEYS, make_settings
 from tests.doubles.push_service import PushService
 from tests.flow.failing import Broker, running
-from tests.site import Site
+from tests.site import OFTEN, Site
 
 FULL = {"maxmemory": "1", "maxmemory-policy": "noeviction"}
 WITHOUT_REPLICAS = {"min-replicas-to-write": "1"}
@@ -37,7 +37,7 @@ def configure(broker: Broker, changes: dict[str, str]) -> None:
 def test_pushes_go_on_while_the_broker_takes_no_writes(
     database_url: str, broker: Broker, service: PushService, tmp_path: Path, pool: str, refusing: dict[str, str]
 ) -> None:
-    with Site(make_settings(database_url, broker.url, tmp_path)) as site:
+    with Site(make_settings(database_url, broker.url, tmp_path), sweep_interval=OFTEN) as site:
         site.serve(RATELIMIT_ENABLED="true")
         worker = site.work("--pool", pool, "--concurrency", "2")
         device = service.new_device(KEYS.public_key)

@@ -10,6 +10,7 @@ from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
 from tests.flow.deliveries import wait_until_final
 from tests.program import Program
+from tests.servers import wait_until
 from tests.site import Site
 
 DAY = 86400
@@ -131,3 +132,22 @@ def test_the_address_in_a_notification_opens_after_signing_in(site: Site, servic
 
 def _message_address(device: Device) -> str:
     return str(device.wait(1)[0].json()["notification"]["navigate"])
+
+
+def test_one_id_leads_from_the_request_over_the_task_to_the_push(
+    site: Site, service: PushService, worker: Program
+) -> None:
+    device = service.new_device(KEYS.public_key)
+    site.staff().subscribe(device)
+    sent = site.visitor().write("Hello").history[0].headers["X-Request-ID"]
+    device.wait(1)
+    wait_until_final(site)
+
+    def told(program: Program) -> list[str]:
+        return [event["logger"].rpartition(".")[2] for event in program.events if event.get("request_id") == sent]
+
+    wait_until(lambda: "answers" in told(worker))
+    assert (told(site.web), told(worker)) == (["outbox"], ["tasks", "answers"])
+    [task] = [event for event in worker.events if event.get("request_id") == sent and event.get("task")][:1]
+    assert task["task"] == "push.fan_out"
+    assert "celery.app.trace" in {event["logger"] for event in worker.events}

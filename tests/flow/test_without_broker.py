@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import KEYS, make_settings
 from tests.doubles.push_service import PushService
 from tests.flow.failing import Broker, running
-from tests.site import Site
+from tests.site import OFTEN, Site
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_a_message_is_taken_at_once_without_the_broker_and_delivered_when_it_is_
     sqlite_url: str, broker: Broker, service: PushService, tmp_path: Path, fail: Callable[[Broker], None]
 ) -> None:
     settings = replace(make_settings(sqlite_url, broker.url, tmp_path), ratelimit_enabled=True)
-    with Site(settings) as site:
+    with Site(settings, sweep_interval=OFTEN) as site:
         site.serve()
         site.work("--pool", "threads")
         device = service.new_device(KEYS.public_key)

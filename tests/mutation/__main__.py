@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-_CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[2]
 _AT_ONCE = 2
 _LEFT_OUT = shutil.ignore_patterns(".*", "instance", "node_modules", "__pycache__")
 _FAILED, _SECONDS = 1, 600
@@ -37,7 +37,7 @@ class Mutation:
 
 def main(words: list[str]) -> int:
     """Try the mutations and print each result; return the exit code."""
-    mutations = [mutation for mutation in _read() if mutation.matches(words)]
+    mutations = [mutation for mutation in read() if mutation.matches(words)]
     with tempfile.TemporaryDirectory(prefix="feedback-push-mutation-") as folder:
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(_AT_ONCE):
@@ -49,7 +49,8 @@ def main(words: list[str]) -> int:
     return 0 if caught == len(mutations) else 1
 
 
-def _read() -> list[Mutation]:
+def read() -> list[Mutation]:
+    """Return the mutations of mutations.toml."""
     data = tomllib.loads(Path(__file__).with_name("mutations.toml").read_text())
     return [
         Mutation(file, each["line"], each["replacement"], tuple(each.get("tests", group["tests"])))
@@ -59,7 +60,7 @@ def _read() -> list[Mutation]:
 
 
 def _copy(folder: Path) -> Path:
-    shutil.copytree(_CHECKOUT, folder, ignore=_LEFT_OUT)
+    shutil.copytree(CHECKOUT, folder, ignore=_LEFT_OUT)
     return folder
 
 

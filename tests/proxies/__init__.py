@@ -1,1 +1,1 @@
-"""The reverse proxies of docs/deploy.md, with the real programs in front of a real site."""
+"""The reverse proxies of deploy/, with the real programs in front of a real site."""

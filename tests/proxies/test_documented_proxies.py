@@ -1,4 +1,4 @@
-"""docs/deploy.md: nginx and Caddy as documented, with TLS, on a port other than 443."""
+"""deploy/: nginx and Caddy as documented, with TLS, on a port other than 443."""
 
 import shutil
 from collections.abc import Iterator

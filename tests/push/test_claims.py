@@ -44,9 +44,7 @@ def test_a_claim_carries_all_that_is_needed_to_send(user: User) -> None:
     for claimed in batch:
         row = rows[claimed.id]
         entry = db.session.get_one(OutboxEntry, row.outbox_id)
-        assert claimed.entry == Entry(
-            entry.payload, entry.topic, entry.urgency, entry.expires_at, entry.kind, entry.counts
-        )
+        assert claimed.entry == Entry(**{name: getattr(entry, name) for name in Entry._fields})
         device = row.subscription
         assert (claimed.subscription_id, claimed.endpoint) == (device.id, device.endpoint)
         assert (claimed.p256dh, claimed.auth) == (device.p256dh, device.auth)

@@ -1,4 +1,4 @@
-"""commands.py: the operator's commands about VAPID keys."""
+"""commands.py: the operator's commands about VAPID keys and devices."""
 
 import os
 import subprocess
@@ -8,13 +8,14 @@ import click
 import pytest
 from flask import Flask
 
-from feedback_push.database import db
+from feedback_push.database import db, utcnow
 from feedback_push.push import keys
-from feedback_push.push.models import DeviceState
+from feedback_push.push.models import DeviceState, Subscription
 from feedback_push.vapid_validators import vapid_private_key, vapid_public_key
-from tests import servers
+from tests import preloaded
 from tests.conftest import KEYS
 from tests.push.devices import owner, unreachable_devices
+from tests.push.notes import announce
 from tests.test_cli import run, succeeds
 
 
@@ -33,11 +34,8 @@ def test_a_key_pair_is_printed_for_the_settings_and_written_nowhere(
 
 def flask(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Return the command in a shell without other variables."""
-    command = [str(servers.BIN / "flask"), "--app", "wsgi", *words]
     environment = {"PATH": os.environ["PATH"], **settings}
-    return subprocess.run(
-        command, cwd=servers.CHECKOUT, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
+    return preloaded.run(["flask", "--app", "wsgi", *words], environment=environment)
 
 
 def test_a_key_pair_can_be_made_before_there_are_any_settings(tmp_path: Path) -> None:
@@ -103,3 +101,15 @@ def test_when_every_device_has_moved_nobody_is_lost(app: Flask) -> None:
     succeeds(app, "vapid", "rotate")
     assert "Every device uses the current key." in succeeds(app, "vapid", "retire", "--yes")
     assert succeeds(app, "vapid", "retire") == "There is no old key.\n"
+
+
+def test_devices_that_are_gone_are_removed_when_the_operator_says_so(app: Flask) -> None:
+    user = owner()
+    unreachable_devices(user, 2, DeviceState.GONE)
+    kept = unreachable_devices(user, 1)
+    db.session.query(Subscription).filter_by(state=DeviceState.GONE).update({"gone_at": utcnow()})
+    db.session.commit()
+    announce()
+    assert succeeds(app, "push", "prune") == "Removed 2 devices with their deliveries.\n"
+    assert succeeds(app, "push", "prune") == "Removed 0 devices with their deliveries.\n"
+    assert [row.id for row in db.session.query(Subscription)] == kept

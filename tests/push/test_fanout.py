@@ -4,12 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from feedback_push.auth.models import User
 from feedback_push.database import db, utcnow
-from feedback_push.push import fanout, outbox
-from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, Subscription
+from feedback_push.notification_validators import Burst
+from feedback_push.push import fanout, history, outbox, preferences
+from feedback_push.push.history import LeftOut
+from feedback_push.push.models import Delivery, DeliveryState, DeviceState, OutboxEntry, PreviewLevel, Subscription
 from tests import servers
 from tests.conftest import KEYS
 from tests.push.devices import owner, unreachable_devices
@@ -216,3 +218,32 @@ def test_a_device_that_is_just_being_removed_keeps_no_other_from_its_delivery(
         db.session.commit()
         assert not fanning_out.result(10)
     assert _reached() == others
+
+
+def test_a_notification_for_some_administrators_reaches_no_other_and_says_why(any_app: Flask) -> None:
+    chosen, other = owner(), owner("other@example.org")
+    theirs, not_theirs = unreachable_devices(chosen, 2), unreachable_devices(other, 1)
+    entry = outbox.enqueue(NOTE, recipients=[chosen.id])
+    db.session.commit()
+    fan_out(entry.id)
+    assert db.session.scalars(select(Delivery.subscription_id).order_by(Delivery.subscription_id)).all() == theirs
+    left_out = history.load(entry, other).left_out
+    assert [(device.id, why) for device, why in left_out] == [(not_theirs[0], LeftOut.NOT_CHOSEN)]
+
+
+def test_the_messages_of_other_administrators_are_no_burst(any_app: Flask) -> None:
+    chosen, other = owner(), owner("other@example.org")
+    for user in (chosen, other):
+        preferences.save(user, shows=PreviewLevel.ALL, quiet_hours=None, burst=Burst(2, 60), muted=())
+    unreachable_devices(chosen, 1)
+    unreachable_devices(other, 1)
+    for _ in range(4):
+        outbox.enqueue(NOTE, recipients=[chosen.id])
+    for_all = outbox.enqueue(NOTE)
+    db.session.commit()
+    fan_out(for_all.id)
+    assert {each.state for each in db.session.scalars(select(Delivery))} == {DeliveryState.WAITING}
+    flood = [outbox.enqueue(NOTE, recipients=[chosen.id]) for _ in range(3)]
+    db.session.commit()
+    fan_out(flood[-1].id)
+    assert [each.state for each in db.session.scalars(select(Delivery).order_by(Delivery.id))][-1] == DeliveryState.HELD

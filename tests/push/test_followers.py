@@ -7,8 +7,9 @@ from flask import Flask
 from sqlalchemy import delete, update
 
 from feedback_push.database import db, utcnow
-from feedback_push.push import fanout, followers, outbox, subscriptions
+from feedback_push.push import fanout, followers, outbox, results, subscriptions
 from feedback_push.push.browser_subscription import BrowserSubscription
+from feedback_push.push.claims import LEASE, SessionEnded
 from feedback_push.push.followers import TooMany
 from feedback_push.push.models import (
     Audience,
@@ -21,11 +22,12 @@ from feedback_push.push.models import (
     Priority,
     Subscription,
 )
+from feedback_push.webpush.gateway import Result
 from tests.conftest import KEYS
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
 from tests.push.devices import owner, subscribe, unreachable_devices, visitors
-from tests.push.notes import NOTE, announce, claim, fan_out
+from tests.push.notes import NOTE, announce, claim, fan_out, time_passes
 
 
 def _audience(*devices: int, shows: PreviewLevel = PreviewLevel.ALL) -> int:
@@ -185,12 +187,31 @@ def test_nothing_more_of_a_paused_entry_is_sent_until_it_is_resumed(
     assert _states() == {DeliveryState.PAUSED}
     assert fanout.next_set(entry.id, KEYS.public_key) == 0
     assert (outbox.due(utcnow()), claim()) == ([], [])
+    results.record([Result(claimed, None, SessionEnded())], utcnow())  # the worker finds that it may not send it
     outbox.resume(entry)
     db.session.commit()
     assert outbox.due(utcnow()) == [entry.id]
     fan_out(entry.id)
     assert claimed.id in {again.id for again in claim()}
     assert _states() == {DeliveryState.WAITING}
+
+
+def test_a_short_pause_neither_loses_nor_doubles_what_a_worker_had_claimed(any_app: Flask) -> None:
+    entry = _broadcast(_audience(*visitors(3)))
+    fan_out(entry.id)
+    unsent, sent, dead = claim()
+    outbox.pause(entry)
+    db.session.commit()
+    outbox.resume(entry)
+    db.session.commit()
+    assert claim() == []  # each may have left before the pause
+    results.record([Result(unsent, None, SessionEnded()), Result(sent, 201, None)], utcnow())
+    db.session.commit()
+    [again] = claim()
+    assert (again.id, again.attempts) == (unsent.id, 1)
+    time_passes(LEASE.total_seconds())
+    assert dead.id in {each.id for each in claim()}
+    assert db.session.get_one(Delivery, sent.id).state == DeliveryState.ACCEPTED
 
 
 def test_an_entry_that_is_ended_is_sent_to_nobody_else(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

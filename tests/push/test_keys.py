@@ -9,7 +9,7 @@ from sqlalchemy import event, text
 
 from feedback_push import create_app
 from feedback_push.auth import audit
-from feedback_push.auth.models import AuditEvent
+from feedback_push.auth.audit_models import AuditEvent
 from feedback_push.config import Settings
 from feedback_push.database import db
 from feedback_push.push import keys, outbox, sender, tasks
@@ -117,13 +117,13 @@ def test_a_stolen_backup_holds_no_usable_key(app: Flask) -> None:
 
 
 def test_with_another_secret_key_push_goes_on_with_what_can_be_read(
-    app: Flask, capsys: pytest.CaptureFixture[str]
+    app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
     new = rotated()
     ring = with_settings(app, secret_key="another secret key")
     assert ring.current == KEYS
     assert ring.unreadable == {new}
-    assert f"the VAPID key {new[:12]}…: it was stored with another SECRET_KEY" in capsys.readouterr().err
+    assert f"the VAPID key {new[:12]}…: it was stored with another SECRET_KEY" in caplog.text
     off = {"vapid_private_key": "", "vapid_public_key": "", "secret_key": "another secret key"}
     assert with_settings(app, **off) == keys.Keyring(None, {}, frozenset({KEYS.public_key, new}))
 

@@ -19,9 +19,9 @@ from feedback_push.feedback.models import Message
 from feedback_push.push import notification
 from feedback_push.push.models import OutboxEntry
 from feedback_push.push.notification import (
-    CHOOSABLE,
     FEEDBACK,
     LARGEST_PAYLOAD,
+    OPTIONAL_KINDS,
     TEST,
     Action,
     Kind,
@@ -226,10 +226,10 @@ def test_a_very_long_text_costs_no_more_than_its_length() -> None:
     assert time.perf_counter() - started < 60  # in quadratic time it would take hours
 
 
-@pytest.mark.parametrize("kind", CHOOSABLE.values())
+@pytest.mark.parametrize("kind", OPTIONAL_KINDS.values())
 def test_a_code_leaves_room_for_what_a_summary_puts_before_it(kind: Kind) -> None:
     assert len(summary_of(kind)) <= OutboxEntry.kind.type.length
-    assert CHOOSABLE[kind.code] is kind
+    assert OPTIONAL_KINDS[kind.code] is kind
 
 
 def test_a_summary_knows_its_kind_and_nothing_else_is_one() -> None:
@@ -245,4 +245,4 @@ def test_a_summary_knows_its_kind_and_nothing_else_is_one() -> None:
 )
 def test_a_summarys_title_is_a_translated_count(app: Flask, language: str, count: int, words: str) -> None:
     with force_locale(language):
-        assert FEEDBACK.several(count) == words
+        assert FEEDBACK.summary_title(count) == words

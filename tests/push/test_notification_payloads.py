@@ -14,7 +14,7 @@ from tests.push.notes import NOTE
 
 
 def entry(kind: str = "feedback", counts: int = 1) -> Entry:
-    return Entry(NOTE.to_json(), NOTE.topic, NOTE.urgency, utcnow(), kind, counts)
+    return Entry(1, NOTE.to_json(), NOTE.topic, NOTE.urgency, utcnow(), kind, counts, utcnow(), None)
 
 
 def shown(entry: Entry, shows: PreviewLevel, language: str = "en") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import delete, select
 
 from feedback_push.auth import accounts
-from feedback_push.auth.models import User
+from feedback_push.auth.models import Role, User
 from feedback_push.database import db, utcnow
 from feedback_push.push import circuit_breaker, claims, outbox, results, subscriptions
 from feedback_push.push.claims import Claim
@@ -73,7 +73,9 @@ def _remove_device() -> None:
 
 
 def _remove_account() -> None:
-    accounts.delete(db.session.query(User).one())
+    user = db.session.query(User).one()
+    user.role = Role.MEMBER
+    accounts.delete(user)
 
 
 def _remove_entry() -> None:

@@ -19,8 +19,9 @@ from sqlalchemy.exc import OperationalError
 from feedback_push import create_app
 from feedback_push.auth.models import User
 from feedback_push.config import Settings
-from feedback_push.database import db
-from feedback_push.push import claims, fanout, in_flight, outbox, results, sender
+from feedback_push.database import db, utcnow
+from feedback_push.push import claims, fanout, followers, in_flight, outbox, results, sender
+from feedback_push.push.claims import Claim, Room
 from feedback_push.push.models import Delivery, DeliveryState, OutboxEntry, PreviewLevel, Priority, Subscription
 from feedback_push.webpush import concurrency
 from feedback_push.webpush.concurrency import OriginQueue
@@ -29,7 +30,7 @@ from tests.conftest import KEYS
 from tests.doubles.push_answers import HANG, RESET, Answer
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
-from tests.push.devices import delivery_to, owner, row_of, subscribe, subscribe_all
+from tests.push.devices import delivery_to, owner, row_of, subscribe, subscribe_all, unreachable_devices, visitors
 from tests.push.log_lines import warnings
 from tests.push.notes import NOTE, announce, note, time_passes
 from tests.push.statements import recorded_statements
@@ -411,6 +412,49 @@ def _enqueue_three() -> None:
     for _ in range(3):
         outbox.enqueue(NOTE)
     db.session.commit()
+
+
+def _broadcasts(*audiences: list[int]) -> None:
+    """Commit an entry for each of these groups of visitors' devices."""
+    for devices in audiences:
+        audience = followers.add_audience()
+        for device in devices:
+            followers.follow(device, {audience.id: PreviewLevel.ALL})
+        outbox.enqueue(NOTE, audience_id=audience.id, priority=Priority.BROADCAST)
+    db.session.commit()
+
+
+def test_a_broadcast_is_fanned_out_only_as_fast_as_it_is_sent(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout, "SET_SIZE", 5)
+    monkeypatch.setattr(sender, "_AHEAD", 10)
+    _broadcasts(visitors(60))
+    unreachable_devices(owner(), 12)
+    alarm = outbox.enqueue(NOTE)
+    db.session.commit()
+    # Everything in flight is for this push service, which answers, but slowly.
+    monkeypatch.setattr(
+        "feedback_push.push.sender._Run._room", lambda _: dict.fromkeys(claims.services_due(utcnow()), Room(0, 0))
+    )
+    sender.run()
+    made = db.session.query(Delivery).filter_by(priority=Priority.BROADCAST).count()
+    assert 10 <= made <= 15
+    assert db.session.query(Delivery).filter_by(outbox_id=alarm.id).count() == 12  # they overtake it
+
+
+def test_many_notifications_for_few_devices_are_claimed_together(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "_FAN_OUT_FOR", 60.0)
+    _broadcasts(*([device] for device in visitors(30)))
+    claimed: list[int] = []
+    take = claims.take
+
+    def count_claims(room: dict[int, Room], now: datetime) -> list[Claim]:
+        batch = take(room, now)
+        claimed.append(len(batch))
+        return batch
+
+    monkeypatch.setattr(claims, "take", count_claims)
+    sender.run()
+    assert [number for number in claimed if number] == [30]
 
 
 @pytest.mark.usefixtures("app")

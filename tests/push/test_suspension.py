@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, update
 from feedback_push import create_app
 from feedback_push.admin import labels
 from feedback_push.auth import accounts, audit, sessions
-from feedback_push.auth.models import Session, User
+from feedback_push.auth.models import Role, Session, User
 from feedback_push.config import Settings
 from feedback_push.database import db, utcnow
 from feedback_push.push import claims, digests, in_flight, keys, receipts, results, sender
@@ -39,7 +39,7 @@ EMAIL = "ada@example.org"
 
 @pytest.fixture
 def user(app: Flask) -> User:
-    return make_user(EMAIL)
+    return make_user(EMAIL, Role.MEMBER)
 
 
 def sign_in(user: User) -> str:

@@ -30,7 +30,7 @@ PREFORK = ("--pool", "prefork", "--concurrency", "1")
 @pytest.fixture
 def worker(app: Flask) -> Iterator[Sweeper]:
     """The sweeper of a worker that has just started."""
-    worker = SimpleNamespace(app=app.extensions["celery"])
+    worker = SimpleNamespace(app=app.extensions["celery"], hostname="celery@here")
     step = Sweeper(worker)
     step.start(worker)
     yield step

@@ -34,6 +34,8 @@ def user(app: Flask) -> User:
 def push_off(settings: Settings) -> Iterator[Flask]:
     """The application without VAPID keys."""
     app = create_app(replace(settings, vapid_private_key="", vapid_public_key="", vapid_subject=""))
+    app.extensions["celery"].set_default()
+    app.extensions["celery"].set_current()  # instead of the other application of the test
     with app.app_context():
         yield app
         db.session.remove()

@@ -39,7 +39,7 @@ terminal.say("stopped")
 
 def python(script: str, *arguments: object) -> Child:
     """Return a child that runs this script."""
-    return Child("A child", [sys.executable, "-c", script, *map(str, arguments)], pause=0.1)
+    return Child("A child", [sys.executable, "-c", script, *map(str, arguments)], pause=0.02)
 
 
 def pid_in(notes: Path) -> int:

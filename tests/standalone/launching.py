@@ -35,7 +35,7 @@ class Run:
         return [launcher.pid, *(child.pid for child in launcher.children(recursive=True))]
 
     def members(self, word: str) -> list[int]:
-        """Return the processes with this word in their command, parents first."""
+        """Return the processes with this word in their command or name, parents first."""
         return [pid for pid in self.family() if word in _command(pid)]
 
     def stop(self, ask: Callable[[], None]) -> int:
@@ -51,21 +51,26 @@ class Run:
 
 
 class Launchers:
-    """Starts launchers that share one instance folder and one port."""
+    """Starts launchers that share one instance folder and one port.
 
-    def __init__(self, folder: Path) -> None:
+    By default it starts the checkout's launcher; another command runs in a folder of its own, with `instance/` in it.
+    """
+
+    def __init__(self, folder: Path, command: list[str] | None = None) -> None:
         self.instance = folder / "instance"
         self.port = free_port()
         self.runs: list[Run] = []
         self._folder = folder
+        self._command = command or _LAUNCHER
+        self._works_in = folder if command else CHECKOUT
 
-    def start(self, command: list[str] = _LAUNCHER, *, settled: bool = True, **settings: str) -> Run:
+    def start(self, command: list[str] | None = None, *, settled: bool = True, **settings: str) -> Run:
         """Start one, and wait until it serves or has ended."""
-        output = self._folder / f"output-{len(self.runs)}"
+        output = self._folder.with_name(f"{self._folder.name}-output-{len(self.runs)}")
         with output.open("wb") as file:
             process = subprocess.Popen(
-                command,
-                cwd=CHECKOUT,
+                command or self._command,
+                cwd=self._works_in,
                 env=self._environment() | settings,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -84,20 +89,22 @@ class Launchers:
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
-            return process.environ().get("INSTANCE_DIR") == str(self.instance)
+            is_in_its_folder = self._works_in != CHECKOUT and process.cwd() == str(self._works_in)
+            return is_in_its_folder or process.environ().get("INSTANCE_DIR") == str(self.instance)
         except psutil.Error:
             return False
 
     def _environment(self) -> dict[str, str]:
         # Only a shell's own variables, so that no setting of the test run leaks in.
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        return kept | {"INSTANCE_DIR": str(self.instance), "PORT": str(self.port)}
+        named = {"INSTANCE_DIR": str(self.instance)} if self._works_in == CHECKOUT else {}
+        return kept | named | {"PORT": str(self.port)}
 
 
 @contextmanager
-def launchers(folder: Path) -> Iterator[Launchers]:
+def launchers(folder: Path, command: list[str] | None = None) -> Iterator[Launchers]:
     """Start launchers, and end all of their processes with the block."""
-    started = Launchers(folder)
+    started = Launchers(folder, command)
     try:
         yield started
     finally:
@@ -110,7 +117,8 @@ def launchers(folder: Path) -> Iterator[Launchers]:
 
 def _command(pid: int) -> str:
     try:
-        return " ".join(psutil.Process(pid).cmdline())
+        process = psutil.Process(pid)
+        return f"{process.name()} {' '.join(process.cmdline())}"
     except psutil.Error:
         return ""
 

@@ -1,25 +1,44 @@
-"""feedback_push/standalone/first_run.py; the whole of it runs as the process that the launcher starts."""
+"""feedback_push/standalone/first_run.py; tests/standalone/test_make_run.py runs it in the launcher."""
 
 import errno
 import hashlib
 import os
 import re
+import shutil
 import sqlite3
-import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import pytest
 from argon2 import PasswordHasher
+from flask import Flask
 
-from feedback_push import config
+from feedback_push import config, create_app
+from feedback_push.config import Settings
+from feedback_push.database import db
 from feedback_push.standalone import first_run
-from tests.servers import CHECKOUT
 
-OURS = {"SECRET_KEY", "VAPID_PRIVATE_KEY", "VAPID_PUBLIC_KEY"}
+OURS = {"SECRET_KEY", "SECRET_KEY_PREVIOUS", "VAPID_PRIVATE_KEY", "VAPID_PUBLIC_KEY"}
 MADE = re.compile(r"  E-mail    (\S+)\n  Password  (\S+)   \(shown only this once\)\n")
 
 LINK = re.compile(r"  Sign in   (\S+)#(\S+)   \(works once, within 10 minutes\)\n")
+DATABASE = "feedback_push.sqlite"
+
+
+class Start(NamedTuple):
+    """A first start that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Prepare(Protocol):
+    """Run the first start with these variables."""
+
+    def __call__(self, **environment: str) -> Start: ...
 
 
 @pytest.fixture(autouse=True)
@@ -53,15 +72,33 @@ def keep_secrets(path: Path) -> dict[str, str]:
     return written(path)
 
 
-def prepare(**environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "feedback_push.standalone.first_run"],
-        env=os.environ | {"PYTHONPATH": str(CHECKOUT)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+@pytest.fixture
+def migrated(migrated_sqlite: Path, tmp_path: Path) -> None:
+    """Give the site its database, because the migrations take longer than the rest of a first start."""
+    shutil.copy(migrated_sqlite, tmp_path / DATABASE)
+
+
+@pytest.fixture
+def prepare(capsys: pytest.CaptureFixture[str]) -> Iterator[Prepare]:
+    """Yield a function that runs the first start with these variables; it returns the exit code and what was said."""
+    made: list[Flask] = []
+
+    def make(settings: Settings) -> Flask:
+        made.append(create_app(settings))
+        return made[-1]
+
+    def run(**environment: str) -> Start:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(first_run, "create_app", make)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            code = first_run.main()
+        return Start(code, *capsys.readouterr())
+
+    yield run
+    for app in made:
+        with app.app_context():
+            db.engine.dispose()
 
 
 def accounts(folder: Path) -> list[tuple[str, str]]:
@@ -90,6 +127,23 @@ def test_a_second_start_changes_nothing(secrets_file: Path) -> None:
     assert (secrets_file.read_bytes(), secrets_file.stat().st_ino) == (before, inode)
 
 
+@pytest.mark.usefixtures("migrated")
+def test_the_start_after_a_rotation_keeps_the_keys_of_links_under_the_new_secret(
+    secrets_file: Path, prepare: Prepare
+) -> None:
+    assert prepare().returncode == 0
+    old = written(secrets_file)["SECRET_KEY"]
+    rotated = create_app(config.load()).test_cli_runner().invoke(args=["secret", "rotate"])
+    assert "has a new SECRET_KEY" in rotated.output
+    assert written(secrets_file)["SECRET_KEY_PREVIOUS"] == old != written(secrets_file)["SECRET_KEY"]
+    for _ in range(2):  # the second start finds nothing to do
+        assert prepare().returncode == 0
+        [path] = secrets_file.parent.glob("*.sqlite")
+        with closing(sqlite3.connect(path)) as connection:
+            purposes = [row[0] for row in connection.execute("SELECT purpose FROM site_secret ORDER BY id")]
+        assert purposes == ["users of a host default", "the first key of private links", "a key of private links"]
+
+
 @pytest.mark.parametrize("last_line", ["VAPID_PRIVATE_KEY=", "VAPID_PRIVATE_KEY=\n"])
 def test_missing_secrets_are_appended_to_an_existing_file(secrets_file: Path, last_line: str) -> None:
     secrets_file.write_text(f"# the operator's own words\n{last_line}")
@@ -109,7 +163,7 @@ def test_push_that_was_turned_off_on_purpose_stays_off(secrets_file: Path, monke
     assert not config.load().push_enabled
 
 
-def test_a_secret_key_set_to_nothing_is_the_operators_to_mend(secrets_file: Path) -> None:
+def test_a_secret_key_set_to_nothing_is_the_operators_to_mend(secrets_file: Path, prepare: Prepare) -> None:
     Path(".env").write_text("SECRET_KEY=\n")
     assert "SECRET_KEY" not in keep_secrets(secrets_file)
     assert "SECRET_KEY: missing" in prepare().stderr
@@ -122,9 +176,7 @@ def test_no_file_is_made_when_everything_is_configured(secrets_file: Path, monke
     assert not secrets_file.exists()
 
 
-def test_the_first_administrator_can_sign_in_with_the_printed_password(
-    tmp_path: Path,
-) -> None:
+def test_the_first_administrator_can_sign_in_with_the_printed_password(tmp_path: Path, prepare: Prepare) -> None:
     made = MADE.search(prepare().stdout)
     assert made
     [(email, password_hash)] = accounts(tmp_path)
@@ -137,7 +189,10 @@ def test_the_first_administrator_can_sign_in_with_the_printed_password(
     assert accounts(tmp_path) == before
 
 
-def test_a_sign_in_link_is_printed_beside_the_password_and_only_its_hash_is_stored(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("migrated")
+def test_a_sign_in_link_is_printed_beside_the_password_and_only_its_hash_is_stored(
+    tmp_path: Path, prepare: Prepare
+) -> None:
     printed = LINK.search(prepare(SITE_URL="https://feedback.example.org", ADMIN_PASSWORD="a long one").stdout)
     assert printed
     address, code = printed.groups()
@@ -149,8 +204,9 @@ def test_a_sign_in_link_is_printed_beside_the_password_and_only_its_hash_is_stor
     )
 
 
+@pytest.mark.usefixtures("migrated")
 def test_the_operator_can_name_the_first_administrator_and_the_password_is_not_repeated(
-    tmp_path: Path,
+    tmp_path: Path, prepare: Prepare
 ) -> None:
     Path(".env").write_text("ADMIN_EMAIL=Someone@Example.org\nADMIN_PASSWORD='a long one'\n")
     output = prepare().stdout
@@ -161,7 +217,8 @@ def test_the_operator_can_name_the_first_administrator_and_the_password_is_not_r
     assert "a long one" not in output
 
 
-def test_an_unusable_administrator_stops_the_start_in_one_message(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("migrated")
+def test_an_unusable_administrator_stops_the_start_in_one_message(tmp_path: Path, prepare: Prepare) -> None:
     for setting, reason in (
         ({"ADMIN_PASSWORD": "1234567"}, "at least 8 characters"),
         ({"ADMIN_PASSWORD": "password"}, "very common"),
@@ -176,7 +233,7 @@ def test_an_unusable_administrator_stops_the_start_in_one_message(tmp_path: Path
         assert accounts(tmp_path) == []
 
 
-def test_a_database_that_does_not_answer_stops_the_start_in_one_message() -> None:
+def test_a_database_that_does_not_answer_stops_the_start_in_one_message(prepare: Prepare) -> None:
     refused = prepare(DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
     assert refused.returncode == 1
     assert refused.stderr.startswith("Cannot use the database: ")
@@ -184,7 +241,7 @@ def test_a_database_that_does_not_answer_stops_the_start_in_one_message() -> Non
     assert "Traceback" not in refused.stderr
 
 
-def test_bad_settings_stop_the_start_with_the_message_that_names_them_all() -> None:
+def test_bad_settings_stop_the_start_with_the_message_that_names_them_all(prepare: Prepare) -> None:
     refused = prepare(PUSH_TTL="soon", ADMIN_URL="admin")
     assert refused.returncode == 2
     assert refused.stderr.startswith("The settings cannot be used:\n  ADMIN_URL: ")

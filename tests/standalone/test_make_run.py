@@ -21,6 +21,7 @@ from tests.standalone.launching import READY, Launchers, Run, is_gone, launchers
 
 LINK = re.compile(r"Sign in +\S+/login/link#(\S+)")
 ACCOUNT = re.compile(r"E-mail +(\S+)\n *Password +(\S+)")
+EMAIL, PASSWORD = "ada@example.org", "correct horse battery"
 # The environment of the tests replaces the one that `make run` creates.
 MAKE_RUN = ["make", "run", f"VENV={sys.prefix}", f"--assume-old={sys.prefix}/.run-installed"]
 
@@ -34,7 +35,7 @@ def own(tmp_path: Path) -> Iterator[Launchers]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launchers]:
     with launchers(tmp_path_factory.mktemp("run")) as one:
-        one.start()
+        one.start(ADMIN_EMAIL=EMAIL, ADMIN_PASSWORD=PASSWORD)
         yield one
 
 
@@ -76,10 +77,7 @@ def test_it_prints_where_to_go_and_how_to_sign_in(shared: Launchers) -> None:
     run = shared.runs[0]
     assert f"{run.url}/feedback/" in run.printed
     assert f"{run.url}/admin/" in run.printed
-    account = ACCOUNT.search(run.printed)
-    assert account
-    assert account[1] == "admin@localhost"
-    assert can_sign_in(run, account[1], account[2])
+    assert can_sign_in(run, EMAIL, PASSWORD)
     link = LINK.search(run.printed)
     assert link
     assert [sign_in_by_link(run, link[1]) for _ in range(2)] == [True, False]
@@ -101,7 +99,17 @@ def test_a_second_launcher_in_the_same_folder_is_refused(shared: Launchers) -> N
     assert fetch(f"{first.url}/healthz")[0] == 200
 
 
-@pytest.mark.parametrize("victim", ["feedback_push.web_server", "celery_worker", "valkey-server"])
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows a process's environment")
+def test_what_names_the_first_administrator_is_not_in_the_environment_of_what_serves(shared: Launchers) -> None:
+    run = shared.runs[0]
+    environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in run.family()[1:]]
+    assert len(environments) >= 3  # web server, worker and broker
+    # The broker writes its title over its own.
+    assert sum(str(shared.instance).encode() in environment for environment in environments) >= len(environments) - 1
+    assert not [environment for environment in environments if b"ADMIN_" in environment or b"correct" in environment]
+
+
+@pytest.mark.parametrize("victim", ["web server", "worker", "valkey-server"])
 def test_a_part_that_dies_comes_back(shared: Launchers, victim: str) -> None:
     run = shared.runs[0]
     dead = run.members(victim)[0]
@@ -122,6 +130,7 @@ def test_ctrl_c_kill_9_and_the_end_of_make_leave_nothing_running_and_the_next_st
     assert "Traceback" not in first.printed
     killed = own.start()
     assert account
+    assert account[1] == "admin@localhost"
     assert can_sign_in(killed, account[1], account[2])
     assert not ACCOUNT.search(killed.printed)
     assert (own.instance / "secrets.env").read_bytes() == secrets
@@ -136,12 +145,12 @@ def test_ctrl_c_kill_9_and_the_end_of_make_leave_nothing_running_and_the_next_st
     assert [run.printed.count("Stopped.") for run in own.runs] == [1, 0, 1]
 
 
-@pytest.mark.parametrize("moment", ["first_run", "feedback_push.web_server"])
+@pytest.mark.parametrize("moment", ["first start", "web server"])
 def test_it_can_be_stopped_while_it_starts(own: Launchers, moment: str) -> None:
     run = own.start(settled=False)
     wait_until(lambda: run.members(moment) != [], 60)
     assert run.stop(run.process.terminate) == 0
-    said_on_the_way = r"The first administrator\n(.*\n){3}|Feedback Push is running\.\n(.*\n){3}"
+    said_on_the_way = r"The first administrator\n(.*\n){3}|Feedback Push is running\.\n(.*\n){3}|\nworker: Warm .*\n"
     assert re.sub(said_on_the_way, "", run.printed) == "Stopped.\n"
 
 
@@ -156,17 +165,6 @@ def test_a_port_that_is_taken_is_said_once_and_nothing_stays(own: Launchers) -> 
     assert own.left_over() == []
 
 
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows a process's environment")
-def test_what_names_the_first_administrator_is_not_in_the_environment_of_what_serves(own: Launchers) -> None:
-    run = own.start(ADMIN_EMAIL="ada@example.org", ADMIN_PASSWORD="correct horse battery")
-    assert can_sign_in(run, "ada@example.org", "correct horse battery")
-    environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in run.family()[1:]]
-    assert len(environments) >= 3  # web server, worker and broker
-    # The broker writes its title over its own.
-    assert sum(str(own.instance).encode() in environment for environment in environments) >= len(environments) - 1
-    assert not [environment for environment in environments if b"ADMIN_" in environment or b"correct" in environment]
-
-
 def test_bad_settings_are_named_in_one_message(own: Launchers) -> None:
     run = own.start(PUSH_TTL="soon", ADMIN_URL="admin")
     assert run.process.returncode == 2
@@ -176,10 +174,14 @@ def test_bad_settings_are_named_in_one_message(own: Launchers) -> None:
     assert own.left_over() == []
 
 
-def test_with_a_redis_url_no_broker_is_run(own: Launchers) -> None:
-    run = own.start(REDIS_URL="redis://127.0.0.1:1")
+def test_under_a_path_all_addresses_are_whole_and_with_a_redis_url_no_broker_is_run(own: Launchers) -> None:
+    address = f"http://127.0.0.1:{own.port}/feedback-app"
+    run = own.start(SITE_URL=f"{address}/", REDIS_URL="redis://127.0.0.1:1")
+    for printed in (f"{address}/login/link#", f"Feedback form  {address}/feedback/\n", f"{address}/admin/\n"):
+        assert printed in run.printed
+    assert fetch(f"{address}/feedback/")[0] == 200
     assert run.members("valkey-server") == []
-    assert "broker" in json.loads(fetch(f"{run.url}/readyz")[1])["problems"]
+    assert "broker" in json.loads(fetch(f"{address}/readyz")[1])["problems"]
     assert not (own.instance / "broker").exists()
 
 

@@ -1,10 +1,13 @@
 """feedback_push/standalone/processes.py, with real children."""
 
+import os
+import signal
 import sys
 import time
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 
 from feedback_push.standalone import StartError, processes
@@ -64,9 +67,9 @@ def test_a_dead_child_is_started_again_after_a_pause(tmp_path: Path, capfd: pyte
     starts = [float(text) for text in log.read_text().split()]
     pauses = [later - earlier for earlier, later in pairwise(starts)]
     assert len(starts) == 5
-    assert all(pause >= 0.1 * 2**number for number, pause in enumerate(pauses))
+    assert all(pause >= 0.02 * 2**number for number, pause in enumerate(pauses))
     assert capfd.readouterr().out.splitlines() == [
-        f"A child stopped unexpectedly; restarting it in {pause} s." for pause in ("0.1", "0.2", "0.4", "0.8")
+        f"A child stopped unexpectedly; restarting it in {pause} s." for pause in ("0.02", "0.04", "0.08", "0.16")
     ]
 
 
@@ -88,7 +91,30 @@ def test_a_dead_childs_processes_are_killed_before_its_restart(tmp_path: Path) -
 
 
 def test_a_command_is_run_to_its_end() -> None:
-    assert processes.run([sys.executable, "-c", "raise SystemExit(7)"]) == 7
+    assert processes.run(python("raise SystemExit(7)")) == 7
+
+
+def test_a_function_runs_in_a_fork_until_it_returns_its_exit_code(tmp_path: Path) -> None:
+    def write_process() -> int:
+        (tmp_path / "pid").write_text(f"{os.getpid()} {os.getpgid(0)} {psutil.Process().name()}")
+        return 7
+
+    assert processes.run(Child("The fork", write_process)) == 7
+    pid, group, name = (tmp_path / "pid").read_text().split()
+    assert pid == group != str(os.getpid())
+    assert name == "fork"
+
+
+def test_a_fork_that_will_not_end_is_killed_when_patience_runs_out(tmp_path: Path) -> None:
+    def ignore_the_signal() -> int:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        (tmp_path / "pid").write_text(str(os.getpid()))
+        time.sleep(60)
+        return 0
+
+    with processes.running(Child("The fork", ignore_the_signal), patience=0.3):
+        pid = pid_in(tmp_path / "pid")
+    assert is_gone(pid)
 
 
 def test_waiting_ends_with_the_child_that_is_needed() -> None:

@@ -18,6 +18,7 @@ from tests.conftest import KEYS
 from tests.doubles.push_service import PushService
 from tests.push.devices import new_device, owner, visitors
 from tests.push.malformed import DEEP, GOOD, SUBSCRIPTIONS, UNREADABLE
+from tests.topics.followed import new_topic
 from tests.visitors.conversations import begun, conversation_of, devices, follow, made_up
 from tests.visits import Visit, Visitor
 
@@ -49,6 +50,36 @@ def test_a_browser_follows_its_conversations_and_asking_twice_makes_one_device(
     client.post(UNSUBSCRIBE, json={"endpoint": device.endpoint, "conversations": [another, *made_up(1)]})
     assert devices() == {}
     assert client.post(UNSUBSCRIBE, json={"endpoint": device.endpoint}).get_json() == {"status": "unsubscribed"}
+
+
+def test_a_browser_follows_exactly_the_topics_it_names_last_and_keeps_its_conversations(
+    any_app: Flask, service: PushService
+) -> None:
+    client, device = Visitor(any_app), service.new_device(KEYS.public_key)
+    (_, token), _ = begun(), [new_topic(slug) for slug in ("tricks", "goodies", "news")]
+    assert follow(client, device, token) == 200
+    for chosen in (["tricks", "news"], ["tricks", "goodies"], ["goodies"]):
+        answer = client.post(SUBSCRIBE, json={"subscription": device.as_json(), "topics": chosen})
+        assert answer.get_json() == {"status": "subscribed", "topics": chosen}
+        assert devices() == {device.endpoint: 1 + len(chosen)}
+    unknown = client.post(SUBSCRIBE, json={"subscription": device.as_json(), "topics": ["news", "unknown"]})
+    assert (unknown.status_code, devices()) == (404, {device.endpoint: 2})
+    client.post(UNSUBSCRIBE, json={"endpoint": device.endpoint, "topics": ["goodies", "unknown"]})
+    assert devices() == {device.endpoint: 1}
+    client.post(UNSUBSCRIBE, json={"endpoint": device.endpoint, "conversations": [token]})
+    assert devices() == {}
+
+
+def test_a_browser_that_follows_nothing_any_more_is_forgotten(client: Visitor, service: PushService) -> None:
+    new_topic("tricks")
+    bodies: list[dict[str, Any]] = [{"topics": ["tricks"]}, {"topics": []}]
+    for body in bodies:
+        answer = client.post(SUBSCRIBE, json={"subscription": service.new_device(KEYS.public_key).as_json(), **body})
+        assert answer.get_json() == {"status": "subscribed", **body}
+    assert list(devices().values()) == [1]
+    [endpoint] = devices()
+    client.post(UNSUBSCRIBE, json={"endpoint": endpoint, "topics": ["tricks"]})
+    assert devices() == {}
 
 
 def test_a_renewed_address_keeps_what_the_old_one_followed(any_app: Flask, service: PushService) -> None:
@@ -96,6 +127,14 @@ def test_unknown_and_ended_links_get_the_same_answer_and_store_no_device(client:
         answers.append(client.post(SUBSCRIBE, json=body))
     assert {(answer.status_code, answer.text) for answer in answers} == {(404, answers[0].text)}
     assert devices() == {}
+
+
+def test_malformed_topics_are_refused(client: Visitor) -> None:
+    wrong: list[Any] = [[7], [None], 7, {}, "x", ["A"], ["a" * 65], ["a"] * (push.MOST_NAMED + 1)]
+    for slugs in wrong:
+        for address in (SUBSCRIBE, UNSUBSCRIBE):
+            body = {"subscription": GOOD, "endpoint": GOOD["endpoint"], "topics": slugs}
+            assert client.post(address, json=body).status_code == 422, slugs
 
 
 def test_malformed_bodies_are_refused_with_a_reason_and_store_nothing(client: Visitor) -> None:

@@ -1,12 +1,13 @@
 """The settings in Chromium: what happens on the page before anything is sent."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.site import Site
-from tests.visual.walker import sign_in
+from tests.visual.conftest import signed_in
 
 _LITTLE = 32
 # The pixels between the last that is seen in the card of a box and the card's end.
@@ -18,11 +19,10 @@ _FOOT = """(id) => {
 
 
 @pytest.fixture
-def page(chromium: Browser, site: Site) -> Iterator[Page]:
+def page(chromium: Browser, site: Site, cookies: list[Any]) -> Iterator[Page]:
     """The page, in a browser that is in Vilnius."""
     context = chromium.new_context(base_url=site.url, timezone_id="Europe/Vilnius")
-    opened = context.new_page()
-    sign_in(opened)
+    opened = signed_in(context, cookies)
     opened.goto("/admin/settings")
     yield opened
     context.close()

@@ -119,8 +119,14 @@ def test_a_stop_finishes_current_requests_and_accepts_no_more(serve: Serve) -> N
         client.send("GET /slow HTTP/1.1")
         assert begun.wait(5)
         answer = pool.submit(client.answer)
-        server.stop()
-        assert idle.is_closed()
+        with Client(port) as just_connected, Client(port) as kept:
+            assert kept.is_alive()
+            server.stop()
+            time.sleep(0.1)  # for which the next request was on its way
+            last = kept.ask("GET /healthz HTTP/1.1")
+            assert (last.status, last.closes) == (200, True)
+            assert just_connected.is_alive()
+            assert [each.is_closed() for each in (kept, just_connected, idle)] == [True] * 3
         with pytest.raises(OSError, match="refused"):
             Client(port)
         assert len(answer.result(5).text) == 8 * MEGABYTE

@@ -1,0 +1,1 @@
+"""The doctor: check everything that notifications need, and say what mends a fault."""

@@ -1,0 +1,1 @@
+"""Tests of the elements for pages of other sites."""
