@@ -6,6 +6,7 @@ import os
 import platform
 import signal
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,17 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure this project and its peers.")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=TABLES, help=f"some of: {', '.join(TABLES)}")
+    parser.add_argument("--followers", type=int, metavar="N", help="of the largest broadcast; the target is 1000000")
     parser.add_argument("--quick", action="store_true", help="few and short rounds, to try the benchmarks themselves")
     return parser.parse_args()
 
 
 def _measure(options: argparse.Namespace, path: Path, conditions: dict[str, Any]) -> None:
     tables: list[Table] = []
-    with stage.prepared(stage.QUICK if options.quick else stage.FULL) as prepared:
+    scale = stage.QUICK if options.quick else stage.FULL
+    if options.followers:
+        scale = replace(scale, followers=(scale.followers[0], options.followers))
+    with stage.prepared(scale) as prepared:
         for name in options.only or TABLES:
             print(f"Measuring {name} …", file=sys.stderr, flush=True)
             tables.append(TABLES[name](prepared))

@@ -1,5 +1,6 @@
 """A minimal browser for measuring: cookies, a kept-alive connection and the CSRF token."""
 
+import json
 import re
 from http.client import HTTPConnection
 from urllib.parse import urlencode
@@ -28,6 +29,12 @@ class Browser:
         """Submit the feedback form."""
         self._request("POST", "/feedback/", 303, _MESSAGE | {"csrf_token": self._token})
 
+    def send_json(self) -> None:
+        """Send the same message through the API, as a page of another site does."""
+        body = {"content": _MESSAGE["content"], "name": "Ada Lovelace", "email": "ada@example.org"}
+        headers = {"Content-Type": "application/json"}
+        self._exchange("POST", "/api/v1/forms/default/messages", 201, json.dumps(body), headers)
+
     def sign_in(self) -> None:
         """Sign in as the administrator."""
         token = self._token_of("/login")
@@ -50,7 +57,10 @@ class Browser:
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
         if fields:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        self._connection.request(method, path, urlencode(fields) if fields else None, headers)
+        return self._exchange(method, path, expected, urlencode(fields) if fields else None, headers)
+
+    def _exchange(self, method: str, path: str, expected: int, body: str | None, headers: dict[str, str]) -> str:
+        self._connection.request(method, path, body, headers)
         answer = self._connection.getresponse()
         text = answer.read().decode()
         for cookie in answer.headers.get_all("Set-Cookie", []):

@@ -32,7 +32,9 @@ class Launched:
 def running(stage: Stage, settings: Settings) -> Iterator[Launched]:
     """Start the launcher and wait until the site answers."""
     command = [sys.executable, "-m", "feedback_push.standalone"]
-    log, variables = settings.instance_dir / "launcher.log", environment(stage, settings)
+    # As `make run` has it: it stores the compiled modules when it loads them first.
+    variables = environment(stage, settings) | {"PYTHONDONTWRITEBYTECODE": ""}
+    log = settings.instance_dir / "launcher.log"
     started = time.perf_counter()
     with servers.running(command, log, environment=variables) as process:
         serves = _says(settings, "/healthz")

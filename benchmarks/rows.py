@@ -78,7 +78,7 @@ def add_devices(prefix: str, number: int, vapid_public_key: str) -> None:
         rows = [common | {"endpoint": browser["endpoint"]} | browser["keys"] for browser in browsers]
         db.session.execute(insert(Subscription), rows)
     db.session.commit()
-    _analyze("push_subscription")
+    analyze("push_subscription")
 
 
 def retire_devices() -> None:
@@ -95,11 +95,11 @@ def add_messages(number: int) -> None:
     for done in range(0, number, _MESSAGES_AT_ONCE):
         db.session.execute(text(_MESSAGES), values | {"count": min(_MESSAGES_AT_ONCE, number - done)})
         db.session.commit()
-    _analyze("feedback_message")
+    analyze("feedback_message")
 
 
-def _analyze(table: str) -> None:
-    # Autovacuum would do this within a minute.
+def analyze(table: str) -> None:
+    """Let PostgreSQL count the rows of a table, as autovacuum would within a minute."""
     if db.engine.dialect.name == "postgresql":
         db.session.execute(text(f"ANALYZE {table}"))
         db.session.commit()

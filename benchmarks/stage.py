@@ -30,13 +30,20 @@ class Scale:
     messages: tuple[int, int] = (1_000, 1_000_000)
     pages: int = 40
     reactions: int = 40
-    idle_seconds: float = 10.0
+    idle_seconds: float = 60.0  # some clean-ups run once a minute
+    followers: tuple[int, int] = (10_000, 100_000)  # of a broadcast; `--followers` sets the larger one
+    overtaken: int = 20_000  # followers of the broadcast that alarms overtake, on SQLite
+    alarms: int = 120
+    subscribed: tuple[int, int] = (1_000, 100_000)
+    subscriptions: int = 60  # requests in a round
+    paused: int = 30_000  # followers of the broadcast that is paused
 
 
 FULL = Scale()
 QUICK = Scale(
     rounds=2, seconds=0.3, flood=1_500, devices=600, hanging=300, growth=((200, 1), (1_000, 1), (3_000, 1)),
     posting_rounds=1, posting_pushes=2_000, posts=60, messages=(1_000, 20_000), pages=10, reactions=5, idle_seconds=3.0,
+    followers=(1_000, 10_000), overtaken=5_000, alarms=20, subscribed=(1_000, 20_000), subscriptions=20, paused=10_000,
 )  # fmt: skip
 
 

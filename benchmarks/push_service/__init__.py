@@ -16,16 +16,22 @@ from benchmarks import processes
 from tests import servers
 from tests.doubles.certificates import LoopbackAuthority
 
+TOPICS = "topics"  # begins the name of a run that records the Topic of each push
 _PADDING = "A" * 140  # an endpoint of the large services has about 190 characters
 
 
 @dataclass(frozen=True)
 class Arrivals:
-    """The pushes that arrived in a run; `last_at` is by the monotonic clock."""
+    """The pushes that arrived in a run; times are by the monotonic clock, which all processes share.
+
+    `topics` has the time of each push by its Topic, for a run that records them.
+    """
 
     pushes: int
     devices: int
+    first_at: float
     last_at: float
+    topics: dict[str, float]
 
     def lost(self, sent: int) -> int:
         """Return the number of devices that got no push."""
@@ -47,9 +53,10 @@ class PushService:
     process: psutil.Process
     _names: Iterator[int] = field(default_factory=count)
 
-    def new_run(self, latency: int, authority: str = "") -> "Run":
+    def new_run(self, latency: int, authority: str = "", *, records_topics: bool = False) -> "Run":
         """Return a new run at one of the origins; each of its pushes is answered after `latency` milliseconds."""
-        return Run(self, f"run{next(self._names)}", latency, authority or f"127.0.0.1:{self.port}")
+        name = f"{TOPICS if records_topics else 'run'}{next(self._names)}"
+        return Run(self, name, latency, authority or f"127.0.0.1:{self.port}")
 
     @property
     def authorities(self) -> list[str]:

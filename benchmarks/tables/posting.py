@@ -15,13 +15,15 @@ from benchmarks.stage import Stage
 from feedback_push import dispatch
 from tests import servers
 
-_VISITORS = 4
+VISITORS = 4
 _LATENCY = 50
 _MOST = 20_000  # requests
 
 
 @dataclass(frozen=True)
-class _Load:
+class Load:
+    """The response times in seconds, and the seconds that all of them took."""
+
     seconds: float
     times: list[float]
 
@@ -38,18 +40,18 @@ class _Load:
 
 def measure(stage: Stage) -> Table:
     """Measure on both databases, in turns idle and busy."""
-    found: dict[tuple[Kind, str], list[_Load]] = {(kind, state): [] for kind in KINDS for state in ("idle", "busy")}
+    found: dict[tuple[Kind, str], list[Load]] = {(kind, state): [] for kind in KINDS for state in ("idle", "busy")}
     for kind in KINDS:
         with site.made(stage, kind) as made, launcher.running(stage, made.settings):
             launcher.wait_until_ready(made.settings)
-            visitors = [_visitor(made) for _ in range(_VISITORS)]
+            visitors = [visitor(made) for _ in range(VISITORS)]
             for _ in range(stage.scale.posting_rounds):
-                found[kind, "idle"].append(_load(visitors, lambda sent: sent >= stage.scale.posts))
+                found[kind, "idle"].append(load(visitors, lambda sent: sent >= stage.scale.posts))
                 found[kind, "busy"].append(_busy_load(stage, made, visitors))
     p99 = {key: median(load.p99 for load in loads) for key, loads in found.items()}
     return Table(
         name="posting",
-        title=f"POST /feedback/ on what `make run` starts: {_VISITORS} visitors, each one request after another",
+        title=f"POST /feedback/ on what `make run` starts: {VISITORS} visitors, each one request after another",
         columns=("database", "meanwhile", "requests", "requests/s", "p50 ms", "p99 ms"),
         rows=[_row(stage, *key, loads) for key, loads in found.items()],
         targets=[_target(kind, p99[kind, "busy"] / p99[kind, "idle"]) for kind in KINDS],
@@ -57,23 +59,24 @@ def measure(stage: Stage) -> Table:
     )
 
 
-def _visitor(made: Site) -> Browser:
-    visitor = Browser(made.settings)
-    visitor.open_form()
-    return visitor
+def visitor(made: Site) -> Browser:
+    """Return a visitor who has opened the form."""
+    browser = Browser(made.settings)
+    browser.open_form()
+    return browser
 
 
-def _busy_load(stage: Stage, made: Site, visitors: list[Browser]) -> _Load:
+def _busy_load(stage: Stage, made: Site, visitors: list[Browser]) -> Load:
     """Measure while a worker sends; the new messages go to no device, or there would be more and more to send."""
     run = stage.service.new_run(_LATENCY)
     with made.app.app_context():
         workers.make_due(made, run, stage.scale.posting_pushes)
         rows.retire_devices()
         dispatch.publish("push.deliver")
-    load = _load(visitors, lambda sent: sent >= _MOST or workers.nothing_is_due(made))
+    measured = load(visitors, lambda sent: sent >= _MOST or workers.nothing_is_due(made))
     servers.wait_until(lambda: workers.nothing_is_due(made), 120, "the last push")
     _check(run, stage.scale.posting_pushes)
-    return load
+    return measured
 
 
 def _check(run: Run, pushes: int) -> None:
@@ -82,7 +85,10 @@ def _check(run: Run, pushes: int) -> None:
         raise RuntimeError(f"{lost} of {pushes} pushes were lost")
 
 
-def _load(visitors: list[Browser], over: Callable[[int], bool]) -> _Load:
+def load(
+    visitors: list[Browser], over: Callable[[int], bool], send: Callable[[Browser], None] = Browser.send_message
+) -> Load:
+    """Let every visitor send one message after another until it is over; `over` gets the number of messages."""
     times: list[float] = []
     stop: list[bool] = []
 
@@ -90,7 +96,7 @@ def _load(visitors: list[Browser], over: Callable[[int], bool]) -> _Load:
         visitor.reconnect()
         while not stop:
             started = time.perf_counter()
-            visitor.send_message()
+            send(visitor)
             times.append(time.perf_counter() - started)
 
     with ThreadPoolExecutor(len(visitors)) as pool:
@@ -101,10 +107,10 @@ def _load(visitors: list[Browser], over: Callable[[int], bool]) -> _Load:
         stop.append(True)
         for thread in threads:
             thread.result()
-    return _Load(time.perf_counter() - started, times)
+    return Load(time.perf_counter() - started, times)
 
 
-def _row(stage: Stage, kind: Kind, state: str, loads: list[_Load]) -> tuple[str, ...]:
+def _row(stage: Stage, kind: Kind, state: str, loads: list[Load]) -> tuple[str, ...]:
     words = f"{stage.scale.posting_pushes:,} pushes in flight" if state == "busy" else "nothing else"
     requests = sum(len(load.times) for load in loads)
     p50 = median(1000 * median(load.times) for load in loads)

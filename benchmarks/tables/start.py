@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from statistics import median
 
+from psutil import Process
+
 from benchmarks import launcher, processes, site
 from benchmarks.browser import Browser
 from benchmarks.report import Table, Target, number
@@ -43,8 +45,8 @@ def measure(stage: Stage) -> Table:
         ],
         notes=[f"MB of PSS: {parts}"],
         targets=[
-            Target("idle memory", idle.memory, "at most", 220, "MB"),
-            Target("idle CPU", idle.cpu, "at most", 1, "% of a core"),
+            Target("idle memory", idle.memory, "at most", 160, "MB"),
+            Target("idle CPU", idle.cpu, "at most", 0.5, "% of a core"),
         ],
         data={"starts": starts, "idle": vars(idle)},
     )
@@ -75,13 +77,13 @@ def _rest(stage: Stage) -> _Idle:
         used = processes.cpu(family)
         time.sleep(stage.scale.idle_seconds)
         cpu = 100 * (processes.cpu(family) - used) / stage.scale.idle_seconds
-        members = [(_role(" ".join(member.cmdline())), processes.pss([member]) / _MB) for member in family]
+        members = [(_role(member), processes.pss([member]) / _MB) for member in family]
     sizes: dict[str, float] = {}
     for name, size in members:
         sizes[name] = sizes.get(name, 0.0) + size
     return _Idle(sizes, cpu)
 
 
-def _role(command: str) -> str:
-    roles = {"feedback_push.web_server": "web server", "celery": "worker", "feedback_push.standalone": "launcher"}
-    return next((role for word, role in roles.items() if word in command), "broker")
+def _role(member: Process) -> str:
+    name = member.name()
+    return name if name in {"web server", "worker"} else "broker" if "valkey" in name or "redis" in name else "launcher"

@@ -13,6 +13,7 @@ from tests.visual.conftest import FLAGS, executable
 
 PAGES = {
     "the form": "/feedback/",
+    "the topics": "/follow/",
     "the inbox": "/admin/",
     "a message": "/admin/messages/1",
     "devices": "/admin/devices",

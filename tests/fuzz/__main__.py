@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import altcha
+import requests
 from sqlalchemy import func, select
 
+from feedback_push.auth import accounts, api_keys
+from feedback_push.auth.api_keys import Scope
 from feedback_push.auth.models import Session
 from feedback_push.config import Settings
 from feedback_push.database import db
@@ -26,10 +29,11 @@ from feedback_push.feedback.bulk_actions import Before, BulkAction
 from feedback_push.feedback.models import Message, MessageState
 from feedback_push.push import outbox, receipts
 from feedback_push.push.models import Subscription
+from feedback_push.topics import topics
 from tests import servers
 from tests.conftest import make_settings, migrate
 from tests.doubles.push_service import PushService
-from tests.feedback.messages import receive
+from tests.feedback.messages import confirmation_token, in_spam, own_form, receive
 from tests.fuzz import description
 from tests.fuzz.description import Json
 from tests.sessions import Staff, Visitor
@@ -49,6 +53,12 @@ _PHASES = {"coverage": 0.3, "fuzzing": 0.7}  # of the time; the first would take
 # Before Python 3.13 threads that read a source for the first time at once stumble over each other ("AST constructor
 # recursion depth mismatch"), which ends a phase that describes each value by its source code.
 _AT_ONCE = {"coverage": "1", "fuzzing": "2"}
+_API_SHARE = 0.15  # of the time
+# The answers must be what the description says, and what it forbids must be refused.
+_API_CHECKS = (
+    *("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance"),
+    *("response_headers_conformance", "negative_data_rejection", "unsupported_method"),
+)
 _MANY = 25  # messages, devices and proofs
 _LONGEST_ANSWER = "20"  # seconds
 
@@ -96,6 +106,7 @@ def _fuzz(settings: Settings, service: PushService) -> int:
         runs = _runs(site)
         known, examples = _fill(site, runs, service)
         problems = [problem for run in runs for problem in _play(site, run, known, examples)]
+        problems += _play_program(site)
         problems += sorted(set(site.failures))
         print(f"\n{_stored(site)}; {len(service.requests)} pushes arrived.")
     print("\n".join(problems or ["No 5xx, and no traceback in the logs."]))
@@ -105,8 +116,8 @@ def _fuzz(settings: Settings, service: PushService) -> int:
 def _runs(site: Site) -> list[_Run]:
     # All of them now: the fuzzer's attempts to sign in delay later ones.
     return [
-        _Run("a stranger", site.visitor(), 0.35, ()),
-        _Run("an administrator", site.staff(), 0.5, _options("exclude"), stays=True),
+        _Run("a stranger", site.visitor(), 0.3, ()),
+        _Run("an administrator", site.staff(), 0.4, _options("exclude"), stays=True),
         *(
             _Run(
                 f"somebody who ends things ({number})",
@@ -132,7 +143,15 @@ def _fill(site: Site, runs: list[_Run], service: PushService) -> tuple[dict[str,
         known["receipt"] = [receipts.token(number, key) for number in range(1, _MANY)]  # their deliveries are to come
     known |= {"endpoint": [device.endpoint for device in devices], "next": ["/admin/devices"], "move": list(BulkAction)}
     known |= dict.fromkeys(("id", "before", "after"), known["message"])
-    return known, {"POST push.subscribe": [device.as_json() for device in devices]}
+    followers = [service.new_device(site.settings.vapid_public_key) for _ in range(_MANY)]
+    examples: dict[str, list[Json]] = {
+        "POST push.subscribe": [device.as_json() for device in devices],
+        "POST visitor.subscribe": [
+            {"subscription": device.as_json(), "topics": known["topic"]} for device in followers
+        ],
+        "POST visitor.following": [{"endpoint": device.endpoint} for device in followers],
+    }
+    return known, examples
 
 
 def _ids() -> dict[str, list[str]]:
@@ -142,7 +161,12 @@ def _ids() -> dict[str, list[str]]:
     db.session.commit()
     found = {"message": Message.id, "device": Subscription.id, "session": Session.id}
     ids = {name: [str(id_) for id_ in db.session.scalars(select(column))] for name, column in found.items()}
-    return {**ids, "test": [str(test.id) for test in tests]}
+    form = own_form("fuzzed", categories=[{"en": "Bug"}], rating="stars")
+    plain = [confirmation_token(form.key, in_spam(form_key=form.key).id) for _ in range(_MANY)]
+    topic = topics.add(slug="tricks", name="Tricks")
+    db.session.commit()
+    of_rows = {"test": [str(test.id) for test in tests], "form": [form.key, "default"], "plain": plain}
+    return {**ids, **of_rows, "topic": [topic.slug]}
 
 
 def _undos(ids: dict[str, list[str]]) -> list[str]:
@@ -190,6 +214,39 @@ def _play(site: Site, run: _Run, known: dict[str, list[str]], examples: dict[str
             yield f"see above: as {run.who}"
     if run.stays and run.visitor.get(site.dashboard).url != site.dashboard:
         yield f"the session of {run.who} has ended: not all of it was really asked"
+
+
+def _play_program(site: Site) -> Iterator[str]:
+    """Fuzz the API by its own description, as a program with a key; return the problems."""
+    print("\nAs a program, by /api/v1/openapi.json:", flush=True)
+    with site.database():
+        user = accounts.find("staff@example.org")
+        assert user
+        key = api_keys.make(user, "Fuzzer", [*Scope])
+        db.session.commit()
+    file = site.settings.instance_dir / "api.json"
+    described = requests.get(f"{site.url}/api/v1/openapi.json", timeout=20).json()
+    file.write_text(json.dumps(_with_known_ids(described)))
+    command = [
+        *(str(_TOOL), "run", str(file), "--url", site.url, "--checks", ",".join(_API_CHECKS)),
+        *("--request-timeout", _LONGEST_ANSWER, "--continue-on-failure", "--suppress-health-check", "all"),
+        *("--warnings", "off", "--no-color", "--output-sanitize", "false"),
+        *("--header", f"Authorization:Bearer {key}"),
+    ]
+    for phase, share in _PHASES.items():
+        seconds = str(max(1, round(_SECONDS * _API_SHARE * share)))
+        timed = [*command, "--phases", phase, "--max-time", seconds, "--workers", _AT_ONCE[phase]]
+        if subprocess.run(timed, cwd=file.parent, check=False).returncode:
+            yield "see above: as a program"
+
+
+def _with_known_ids(described: Json) -> Json:
+    """Offer ids that exist beside any others, so that half of the requests find something."""
+    known: dict[str, list[Any]] = {"message_id": [1, 2, 3], "key": ["default"], "notification_id": ["a1", "t1"]}
+    for operations in described["paths"].values():
+        for parameter in operations.get("parameters", []):
+            parameter["schema"] = {"anyOf": [{"enum": known[parameter["name"]]}, parameter["schema"]]}
+    return described
 
 
 def _stored(site: Site) -> str:
