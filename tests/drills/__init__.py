@@ -12,5 +12,6 @@ To write one:
 2. Write a test in `test_*.py` that calls `drill(title, site, attack, *arguments)`. The fixture `start_site` starts a
    site with any settings changed. `drill` returns the visitors' experience, for further assertions.
 
-Keep a drill under 20 seconds: all drills together have 4 minutes on two cores.
+Keep an attack under 20 seconds: all drills together have 5 minutes on two cores. `load.py` keeps a site busy for the
+drills that stop parts of it.
 """

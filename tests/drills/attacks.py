@@ -1,6 +1,7 @@
 """Attacks on a web server: each takes the server's port, sets `begun` once it runs, and stops when `over` is set."""
 
 import http.client
+import itertools
 import re
 import socket
 import time
@@ -9,6 +10,10 @@ from contextlib import suppress
 from multiprocessing.synchronize import Event
 from threading import Thread
 from urllib.parse import urlencode
+
+import requests
+
+from tests.visits import Page
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -61,6 +66,34 @@ def sign_ins(port: int, begun: Event, over: Event, count: int) -> None:
             _post(port, "/login", urlencode(fields).encode(), source, Cookie=cookie)
 
     _in_threads(begun, over, count, guess)
+
+
+def guessers(port: int, begun: Event, over: Event, count: int, patient: int, email: str) -> None:
+    """Guess the password of one account behind a trusted proxy, each try from a network of its own.
+
+    `count` clients never wait; `patient` more do everything that the page says, each from its own network.
+    """
+    names = itertools.count(1)  # of networks that nobody else has
+
+    def flood(_number: int) -> None:
+        cookie, token = _open(port, "/login", "127.0.0.1")
+        fields = urlencode({"csrf_token": token, "email": email, "password": "wrong password"}).encode()
+        while not over.is_set():
+            network = {"X-Forwarded-For": f"2001:db8:{next(names):x}::1"}
+            _post(port, "/login", fields, "127.0.0.1", Cookie=cookie, **network)
+
+    def wait(number: int) -> None:
+        address = f"http://127.0.0.1:{port}/login"
+        with requests.Session() as browser:
+            browser.trust_env = False
+            browser.headers.update({"X-Forwarded-For": f"198.51.{number}.1", "Referer": address})
+            while not over.is_set():
+                with suppress(requests.RequestException):
+                    fields = Page(browser.get(address, timeout=20)).fields
+                    answer = browser.post(address, {**fields, "email": email, "password": "wrong"}, timeout=20)
+                    over.wait(float(answer.headers.get("Retry-After", 0)))
+
+    _in_threads(begun, over, count + patient, lambda number: flood(number) if number < count else wait(number))
 
 
 def requests_in_a_row(port: int, begun: Event, over: Event, count: int) -> None:

@@ -16,6 +16,11 @@ __all__ = ["migrated_sqlite", "redis_url"]
 _AS_IN_LIFE = {"ratelimit_enabled": True, "form_defence": True}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> None:
+    """Hash passwords as in production, because drills measure what a sign-in costs."""
+
+
 @pytest.fixture
 def start_site(migrated_sqlite: Path, redis_url: str, tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """Start a site with these settings changed; its rate limits are on, as in production."""

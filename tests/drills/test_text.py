@@ -86,6 +86,7 @@ def postgresql_site(fresh_postgresql_url: str, redis_url: str, tmp_path: Path) -
         assert site.failures == []
 
 
+@pytest.mark.timeout(300)
 def test_no_text_takes_much_longer_than_plain_text_anywhere(site: Site) -> None:
     sender = Sender(site)
     slow = []
