@@ -10,9 +10,10 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 from feedback_push import request_ids, tracing
 from feedback_push.config import Settings, current_settings
 
-# A web process must give up quickly when it publishes a task; a worker can wait.
-_WEB_TIMEOUTS = {"socket_connect_timeout": 0.1, "socket_timeout": 0.2}
-_WORKER_TIMEOUTS = {"socket_connect_timeout": 5, "socket_timeout": 15}
+# A web process must give up quickly when it publishes a task; a worker can wait. `max_retries` and `interval_start` are
+# kombu's own attempts to connect, by default for six seconds.
+_WEB_TIMEOUTS = {"socket_connect_timeout": 0.1, "socket_timeout": 0.2, "max_retries": 1, "interval_start": 0}
+_WORKER_TIMEOUTS = {"socket_connect_timeout": 5, "socket_timeout": 15, "max_retries": None, "interval_start": 2}
 
 
 def init_app(app: Flask) -> "Celery[Any]":

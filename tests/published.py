@@ -10,10 +10,7 @@ from flask import Flask
 
 
 def finish_publishing(app: Flask, longest: float = 10) -> None:
-    """Wait until the application's thread has published what it was given, so that the next test finds none of it.
-
-    Without a broker there is nothing to find, and each task would take six seconds to fail.
-    """
+    """Wait until the application's thread has published what it was given, so that the next test finds none of it."""
     publisher = app.extensions.get("dispatch") if app.extensions["settings"].redis_url else None
     deadline = time.monotonic() + longest
     while publisher is not None and publisher.waiting.unfinished_tasks and time.monotonic() < deadline:

@@ -43,6 +43,14 @@ def test_nobody_waits_for_a_broker_that_is_not_well(request: pytest.FixtureReque
     assert _publish_often(100) < 10  # each that waited for the broker would take 0.2
 
 
+@pytest.mark.parametrize("broker", ["without_broker", "with_hanging_broker"])
+def test_a_broker_that_is_not_well_does_not_hold_up_the_queue(request: pytest.FixtureRequest, broker: str) -> None:
+    app: Flask = request.getfixturevalue(broker)
+    _publish_often(5)
+    waiting = app.extensions["dispatch"].waiting
+    servers.wait_until(lambda: not waiting.unfinished_tasks, 20, "the end of the queue")  # kombu's own way takes 30
+
+
 def test_a_lost_task_is_logged_without_the_brokers_address(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     app.extensions["celery"].conf.broker_url = "nosuchbroker://staff:a-password@broker.example.org"
     dispatch.publish("push.deliver")
