@@ -41,14 +41,8 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="package")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
-    """Run the Chromium without windows, which starts faster and knows no notifications."""
+    """Run the Chromium without windows, which starts faster; no notification is ever allowed there."""
     yield from _running(playwright, headless_shell())
-
-
-@pytest.fixture(scope="package")
-def whole_chromium(playwright: Playwright) -> Iterator[Browser]:
-    """Run a Chromium that knows notifications, headless too."""
-    yield from _running(playwright, executable())
 
 
 @pytest.fixture(scope="package")

@@ -19,7 +19,8 @@ from tests.site import Site
 from tests.visual import fixtures
 from tests.visual.walker import DESK, PHONE, Walker, barriers
 
-# Offline, Chromium never finishes a subscription. So this browser has one from the beginning, or can make it at once.
+# Offline, Chromium never finishes a subscription, and without windows it always says "denied". So this browser has a
+# subscription from the beginning, or can make it at once.
 _SUBSCRIPTION = """
 (([key, endpoint, denied]) => {
   const bytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
@@ -27,16 +28,10 @@ _SUBSCRIPTION = """
   const made = { endpoint, options: { applicationServerKey: bytes(key).buffer }, toJSON: () => ({ endpoint, keys }) };
   PushManager.prototype.getSubscription = async () => localStorage.getItem("made") && made;
   PushManager.prototype.subscribe = async () => { localStorage.setItem("made", "yes"); return made; };
-  if (denied) Object.defineProperty(Notification, "permission", { get: () => "denied" });
+  Object.defineProperty(Notification, "permission", { get: () => (denied ? "denied" : "granted") });
 })(%s)
 """
 _IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile/15E148 Safari/604"
-
-
-@pytest.fixture
-def chromium(whole_chromium: Browser) -> Browser:
-    """Return a browser that can be allowed to notify."""
-    return whole_chromium
 
 
 def pretend(context: BrowserContext, name: str, *, denied: bool = False) -> None:
