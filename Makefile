@@ -26,8 +26,8 @@ test: $(VENV)/.dev-installed ## install the tests' dependencies and run all test
 	@tests/install-packages
 	@$(BIN)/pytest $(EVERY_TEST)
 
-test-fast: $(VENV)/.dev-installed ## run the tests that start no server and no browser, for quick feedback
-	@$(BIN)/pytest --fast --numprocesses logical --dist worksteal
+test-fast: $(VENV)/.dev-installed ## run the tests that are quick and start no server and no browser
+	@$(BIN)/pytest --fast --numprocesses 4 --dist worksteal
 
 coverage: $(VENV)/.dev-installed ## run all tests and print the lines that none of them reaches
 	@tests/install-packages

@@ -44,6 +44,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # The time of an example depends too much on the other tests that run in parallel.
 hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=10)
 hypothesis.settings.load_profile("tests")
 PASSWORD = "correct horse battery"
 # The same in every process, because the names of some tests contain it.
@@ -52,7 +53,10 @@ KEYS = VapidKeys(PRIVATE_KEY, public_key_of(PRIVATE_KEY))
 
 
 # The folders whose tests run programs.
-PROGRAMS = ("visual", "flow", "browser", "embed", "standalone", "proxies", "package")
+PROGRAMS = [
+    Path(__file__).with_name(name)
+    for name in ("visual", "flow", "browser", "embed", "standalone", "proxies", "package")
+]
 # The tests that begin first, in this order: three long groups that compute, beside others that wait, and no long one at
 # the end.
 LONG = (
@@ -70,14 +74,21 @@ SERVERS = {"postgresql_url", "redis_url", "own_redis_url"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--fast`."""
-    parser.addoption("--fast", action="store_true", help="leave out every test that starts a server or a browser")
+    parser.addoption("--fast", action="store_true", help="leave out tests that are slow or start a server or a browser")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the tests' files in memory if there is room, because SQLite waits for the disk at every commit."""
+    if config.option.fast:
+        hypothesis.settings.load_profile("fast")
     if config.option.basetemp is None and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
         folder = config.option.basetemp = tempfile.mkdtemp(prefix="feedback-push-", dir=MEMORY)
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import none of PROGRAMS with `--fast`."""
+    return True if config.getoption("fast") and collection_path in PROGRAMS else None
 
 
 def pytest_collection_finish() -> None:
@@ -88,11 +99,12 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sort the tests as LONG says; with `--fast`, leave out those that need a server."""
+    """Sort the tests as LONG says; with `--fast`, leave out those that are slow or need a server."""
     items.sort(key=lambda item: [not re.match(f"tests/{part}", item.nodeid) for part in LONG])
     if config.getoption("fast"):
-        config.hook.pytest_deselected(items=[item for item in items if needs_server(item)])
-        items[:] = [item for item in items if not needs_server(item)]
+        left_out = [item for item in items if item.get_closest_marker("slow") or needs_server(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -334,12 +346,11 @@ def with_hanging_broker(settings: Settings) -> Iterator[Flask]:
 
 
 def needs_server(item: pytest.Item) -> bool:
-    """Return whether a test is in PROGRAMS, uses PostgreSQL or a fixture in SERVERS, or has the marker `server`."""
+    """Return whether a test uses PostgreSQL or a fixture in SERVERS, or has the marker `server`."""
     parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
     return (
         item.get_closest_marker("server") is not None
         or not SERVERS.isdisjoint(getattr(item, "fixturenames", ()))
-        or not set(PROGRAMS).isdisjoint(item.nodeid.partition("::")[0].split("/"))
         or any(parameter == "postgresql" for parameter in parameters)
     )
 

@@ -43,6 +43,8 @@ from tests.topics.followed import DRAFT, all_sent, fanned_out, new_topic, starte
 from tests.visitors.conversations import begun, conversation_of
 from tests.webhooks.receivers import new_target
 
+pytestmark = pytest.mark.slow
+
 _OF_0013 = ("message_tag", "assignment", "saved_search")
 only_on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 

@@ -5,6 +5,7 @@ How long an answer takes is measured by tests/drills/test_text.py.
 
 from typing import Any
 
+import pytest
 from flask import Flask
 
 from feedback_push.admin import form_editor
@@ -15,6 +16,8 @@ from tests import slots
 from tests.conftest import make_user
 from tests.slots import PLAIN, TEXTS, Slot
 from tests.test_not_allowed import Caller, place_of, signed_in
+
+pytestmark = pytest.mark.slow
 
 # Each of these is what some field takes, or ends what a field takes; the others would hide nothing in one text.
 _ALONE = ("nested quotes", "one word", "separators")

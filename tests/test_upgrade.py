@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from flask import Flask
 from sqlalchemy import MetaData, Table, select, text
 
@@ -20,6 +21,8 @@ from tests.site import Site
 from tests.test_migrations import migrate
 from tests.version_0_2_0 import TOKEN, WAITING
 from tests.visits import Visitor
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_database_of_0_2_0_keeps_all_it_has_and_sends_what_was_queued(

@@ -283,6 +283,7 @@ def test_a_slow_reader_keeps_nobody_from_writing(
     stream(dashboard, "/admin/messages.csv", read)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_messages_and_no_file_is_left(
     dashboard: Visitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,6 +310,7 @@ def test_memory_does_not_grow_with_the_number_of_messages_and_no_file_is_left(
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_replies_of_a_message(dashboard: Visitor) -> None:
     text = 'He said: "=1+1";\n=2+2 ' * 200
     written = [receive(submitter_email="ada@example.org") for _ in range(4)]

@@ -267,6 +267,7 @@ def test_the_logo_and_a_secret_that_is_being_replaced_come_along(
     assert f"SECRET_KEY_PREVIOUS='{previous}'" in stored
 
 
+@pytest.mark.slow
 def test_a_large_database_takes_little_memory(any_app: Flask, machine: Settings, tmp_path: Path) -> None:
     for number in range(16):
         new_topic(f"topic-{number}", icon=os.urandom(SIZE), icon_type="image/png")

@@ -33,6 +33,7 @@ def _clients_that_come_and_go(port: int) -> Iterator[None]:
         over.append(True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secure", [False, True])
 def test_a_server_that_stops_while_clients_connect_leaves_no_socket_open(secure: bool, tmp_path: Path) -> None:
     server = LoopbackServer(web.Application, LoopbackAuthority(tmp_path).server_context() if secure else None)

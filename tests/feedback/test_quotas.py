@@ -178,6 +178,7 @@ def test_the_work_grows_with_the_challenges_a_network_asks_for(visitor: Visitor,
     assert level(visitor) == difficulty.HARDEST
 
 
+@pytest.mark.slow
 def test_a_hard_challenge_is_solved_as_an_easy_one_and_takes_longer(
     visitor: Visitor, let_pass: Pass, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -292,6 +292,7 @@ def test_without_defence_who_writes_too_often_is_asked_to_wait_and_keeps_what_wa
     assert visitor.send("/feedback/", **TYPED).status_code == 303
 
 
+@pytest.mark.slow
 def test_without_defence_a_flood_from_many_addresses_is_stopped_as_well(limited: Visit, silent_redis_url: str) -> None:
     visitor = limited(redis_url=silent_redis_url)  # so that the flood ends with this test
     form = {**visitor.read("/feedback/").fields, **TYPED}

@@ -4,6 +4,7 @@ import gzip
 from contextlib import closing
 from typing import Any
 
+import pytest
 from flask import Flask
 
 from feedback_push import database
@@ -188,6 +189,7 @@ def test_following_stores_no_person_and_leaving_the_last_topic_leaves_nothing(
     assert devices() == {}
 
 
+@pytest.mark.slow
 def test_an_office_can_follow_and_made_up_subscriptions_have_an_end_and_leave(visit: Visit) -> None:
     visitor = visit(ratelimit_enabled=True)
     office = {"REMOTE_ADDR": "198.51.100.9"}  # no other test counts for it
