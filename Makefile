@@ -33,7 +33,7 @@ coverage: $(VENV)/.dev-installed ## run all tests and print the lines that none 
 	@tests/install-packages
 	@$(BIN)/pytest $(EVERY_TEST) --cov --cov-report term
 
-drills: $(VENV)/.dev-installed ## attack a test site and measure the effect on its visitors (5 minutes)
+drills: $(VENV)/.dev-installed ## attack a test site and measure the effect on its visitors (10 minutes)
 	@tests/install-packages
 	@$(BIN)/pytest tests/drills --quiet --capture no --timeout 60
 
