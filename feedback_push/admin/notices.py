@@ -7,7 +7,7 @@ from flask_login import current_user
 
 from feedback_push import browser_name
 from feedback_push.admin.pages import ID, blueprint, page
-from feedback_push.auth import audit, notices, roles, sessions
+from feedback_push.auth import audit, known_browser, notices, roles, sessions
 from feedback_push.auth.audit_models import AuditEvent
 from feedback_push.auth.models import Notice
 from feedback_push.database import db
@@ -39,7 +39,10 @@ def confirm_notice(notice_id: int) -> ResponseReturnValue:
 
 @blueprint.post(f"/notices/<{ID}:notice_id>/not-me")
 def deny_notice(notice_id: int) -> ResponseReturnValue:
-    """End the session that caused a notice, remove its devices, and lead to the change of the password."""
+    """End the session that caused a notice, remove its devices, and lead to the change of the password.
+
+    No other browser counts as known to the account any longer.
+    """
     notice = _own(notice_id)
     if notice.session_id is not None and notice.session_id == sessions.current_id(current_user):
         flash(_("This is the session that you are using. If somebody else uses it too, change your password."))
@@ -50,9 +53,11 @@ def deny_notice(notice_id: int) -> ResponseReturnValue:
     browser = notices.end_session(notice, current_user)
     for device in devices:
         subscriptions.remove_device(device, user=current_user)
+    answer = redirect(url_for("admin.account", _anchor="password-title"), 303)
+    known_browser.remember(answer, current_user)
     db.session.commit()
     flash(_told(browser))
-    return redirect(url_for("admin.account", _anchor="password-title"), 303)
+    return answer
 
 
 def _told(browser: str | None) -> str:

@@ -5,7 +5,7 @@ OWASP calls it a device cookie. The browser gets its own count of failed sign-in
 
 import hmac
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
@@ -18,14 +18,21 @@ from feedback_push.config import current_settings
 _LIFETIME = timedelta(days=365)
 
 
-def of(email: str) -> str | None:
-    """Return the id of this browser if it signed in to the account with this e-mail within a year, else None."""
+def of(email: str, *, since: datetime | None = None) -> str | None:
+    """Return the id of this browser if it signed in to the account with this e-mail within a year, else None.
+
+    With `since`, an earlier sign-in does not count.
+    """
     cookie = request.cookies.get(_name())
     if not cookie:
         return None
     try:
-        account, browser = _signer().loads(cookie, max_age=int(_LIFETIME.total_seconds()))
+        (account, browser), signed_in_at = _signer().loads(
+            cookie, max_age=int(_LIFETIME.total_seconds()), return_timestamp=True
+        )
     except (BadSignature, ValueError, TypeError):
+        return None
+    if since and signed_in_at < since.replace(microsecond=0):  # the cookie has whole seconds
         return None
     names = security.keyed_hashes("accounts", email.strip().lower())
     return str(browser) if any(hmac.compare_digest(str(account), name) for name in names) else None

@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, or_, select
 from feedback_push import browser_name, maintenance, network_address
 from feedback_push.auth import known_browser, sessions
 from feedback_push.auth.audit import NOTICE_TITLES
-from feedback_push.auth.audit_models import AuditEntry
+from feedback_push.auth.audit_models import AuditEntry, AuditEvent
 from feedback_push.auth.models import Invitation, Notice, NoticeEvent, ResetLink, Session, User
 from feedback_push.database import db, utcnow
 
@@ -56,8 +56,13 @@ def tell(user: User, event: NoticeEvent, *, session_id: int | None = None, **det
 
 @sessions.on_begin
 def tell_of_new_browser(user: User, session: Session) -> None:
-    """Tell an account of a session in a browser that has never signed in to it; not of its very first one."""
-    if has_request_context() and known_browser.of(user.email) is None and _has_signed_in_before(user):
+    """Tell an account of a session in a browser that is new to it; not of its very first one.
+
+    After “This was not me”, each browser but that of the answer is new again.
+    """
+    if not has_request_context():
+        return
+    if known_browser.of(user.email, since=_last_denial(user)) is None and _has_signed_in_before(user):
         tell(user, NoticeEvent.NEW_SIGN_IN, session_id=session.id)
 
 
@@ -117,6 +122,11 @@ def _current(user: User) -> tuple[int | None, dict[str, str]]:
     if current_user.id == user.id:
         return sessions.current_id(current_user), {}
     return None, {"by": current_user.display_name}
+
+
+def _last_denial(user: User) -> datetime | None:
+    denials = (AuditEntry.user_id == user.id, AuditEntry.event == AuditEvent.NOT_ME)
+    return db.session.scalar(select(func.max(AuditEntry.at)).where(*denials))
 
 
 def _has_signed_in_before(user: User) -> bool:

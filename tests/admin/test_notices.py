@@ -1,6 +1,10 @@
 """admin/notices.py: the banner, the page of a notice, and “This was not me”."""
 
+import time
+
+import pytest
 from flask import Flask
+from itsdangerous import TimestampSigner
 from sqlalchemy import select
 
 from feedback_push.auth import audit, notices, sessions
@@ -8,7 +12,7 @@ from feedback_push.auth.models import Notice, NoticeEvent, User
 from feedback_push.database import db, utcnow
 from feedback_push.push.models import Subscription
 from tests.admin.test_account import FIREFOX, IPHONE, browser
-from tests.conftest import make_user
+from tests.conftest import PASSWORD, make_user
 from tests.push.malformed import GOOD
 from tests.visits import Page, Visit, Visitor
 
@@ -69,6 +73,19 @@ def test_this_was_not_me_ends_that_session_with_its_devices_and_leads_to_the_pas
     assert "Answered “This was not me” to: A new device gets your notifications" in log
     assert "Removed" in " ".join(log) or "Turned notifications off: Safari on iPhone" in log
     assert press(here, "not-me").one("p", role="status").words.startswith("That session has ended already.")
+
+
+def test_after_it_every_other_browser_is_new_again(app: Flask, staff: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: int(time.time()) - 60)
+    here, there = browser(app, staff), browser(app, staff, IPHONE)
+    monkeypatch.undo()
+    press(here, "not-me")
+    here.sign_out()
+    for visitor in (here, there):
+        visitor.sign_in(staff.email, PASSWORD)
+    db.session.rollback()
+    told = db.session.scalars(select(Notice).where(Notice.event == NoticeEvent.NEW_SIGN_IN)).all()
+    assert [notice.browser for notice in told] == ["Safari on iPhone"] * 2
 
 
 def test_the_own_session_is_not_ended_by_it_and_nobody_sees_a_notice_of_another_account(
