@@ -40,14 +40,15 @@ _COLOURS = """async () => {
 }"""
 
 
-@pytest.fixture
-def site(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Site]:
+@pytest.fixture(scope="module")
+def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Run a site with an accent and a square logo of its own, and two messages."""
-    shutil.copy(migrated_sqlite, tmp_path / "site.sqlite")
-    logo = tmp_path / "logo.svg"
+    folder = tmp_path_factory.mktemp("accent")
+    shutil.copy(migrated_sqlite, folder / "site.sqlite")
+    logo = folder / "logo.svg"
     logo.write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>')
-    with servers.redis_server(tmp_path) as redis_url:
-        settings = make_settings(f"sqlite:///{tmp_path / 'site.sqlite'}", redis_url, tmp_path)
+    with servers.redis_server(folder) as redis_url:
+        settings = make_settings(f"sqlite:///{folder / 'site.sqlite'}", redis_url, folder)
         with Site(replace(settings, site_accent=ACCENT, site_logo=str(logo))) as running:
             running.create_user(fixtures.STAFF)
             with running.database():
