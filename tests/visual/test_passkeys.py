@@ -1,7 +1,7 @@
 """Passkeys and codes in a real Chromium with its virtual authenticator (WebAuthn, section 11)."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 import pyotp
 import pytest
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, expect
+from redis import Redis
 
 from tests import servers
 from tests.conftest import PASSWORD, make_settings
+from tests.program import Program
 from tests.site import Site
 from tests.visual import fixtures
 from tests.visual.walker import EVERY_VIEW, PHONE, Walker, barriers
@@ -27,16 +29,37 @@ KEY = {
 FACTORS = "/admin/account/factors"
 
 
-@pytest.fixture
-def own_site(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Site]:
-    """Run a site with one account, which the test may give factors."""
-    shutil.copy(migrated_sqlite, tmp_path / "site.sqlite")
-    url = f"sqlite:///{tmp_path / 'site.sqlite'}"
-    with servers.redis_server(tmp_path) as redis_url, Site(make_settings(url, redis_url, tmp_path)) as running:
-        running.create_user(fixtures.STAFF)
+@pytest.fixture(scope="module")
+def served_site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Run a site."""
+    folder = tmp_path_factory.mktemp("passkeys")
+    shutil.copy(migrated_sqlite, folder / "site.sqlite")
+    url = f"sqlite:///{folder / 'site.sqlite'}"
+    with servers.redis_server(folder) as redis_url, Site(make_settings(url, redis_url, folder)) as running:
         running.serve()
         yield running
         assert running.failures == []
+
+
+@pytest.fixture
+def own_site(served_site: Site) -> Site:
+    """Return the site with one account and nothing else; the test may give the account factors."""
+    served_site.empty()
+    Redis.from_url(served_site.settings.redis_url or "").flushall()
+    served_site.create_user(fixtures.STAFF)
+    return served_site
+
+
+@pytest.fixture
+def serve_at(own_site: Site) -> Iterator[Callable[[str], Program]]:
+    """Serve the site at another address until the test ends."""
+
+    def restart(url: str) -> Program:
+        own_site.web.terminate()
+        return own_site.serve(SITE_URL=url)
+
+    yield restart
+    restart(own_site.url)
 
 
 @pytest.fixture
@@ -174,16 +197,15 @@ def test_a_browser_without_the_passkey_says_so_and_a_recovery_code_helps(browser
 
 
 def test_under_another_host_name_the_passkey_does_not_work_and_the_pages_say_so(
-    browser_at_localhost: BrowserContext, own_site: Site, chromium: Browser
+    browser_at_localhost: BrowserContext, own_site: Site, serve_at: Callable[[str], Program], chromium: Browser
 ) -> None:
     page = browser_at_localhost.new_page()
     Device(page)
     sign_in(page)
     codes = add_passkey(page)
     expect(page.locator("#host-hint")).to_contain_text("belong to the host name localhost")
-    own_site.web.terminate()
     moved = at_host(own_site, "moved.localhost")
-    web = own_site.serve(SITE_URL=moved)
+    web = serve_at(moved)
     servers.wait_until(lambda: "1 passkeys of localhost do not work at moved.localhost" in web.log)
     with chromium.new_context(base_url=moved, locale="en") as context:
         page = context.new_page()
