@@ -1,4 +1,4 @@
-"""Start the site's programs from a process that has imported them, because each would import for a second otherwise.
+"""Start the site's programs from a process that tests/warm.py has prepared: each would import for a second otherwise.
 
 The programs are the same, with the same arguments, environment and signals; a test may shorten periods of theirs. A
 web server hashes passwords as the test's own process does: the usual way costs a tenth of a second at each sign-in.
@@ -9,7 +9,6 @@ import atexit
 import importlib
 import multiprocessing
 import os
-import pkgutil
 import runpy
 import signal
 import subprocess
@@ -23,22 +22,12 @@ from typing import NamedTuple
 
 import argon2
 
-import feedback_push
 from feedback_push.auth import accounts
 from tests import servers
 
 _ENDS_WITHIN = 60  # seconds
 _FORKS = multiprocessing.get_context("forkserver")
-_OWN = [module.name for module in pkgutil.walk_packages(feedback_push.__path__, "feedback_push.")]
-_FORKS.set_forkserver_preload(
-    [
-        "pytest",  # the main module of the tests, which multiprocessing imports in every process
-        *(name for name in _OWN if not name.endswith((".__main__", ".worker"))),  # which begin to run
-        *("celery.bin.celery", "celery.apps.worker", "celery.worker.consumer", "celery.fixups.django"),
-        *("celery.concurrency.prefork", "celery.concurrency.thread", "kombu.transport.redis"),
-        *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg", "flask.testing", "babel.dates"),
-    ]
-)
+_FORKS.set_forkserver_preload(["pytest", "tests.warm"])
 
 
 class Streams(NamedTuple):
