@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from feedback_push import config
 from feedback_push.__main__ import PROGRAMS
 from feedback_push.config import Settings
-from tests import servers
+from tests import preloaded, servers
 from tests.conftest import KEYS
 from tests.environment import environment_of
 from tests.package import dockerfile
@@ -141,7 +141,9 @@ def test_the_procfile_runs_the_site_from_a_checkout(settings: Settings) -> None:
     ready = f"http://127.0.0.1:{port}/readyz"
     folder = settings.instance_dir
     own = environment_of(settings) | {"PORT": port, "HOST": "127.0.0.1", "PATH": f"{servers.BIN}:{os.environ['PATH']}"}
-    subprocess.run(["sh", "-c", lines["release"]], cwd=CHECKOUT, env=os.environ | own, check=True, timeout=60)
+    [python, with_module, *command] = lines["release"].split()
+    assert (python, with_module) == ("python", "-m")
+    assert preloaded.run(command, environment=os.environ | own).returncode == 0
     with (
         Program(["sh", "-c", f"exec {lines['web'].removeprefix(everywhere)}"], folder / "web.log", own) as web,
         Program(["sh", "-c", f"exec {lines['worker']}"], folder / "worker.log", own) as worker,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from tests import preloaded
 from tests.servers import CHECKOUT, free_port, wait_until
 
 READY = "Press Ctrl-C to stop."
@@ -82,6 +83,10 @@ class Launchers:
         if settled:
             wait_until(run.is_settled, 60, "the launcher's start")
         return run
+
+    def refused(self) -> "subprocess.CompletedProcess[str]":
+        """Run one that will not start; return its end."""
+        return preloaded.run(["feedback_push.standalone"], environment=self._environment())
 
     def left_over(self) -> list[int]:
         """Return the processes that still run with this instance folder."""

@@ -93,10 +93,10 @@ def test_everything_in_the_instance_folder_is_private(shared: Launchers) -> None
 
 
 def test_a_second_launcher_in_the_same_folder_is_refused(shared: Launchers) -> None:
-    first, second = shared.runs[0], shared.start()
-    assert second.process.returncode == 1
-    assert "is already running" in second.printed
-    assert fetch(f"{first.url}/healthz")[0] == 200
+    second = shared.refused()
+    assert second.returncode == 1
+    assert "is already running" in second.stderr
+    assert fetch(f"{shared.runs[0].url}/healthz")[0] == 200
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows a process's environment")
