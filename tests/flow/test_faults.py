@@ -28,7 +28,7 @@ from tests.flow.failing import Broker, Database, running
 from tests.site import OFTEN, Site
 from tests.visits import Page
 
-DEVICES = 100
+DEVICES = 60
 BEFORE = 20  # devices that are reached before the fault
 SLOWLY = {"PUSH_CONCURRENCY": "8"}  # so that a run claims 48 of them at most
 DAY_AND_MORE = 26 * 3600.0

@@ -14,9 +14,9 @@ from tests.flow.deliveries import end_leases, pushes_of_each, received, states, 
 from tests.program import Program
 from tests.site import Site
 
-DEVICES = 100
-MANY = 300  # more than one run reaches eight at a time
-AT_ONCE = 10
+DEVICES = 60
+MANY = 150  # more than one run reaches four at a time
+AT_ONCE = 6
 BEFORE = 2 * AT_ONCE  # devices that are reached before the worker stops
 LATENCY = 0.2  # seconds
 
@@ -33,7 +33,7 @@ def test_a_worker_that_is_asked_to_stop_leaves_the_rest_to_the_next_one(
     site: Site, service: PushService, devices: list[Device]
 ) -> None:
     devices += subscribe_many(site, service, MANY - DEVICES)
-    with site.work("--pool", "threads", PUSH_CONCURRENCY="8"):
+    with site.work("--pool", "threads", PUSH_CONCURRENCY="4"):
         site.visitor().write("Hello")
         service.wait_until(lambda: received(devices) >= BEFORE)
     assert BEFORE <= received(devices) < MANY, "it was to be stopped in the middle"
