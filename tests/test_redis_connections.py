@@ -19,7 +19,7 @@ from tests.environment import environment_of
 from tests.program import Program
 from tests.visits import Visit
 
-_WORKER = ["celery", "-A", "celery_worker", "worker", "--pool", "threads", "--concurrency", "1"]
+_WORKER = ["celery", "-A", "celery_worker", "worker", "--pool", "threads", "--concurrency", "1", "--without-mingle"]
 
 
 def connected(settings: Settings) -> set[str]:

@@ -112,7 +112,7 @@ def test_a_backup_restored_on_an_empty_machine_reaches_the_old_device(
         outbox.enqueue(note(tag="after-the-move"))
         db.session.commit()
     services = {"PUSH_ALLOWED_HOSTS": "127.0.0.1", "PUSH_ALLOW_PRIVATE_ADDRESSES": "true", "REDIS_URL": own_redis_url}
-    command = ["celery", "-A", "celery_worker", "worker", "--pool", "threads"]
+    command = ["celery", "-A", "celery_worker", "worker", "--pool", "threads", "--without-mingle"]
     with Program(command, tmp_path / "worker.log", own | services, is_preloaded=True) as worker:
         try:
             assert len(device.wait(1, timeout=90)) == 1
