@@ -1,6 +1,7 @@
 """Use the dashboard as an administrator does, in a real Firefox."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
@@ -14,19 +15,20 @@ from tests.browser.firefox import Firefox
 from tests.conftest import PASSWORD
 from tests.doubles.push_device import Device
 from tests.doubles.push_service import PushService
+from tests.sessions import Staff
 from tests.site import Site
 
 STAFF = "staff@example.org"
 _SETTLED = "#push:not([data-state=checking])"
 _SUBSCRIPTION = "navigator.serviceWorker.ready.then(({ pushManager }) => pushManager.getSubscription())"
 _ASKED = "return PopupNotifications.getNotification('web-notifications', gBrowser.selectedBrowser) !== null"
-_SIGN_IN = """
-const [address, typed] = arguments;
-const page = await (await fetch(address)).text();
-const [, token] = page.match(/name="csrf_token"[^>]* value="([^"]+)"/);
-const fields = new URLSearchParams({ ...typed, csrf_token: token });
-const { type } = await fetch(address, { method: "POST", body: fields, redirect: "manual" });
-if (type !== "opaqueredirect") throw new Error("nobody has signed in");
+_KEEP = """
+const [host, path, isSecure, cookies] = arguments;
+const { SAMESITE_LAX, SCHEME_HTTP, SCHEME_HTTPS } = Ci.nsICookie;
+const scheme = isSecure ? SCHEME_HTTPS : SCHEME_HTTP;
+const soon = Date.now() + 3_600_000;
+for (const [name, value] of cookies)
+  Services.cookies.add(host, path, name, value, isSecure, true, true, soon, {}, SAMESITE_LAX, scheme);
 """
 # Close the alerts last: without permission, a site cannot show another.
 _FORGET = """
@@ -39,10 +41,11 @@ for (const alert of Services.wm.getEnumerator("alert:alert")) alert.close();
 class Dashboard:
     """`with Dashboard(…) as dashboard:` makes an account, and at the end clears the browser and the database."""
 
-    def __init__(self, browser: Firefox, site: Site, service: PushService) -> None:
+    def __init__(self, browser: Firefox, site: Site, service: PushService, ca_file: Path | None = None) -> None:
         self.browser = browser
         self.site = site
         self.service = service
+        self.ca_file = ca_file
 
     def __enter__(self) -> Self:
         self.site.create_user(STAFF)
@@ -58,9 +61,13 @@ class Dashboard:
     # --- Actions of a person ---
 
     def sign_in(self, email: str = STAFF, page: str = "") -> None:
-        """Open a page of the dashboard, after the sign-in form was sent: by a script, because typing takes longer."""
-        self.browser.open(f"{self.site.url}/theme.css")  # of the same origin, and quickly shown
-        self.browser.async_script(_SIGN_IN, f"{self.site.url}/login", {"email": email, "password": PASSWORD})
+        """Open a page of the dashboard with the cookies of a new session, because typing into the form takes longer."""
+        settings = self.site.settings
+        with Staff(settings, self.ca_file) as staff:
+            assert staff.sign_in(email, PASSWORD, "/login?next=/healthz").ok
+            [path] = staff.cookie_paths
+            host = urlsplit(settings.site_url).hostname
+            self.browser.chrome(_KEEP, host, path, settings.https, list(staff.cookies.items()))
         self.browser.open(urljoin(self.site.dashboard, page))
         self.browser.wait_for(_SETTLED)
 
@@ -97,11 +104,11 @@ class Dashboard:
         servers.wait_until(lambda: self.devices == wanted, 60, "the devices")
 
     def wait_for_receipt(self, arrived: Callable[[Delivery], bool]) -> None:
-        """Wait until the browser's report about the only notification is stored, and `arrived` accepts it."""
+        """Wait until the browser's report about the newest notification is stored, and `arrived` accepts it."""
 
         def look() -> bool:
             with self.site.database():
-                return arrived(db.session.query(Delivery).one())
+                return arrived(db.session.query(Delivery).order_by(Delivery.id.desc()).limit(1).one())
 
         servers.wait_until(look, 60, "the receipt")
 

@@ -87,7 +87,7 @@ def dashboards(firefox: Firefox, origin: Origin, service: PushService) -> Iterat
     assert base64.b64decode(certificate)
     firefox.chrome(_TRUST, certificate)
     with ExitStack() as opened:
-        yield [opened.enter_context(Dashboard(firefox, site, service)) for site in origin.sites]
+        yield [opened.enter_context(Dashboard(firefox, site, service, origin.ca_file)) for site in origin.sites]
 
 
 def test_a_message_and_its_answer_go_the_whole_way(origin: Origin, dashboards: list[Dashboard]) -> None:
