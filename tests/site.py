@@ -1,7 +1,7 @@
 """Run a whole site as an operator does: a web server and Celery workers, each in its own process."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -34,14 +34,21 @@ class Site:
 
     It listens on a free port of 127.0.0.1, which stays the same. Everything that was started ends with the block. The
     processes get the settings as environment variables; the logs are in the settings' instance_dir. Its workers sweep
-    every `sweep_interval` seconds, so that a test of a lost wake-up need not wait as long as a site may.
+    every `sweep_interval` seconds, so that a test of a lost wake-up need not wait as long as a site may. `periods` are
+    other values for constants of modules, as tests/preloaded.py describes.
     """
 
-    def __init__(self, settings: Settings, *, sweep_interval: float = sweeper.INTERVAL) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sweep_interval: float = sweeper.INTERVAL,
+        periods: Mapping[str, float] | None = None,
+    ) -> None:
         port = servers.free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.change(replace(settings, site_url=self.url, port=port))
-        self._periods = {f"{sweeper.__name__}.INTERVAL": sweep_interval}
+        self._periods = {f"{sweeper.__name__}.INTERVAL": sweep_interval, **(periods or {})}
         self._programs: list[Program] = []
         self._sessions = ExitStack()
 

@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -45,12 +45,14 @@ def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @contextmanager
-def working_site(migrated_sqlite: Path, folder: Path, *, form_defence: bool = False) -> Iterator[Site]:
-    """Run a site with its web server and a worker in this folder; the form has its spam traps only if asked."""
+def working_site(
+    migrated_sqlite: Path, folder: Path, periods: Mapping[str, float] | None = None, **changes: Any
+) -> Iterator[Site]:
+    """Run a site with its web server and a worker in this folder, with other periods and settings if given."""
     shutil.copy(migrated_sqlite, folder / "site.sqlite")
     with servers.redis_server(folder) as redis_url:
         settings = make_settings(f"sqlite:///{folder / 'site.sqlite'}", redis_url, folder)
-        with Site(replace(settings, form_defence=form_defence)) as running:
+        with Site(replace(settings, **changes), periods=periods) as running:
             running.serve()
             running.work("--pool", "threads")
             yield running
