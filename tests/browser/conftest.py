@@ -1,7 +1,9 @@
 """Fixtures for the browser tests: all share one Firefox and one site, which are reset before each test."""
 
 import shutil
+import struct
 import threading
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +21,8 @@ from tests.conftest import make_settings
 from tests.doubles.push_service import PushService
 from tests.servers import CHECKOUT
 from tests.site import Site
+
+LOGO = "#1e3f8b"  # the colour of the site's logo
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +44,19 @@ def firefox(service: PushService, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="session")
 def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Run a site with its web server and a worker."""
-    with working_site(migrated_sqlite, tmp_path_factory.mktemp("site")) as running:
+    logo = tmp_path_factory.mktemp("logo") / "logo.png"
+    logo.write_bytes(png(LOGO))
+    with working_site(migrated_sqlite, tmp_path_factory.mktemp("site"), site_logo=str(logo)) as running:
         yield running
+
+
+def png(colour: str, size: int = 64) -> bytes:
+    """Return a square picture of one colour."""
+    rows = (b"\0" + bytes.fromhex(colour[1:]) * size) * size
+    chunks = {b"IHDR": struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0), b"IDAT": zlib.compress(rows), b"IEND": b""}
+    lines = [struct.pack(">I", len(body)) + name + body for name, body in chunks.items()]
+    sums = [struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks.items()]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(line + checked for line, checked in zip(lines, sums, strict=True))
 
 
 @contextmanager
