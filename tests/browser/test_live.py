@@ -76,15 +76,10 @@ def test_the_inbox_is_used_with_keys_alone(dashboard: Dashboard) -> None:
     browser.wait_for("#messages")
 
 
-def test_a_page_that_wakes_up_asks_once_for_all_that_was_pushed_meanwhile(dashboard: Dashboard) -> None:
+def test_a_page_that_wakes_up_asks_once_and_takes_no_cookie_from_a_sign_in_form(dashboard: Dashboard) -> None:
     browser = dashboard.browser
     dashboard.sign_in()
-    assert 1 <= browser.async_script(_WAKE) <= 2
-
-
-def test_a_page_whose_session_has_ended_takes_no_cookie_from_a_sign_in_form(dashboard: Dashboard) -> None:
-    browser = dashboard.browser
-    dashboard.sign_in()
+    assert 1 <= browser.async_script(_WAKE) <= 2  # for all that was pushed meanwhile
     dashboard.lose_cookies()
     before = browser.script(f"return {_ASKED}")
     browser.script("document.dispatchEvent(new Event('visibilitychange'))")

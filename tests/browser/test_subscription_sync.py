@@ -26,18 +26,15 @@ def test_every_visit_tells_the_server_again_and_the_device_stays_one(dashboard: 
         fetched = dashboard.browser.script("return performance.getEntriesByType('resource').map(entry => entry.name)")
         assert f"{dashboard.site.url}/push/subscribe" in fetched
     assert dashboard.devices == [device.endpoint]
-    assert len(dashboard.service.devices) == made
-
-
-def test_a_device_that_the_server_has_lost_is_back_at_the_next_visit(dashboard: Dashboard) -> None:
-    dashboard.sign_in()
-    device = dashboard.turn_on()
     dashboard.forget_devices()
     assert dashboard.visit() == "on"
     assert dashboard.devices == [device.endpoint]
+    assert len(dashboard.service.devices) == made
 
 
-def test_a_subscription_that_the_browser_has_lost_is_replaced_and_taken_off_the_server(dashboard: Dashboard) -> None:
+def test_a_subscription_that_browser_or_push_service_has_lost_is_replaced_at_the_next_visit(
+    dashboard: Dashboard,
+) -> None:
     dashboard.sign_in()
     old = dashboard.turn_on()
     dashboard.unsubscribe_untold()
@@ -45,14 +42,14 @@ def test_a_subscription_that_the_browser_has_lost_is_replaced_and_taken_off_the_
     new = dashboard.service.devices[-1]
     assert new is not old
     assert dashboard.devices == [new.endpoint]
-
-
-def test_a_permission_that_was_taken_back_takes_the_device_off_the_server(dashboard: Dashboard) -> None:
-    dashboard.sign_in()
-    dashboard.turn_on()
-    dashboard.browser.withdraw_notifications()
-    dashboard.wait_for_devices()
-    dashboard.wait_for_card("default")
+    with dashboard.site.database():
+        db.session.execute(update(Subscription).values(state=DeviceState.GONE, gone_at=utcnow()))
+        db.session.commit()
+    assert dashboard.visit() == "on"
+    newest = dashboard.service.devices[-1]
+    assert newest is not new
+    assert not new.registered
+    assert dashboard.devices == [newest.endpoint]
 
 
 def test_turning_off_without_the_server_is_made_good_at_the_next_visit(dashboard: Dashboard) -> None:
@@ -84,19 +81,6 @@ def test_other_keys_on_the_server_make_the_browser_subscribe_anew(dashboard: Das
     site.visitor().write("Hello", name="Ada")
     assert dashboard.service.wait_ack(new).code == 100
     assert dashboard.browser.alert("Ada:").body == "Hello"
-
-
-def test_a_subscription_that_its_push_service_has_forgotten_is_replaced_at_the_next_visit(dashboard: Dashboard) -> None:
-    dashboard.sign_in()
-    old = dashboard.turn_on()
-    with dashboard.site.database():
-        db.session.execute(update(Subscription).values(state=DeviceState.GONE, gone_at=utcnow()))
-        db.session.commit()
-    assert dashboard.visit() == "on"
-    new = dashboard.service.devices[-1]
-    assert new is not old
-    assert not old.registered
-    assert dashboard.devices == [new.endpoint]
 
 
 @pytest.fixture

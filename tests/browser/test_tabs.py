@@ -91,21 +91,15 @@ def test_neither_it_nor_a_tab_waits_for_ever(dashboard: Dashboard) -> None:
     assert dashboard.devices == [new.endpoint]
 
 
-def test_a_notification_waits_for_nobody(dashboard: Dashboard) -> None:
-    dashboard.sign_in()
-    device = dashboard.turn_on()
-    freeze_another_tab(dashboard)
-    dashboard.site.visitor().write("Hello", name="Ada")
-    assert dashboard.browser.alert().title == "Ada:"
-    assert dashboard.service.wait_ack(device).code == 100
-
-
-def test_signing_out_takes_the_device_off_beside_a_tab_that_is_frozen(dashboard: Dashboard) -> None:
+def test_neither_a_notification_nor_signing_out_waits_for_a_tab_that_is_frozen(dashboard: Dashboard) -> None:
     browser = dashboard.browser
     dashboard.sign_in()
-    dashboard.turn_on()
+    device = dashboard.turn_on()
     [first] = browser.tabs
     freeze_another_tab(dashboard)
+    dashboard.site.visitor().write("Hello", name="Ada")
+    assert browser.alert().title == "Ada:"
+    assert dashboard.service.wait_ack(device).code == 100
     browser.switch_to_tab(first)
     browser.find("details.menu summary").click()
     browser.find("[data-logout] button").click()
