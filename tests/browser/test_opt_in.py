@@ -20,28 +20,17 @@ return performance.getEntriesByType("resource").filter(({ name }) => name.endsWi
 """
 
 
-def test_nobody_is_asked_before_a_click(dashboard: Dashboard) -> None:
-    dashboard.sign_in()
-    for page in ("", "devices"):
+def test_nobody_is_asked_before_a_click_which_turns_notifications_on_in_one_visit(dashboard: Dashboard) -> None:
+    dashboard.sign_in(page="devices")
+    for page in ("devices", ""):
         assert dashboard.visit(page) == "default"
         assert not dashboard.asks_for_permission
-    dashboard.browser.find("#push-enable").click()
-    dashboard.browser.wait_for(lambda: dashboard.asks_for_permission)
-
-
-def test_a_click_and_the_permission_turn_notifications_on(dashboard: Dashboard) -> None:
-    dashboard.sign_in()
+    dashboard.browser.async_script(_HEAR_OF_PERMISSION)
     device = dashboard.turn_on()
     assert device.vapid_public_key == dashboard.site.settings.vapid_public_key
     assert dashboard.devices == [device.endpoint]
     assert "On. This device tells you when somebody writes." in dashboard.wait_for_card("on")
-
-
-def test_the_browser_telling_of_the_answer_after_the_click_did_is_no_second_visit(dashboard: Dashboard) -> None:
-    dashboard.sign_in()
-    dashboard.browser.async_script(_HEAR_OF_PERMISSION)
-    dashboard.turn_on()
-    assert dashboard.browser.async_script(_COUNT_VISITS) == 1
+    assert dashboard.browser.async_script(_COUNT_VISITS) == 1  # and no second one when the browser tells of the answer
 
 
 def test_the_devices_page_lists_the_browser_at_once_and_marks_it(dashboard: Dashboard) -> None:
@@ -65,7 +54,9 @@ def test_the_devices_page_lists_the_browser_at_once_and_marks_it(dashboard: Dash
     assert listed[0] == here.endpoint  # although another was added later
 
 
-def test_a_denied_permission_is_explained_for_this_browser_and_heals_when_it_is_given(dashboard: Dashboard) -> None:
+def test_a_denied_permission_is_explained_and_heals_and_one_taken_back_takes_the_device_off(
+    dashboard: Dashboard,
+) -> None:
     dashboard.sign_in()
     dashboard.browser.find("#push-enable").click()
     dashboard.browser.block_permission_prompt()
@@ -78,9 +69,13 @@ def test_a_denied_permission_is_explained_for_this_browser_and_heals_when_it_is_
     assert dashboard.devices == []
     dashboard.browser.grant_notifications()
     dashboard.wait_for_card("on")
+    assert len(dashboard.devices) == 1
+    dashboard.browser.withdraw_notifications()
+    dashboard.wait_for_devices()
+    dashboard.wait_for_card("default")
 
 
-def test_turning_off_takes_the_device_off_and_holds_until_the_next_click(dashboard: Dashboard) -> None:
+def test_turning_off_and_signing_out_take_the_device_off_until_the_next_click(dashboard: Dashboard) -> None:
     dashboard.sign_in()
     device = dashboard.turn_on()
     dashboard.browser.find("#push-disable").click()
@@ -91,23 +86,13 @@ def test_turning_off_takes_the_device_off_and_holds_until_the_next_click(dashboa
     assert dashboard.devices == []
     dashboard.browser.find("#push-enable").click()
     dashboard.wait_for_card("on")
-
-
-def test_signing_out_takes_the_device_off_and_signing_in_leaves_it_off(dashboard: Dashboard) -> None:
-    dashboard.sign_in()
-    device = dashboard.turn_on()
+    [device] = [each for each in dashboard.service.devices if each.endpoint in dashboard.devices]
     dashboard.browser.find(".menu summary").click()
     dashboard.browser.find("[data-logout] button").click()
     dashboard.browser.wait_for("#password")
     assert dashboard.devices == []
     assert not device.registered
     dashboard.sign_in()
-    dashboard.wait_for_card("granted-not-subscribed")
-
-
-def test_an_ended_session_is_explained_at_sign_in(dashboard: Dashboard) -> None:
-    dashboard.sign_in()
-    dashboard.browser.grant_notifications()
     dashboard.wait_for_card("granted-not-subscribed")
     dashboard.lose_cookies()
     dashboard.browser.find("#push-enable").click()

@@ -79,13 +79,6 @@ def test_the_table_has_every_state() -> None:
     assert len(STATES) == 11
 
 
-def test_every_state_has_its_own_text(dashboard: Dashboard) -> None:
-    dashboard.sign_in()
-    words = {state: _words(dashboard.browser, state) for state in STATES}
-    assert all(words.values()), words
-    assert len(set(words.values())) == len(STATES)
-
-
 def test_the_facts_about_this_browser_are_known_before_any_click(bare_page: Firefox) -> None:
     assert run(bare_page, "return script.gather()") == {**_ON, **_OFF, "permission": "default"}
 
@@ -179,17 +172,16 @@ def test_browsers_are_distinguished_by_the_place_of_their_settings(
     assert run(bare_page, "return script.browserFamily({ios: true}, arguments[0])", user_agent) == "ios"
 
 
-def test_a_denied_permission_has_a_way_back_in_every_browser(dashboard: Dashboard) -> None:
+def test_every_state_has_its_own_text_and_next_steps_and_every_browser_its_way_back(dashboard: Dashboard) -> None:
     dashboard.sign_in()
-    find = "return [...document.querySelectorAll('[data-browser]')].map(({ dataset }) => dataset.browser)"
-    assert sorted(dashboard.browser.script(find)) == sorted([*(family for family, _ in FAMILIES), "ios"])
-
-
-def test_every_state_has_its_next_steps(dashboard: Dashboard) -> None:
-    dashboard.sign_in()
+    words = {state: _words(dashboard.browser, state) for state in STATES}
+    assert all(words.values()), words
+    assert len(set(words.values())) == len(STATES)
     find = "return [...document.querySelectorAll(`.push-actions [data-when~='${arguments[0]}']`)].map(({ id }) => id)"
     for state in STATES:
         assert dashboard.browser.script(find, state) == [f"push-{step}" for step in NEXT_STEPS[state]], state
+    find = "return [...document.querySelectorAll('[data-browser]')].map(({ dataset }) => dataset.browser)"
+    assert sorted(dashboard.browser.script(find)) == sorted([*(family for family, _ in FAMILIES), "ios"])
 
 
 def _words(browser: Firefox, state: str) -> str:
