@@ -60,13 +60,13 @@ PROGRAMS = [
 # The tests that begin first, in this order: three long groups that compute, beside others that wait, and no long one at
 # the end.
 LONG = (
-    *("visual", "browser/test_[a-n]", "flow/test_faults", "browser", "flow/test_worker_stops"),
+    *("visual", "browser", "flow/test_faults", "flow/test_worker_stops"),
     *("standalone/test_make_run", "package", "flow", "standalone", "embed", "proxies", "doctor", "backup"),
     *("test_not_allowed", "test_slots", "test_config", "test_migrations", "test_makefile", "test_redis_connections"),
     *("monitoring", "webhooks", "alarms"),
 )
 # Each of these groups shares a browser and a site, or an installed wheel, so one process runs all of a group.
-TOGETHER = re.compile(r"tests/(browser/test_[a-n]|browser|visual/test_[a-k]|visual|package)")
+TOGETHER = re.compile(r"tests/(browser|visual/test_[a-k]|visual|package)")
 MEMORY = Path("/dev/shm")  # noqa: S108 - our folder in it is private
 ROOM = 2**31  # bytes
 SERVERS = {"postgresql_url", "redis_url", "own_redis_url"}
