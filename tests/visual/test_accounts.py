@@ -21,10 +21,12 @@ def test_links_invitations_and_notices_are_as_they_should_be(
     sign_in(page)
     page.goto("/admin/accounts")
     page.fill("#email", f"{language}@example.org")
-    page.click("#invite button[type=submit]")
+    with page.expect_navigation():
+        page.click("#invite button[type=submit]")
     walker.look("invited", views)
     invitation = page.inner_text("#account-link")
-    page.click("[data-account='member@example.org'] form[action$='reset-link'] button")
+    with page.expect_navigation():
+        page.click("[data-account='member@example.org'] form[action$='reset-link'] button")
     walker.look("reset-link", views)
     page.click("[data-account='member@example.org'] details summary")
     walker.view("remove", views)
@@ -37,15 +39,18 @@ def test_links_invitations_and_notices_are_as_they_should_be(
         db.session.commit()
     page.goto("/admin/devices")
     walker.look("banner", views)
-    page.click("#security-notice a")
+    with page.expect_navigation():
+        page.click("#security-notice a")
     walker.look("notice", views)
-    page.click("#notice form[action$='seen'] button")
+    with page.expect_navigation():
+        page.click("#notice form[action$='seen'] button")
     context.clear_cookies()
     page.goto(invitation)
     page.wait_for_selector("#password")
     walker.look("invitation", views)
     page.fill("#password", "short")
-    page.click("main form button[type=submit]")
+    with page.expect_navigation():
+        page.click("main form button[type=submit]")
     walker.look("invitation-refused", views, status=422)
     page.goto("/login/reset#made-up")
     page.wait_for_selector("#next-steps")
