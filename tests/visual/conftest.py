@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from feedback_push.config import Settings
 from tests import servers
@@ -35,6 +35,7 @@ def headless_shell() -> str | None:
 @pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
     """Run Playwright, once for all browsers."""
+    expect.set_options(timeout=30_000)  # milliseconds; the usual 5 s are too few on a busy machine
     with sync_playwright() as running:
         yield running
 

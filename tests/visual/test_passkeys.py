@@ -45,7 +45,8 @@ def served_site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory)
 def own_site(served_site: Site) -> Site:
     """Return the site with one account and nothing else; the test may give the account factors."""
     served_site.empty()
-    Redis.from_url(served_site.settings.redis_url or "").flushall()
+    with Redis.from_url(served_site.settings.redis_url or "") as redis:
+        redis.flushall()
     served_site.create_user(fixtures.STAFF)
     return served_site
 
