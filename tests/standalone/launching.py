@@ -14,7 +14,7 @@ from tests import preloaded
 from tests.servers import CHECKOUT, free_port, wait_until
 
 READY = "Press Ctrl-C to stop."
-STOPS_WITHIN = 10
+STOPS_WITHIN = 30  # seconds on a slow machine; it kills what has not stopped after eight
 _LAUNCHER = [sys.executable, "-m", "feedback_push.standalone"]
 
 
