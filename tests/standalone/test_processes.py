@@ -17,6 +17,11 @@ from tests.standalone.children import LEAVES_ONE, NOTING, STUBBORN, WITH_A_CHILD
 from tests.standalone.launching import is_gone
 
 
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_LOOK", 0.02)
+
+
 def test_a_child_is_asked_to_end_when_the_block_ends(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     with processes.running(python(NOTING, notes)):
