@@ -104,7 +104,7 @@ def test_with_a_redis_url_nothing_is_run(own: Settings) -> None:
 
 def test_a_server_that_a_killed_launcher_left_is_replaced_and_its_data_kept(own: Settings) -> None:
     with earlier_server(own) as earlier, broker.running(own) as (child,), client(own) as connection:
-        assert earlier.wait(5) == 0
+        assert earlier.wait(60) == 0
         assert connection.get("key") == b"waiting"
         assert child.process
         assert connection.info("server")["process_id"] == child.process.pid

@@ -24,7 +24,7 @@ def test_what_a_page_needs_is_loaded_before_the_fork_and_no_thread_runs(
     monkeypatch.chdir(tmp_path)
     running = threading.active_count()
     app = programs.load()
-    servers.wait_until(lambda: threading.active_count() == running, 10, "the end of all threads")
+    servers.wait_until(lambda: threading.active_count() == running, 60, "the end of all threads")
     assert app.jinja_env.cache is not None
     assert "feedback/form.html" in {str(name) for _loader, name in app.jinja_env.cache.keys()}  # noqa: SIM118 - no dict
 

@@ -56,7 +56,7 @@ def test_the_children_live_on_are_started_again_and_stop_with_the_supervisor(tmp
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: pid_in(notes) != first)
         launcher.terminate()
-        printed, _ = launcher.communicate(timeout=10)
+        printed, _ = launcher.communicate(timeout=60)
     assert printed == "A child stopped unexpectedly; restarting it in 1 s.\nStopped.\n"
     assert launcher.returncode == 0
     assert notes.with_suffix(".signal").read_text() == "SIGTERM"
@@ -71,7 +71,7 @@ def test_a_child_that_dies_is_noticed_where_the_system_keeps_no_exit_codes(tmp_p
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: pid_in(notes) != first)
         launcher.terminate()
-        printed, _ = launcher.communicate(timeout=10)
+        printed, _ = launcher.communicate(timeout=60)
     assert (printed.splitlines()[-1], launcher.returncode) == ("Stopped.", 0)
 
 
@@ -79,7 +79,7 @@ def test_a_stop_signal_during_the_replacement_is_obeyed(tmp_path: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         notes = tmp_path / number.name
         with replaced(notes, SEND=str(int(number))) as launcher:
-            printed, _ = launcher.communicate(timeout=20)
+            printed, _ = launcher.communicate(timeout=60)
         assert (printed, launcher.returncode) == ("Stopped.\n", 0)
         assert is_gone(pid_in(notes))
 
