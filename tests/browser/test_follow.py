@@ -138,6 +138,7 @@ def test_broadcasts_of_two_topics_arrive_and_after_leaving_one_only_the_other(
     broadcast(dashboard, "tricks", "Another trick")
     follower.alert("Another trick")
     assert [alert.title for alert in follower.alerts if "Another" in alert.title] == ["Another trick"]
+    dashboard.service.wait_ack(device, count=3)
     assert len(device.acks) == 3
 
 
@@ -245,6 +246,8 @@ def test_an_administrator_who_follows_a_topic_gets_it_once_and_from_the_visitors
     follower.alert("A trick")
     dashboard.site.visitor().write("Hello", name="Ben")
     follower.alert("Ben:")
+    for each in (theirs, ours):
+        dashboard.service.wait_ack(each)
     assert [len(theirs.acks), len(ours.acks)] == [1, 1]
     with dashboard.site.database():
         device = followers.find(ours.endpoint)

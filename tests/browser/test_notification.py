@@ -69,6 +69,7 @@ def test_without_a_session_the_receipts_arrive_and_a_click_leads_through_signing
         assert told.clicked_at
         assert told.shown_at < told.clicked_at
         assert told.subscription.last_shown_at == told.shown_at
+    dashboard.service.wait_ack(device)
     assert [ack.code for ack in device.acks] == [100]
     browser.switch_to_newest_tab()
     dashboard.fill_in_sign_in_form()
@@ -86,6 +87,7 @@ def test_a_receipt_that_nobody_takes_changes_nothing_for_the_reader(dashboard: D
         browser.click_alert("Ada:", timeout=3)  # the worker gives up a receipt after 4 seconds
         browser.wait_for(lambda: browser.alerts == [], timeout=3)
     browser.wait_for(lambda: browser.url == f"{site.dashboard}devices")
+    dashboard.service.wait_ack(device)
     assert [ack.code for ack in device.acks] == [100]
 
 

@@ -156,6 +156,8 @@ def test_two_sites_of_an_origin_keep_their_sessions_workers_and_devices_apart(
         with Visitor(site.settings, origin.ca_file) as visitor:
             visitor.write("Hello", name=name)
         assert browser.alert(f"{name}:")
+    for device in devices:
+        first.service.wait_ack(device)
     assert [len(device.acks) for device in devices] == [1, 1]
     browser.find(".menu summary").click()
     browser.find("[data-logout] button").click()

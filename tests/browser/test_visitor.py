@@ -163,6 +163,8 @@ def test_an_administrator_and_a_visitor_in_one_browser_keep_their_workers_apart(
     visitor.alert(TITLE)
     dashboard.site.visitor().write("Hello", name="Ben")
     visitor.alert("Ben:")
+    for each in (theirs, ours):
+        dashboard.service.wait_ack(each)
     assert [len(theirs.acks), len(ours.acks)] == [1, 1]
     visitor.click_alert(TITLE)
     visitor.switch_to_newest_tab()
