@@ -57,7 +57,7 @@ _NOT_USED = """
 """
 _PERMISSIONS_POLICY = dict.fromkeys(_NOT_USED.split(), "()")
 
-talisman = Talisman()
+talisman = Talisman()  # for its decorator; each application has an instance of its own, which keeps the settings
 
 
 class _Request(LimitedRequest):
@@ -115,7 +115,7 @@ def init_app(app: Flask) -> None:
     )
     app.before_request(_only_for_hosts(_own_hosts(settings)))  # before anything redirects
     app.after_request(_widen_form_action)  # functions that are registered later, such as Talisman's, run before it
-    talisman.init_app(
+    Talisman(
         app,
         content_security_policy=_CONTENT_SECURITY_POLICY,
         content_security_policy_nonce_in=["script-src"],

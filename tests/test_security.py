@@ -40,6 +40,17 @@ def policy(response_headers: dict[str, str]) -> dict[str, str]:
     return {name: value for name, _, value in (directive.partition(" ") for directive in directives)}
 
 
+def test_each_site_of_a_process_has_its_own_settings(visit: Visit) -> None:
+    plain = visit(site_url="http://feedback.example.org")
+    secure = visit(site_url=HTTPS, trusted_proxies=1)
+    for _ in range(2):  # what one has answered changes nothing for the other
+        assert plain.get("/login", base_url="http://feedback.example.org").status_code == 200
+        moved = secure.get("/login", base_url="http://feedback.example.org")
+        assert (moved.status_code, moved.location) == (302, f"{HTTPS}/login")
+    assert not plain.application.config["SESSION_COOKIE_SECURE"]
+    assert secure.application.config["SESSION_COOKIE_SECURE"]
+
+
 @pytest.mark.parametrize("address", ANSWERS)
 def test_every_answer_restricts_what_the_browser_may_do(client: Visitor, address: str) -> None:
     headers = dict(client.get(address).headers)
