@@ -168,6 +168,11 @@ def test_each_answer_shows_what_became_of_its_notification(dashboard: Visitor, m
         assert "A visitor's Firefox on Android" in shown
         assert "administrator" not in shown
     assert phone.endpoint not in dashboard.get(address(message)).text
+    page = dashboard.read(address(message))
+    named = [part.attributes["aria-labelledby"] for part in page.all("section") if "aria-labelledby" in part.attributes]
+    titles = [page.one("h2", id=name).words for name in named]
+    assert "Notifications" in titles
+    assert len(titles) == len(set(titles))
 
 
 def test_an_answer_without_a_notification_says_why(dashboard: Visitor, message: Message) -> None:
