@@ -12,8 +12,6 @@ from feedback_push.config import Settings, current_settings
 
 _OWN_ICON = installation.ROOT / "static" / "icons" / "icon.svg"
 _OWN_ACCENT = "#0b6b57"
-# An SVG that is opened directly is a document. It may style itself and do nothing else.
-_PICTURE_POLICY = {"default-src": "'none'", "style-src": "'unsafe-inline'", "img-src": "data:", "sandbox": ""}
 
 blueprint = Blueprint("branding", __name__)
 
@@ -115,7 +113,7 @@ def theme() -> ResponseReturnValue:
 
 
 @blueprint.get("/logo")
-@security.talisman(content_security_policy=_PICTURE_POLICY, content_security_policy_nonce_in=[])  # type: ignore[untyped-decorator]
+@security.picture  # type: ignore[untyped-decorator]
 def logo() -> ResponseReturnValue:
     """Serve the site's logo."""
     picture = current().logo

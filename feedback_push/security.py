@@ -57,7 +57,20 @@ _NOT_USED = """
 """
 _PERMISSIONS_POLICY = dict.fromkeys(_NOT_USED.split(), "()")
 
-talisman = Talisman()  # for its decorator; each application has an instance of its own, which keeps the settings
+# For its decorator: each application has an instance of its own, which keeps the settings. A view keeps the options of
+# its first request for all applications of the process, so state what differs between sites: `force_https`.
+talisman = Talisman()
+# An SVG that is opened directly is a document. It may style itself and do nothing else.
+picture = talisman(
+    content_security_policy={
+        "default-src": "'none'",
+        "style-src": "'unsafe-inline'",
+        "img-src": "data:",
+        "sandbox": "",
+    },
+    content_security_policy_nonce_in=[],
+    force_https=False,
+)
 
 
 class _Request(LimitedRequest):

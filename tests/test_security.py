@@ -43,10 +43,12 @@ def policy(response_headers: dict[str, str]) -> dict[str, str]:
 def test_each_site_of_a_process_has_its_own_settings(visit: Visit) -> None:
     plain = visit(site_url="http://feedback.example.org")
     secure = visit(site_url=HTTPS, trusted_proxies=1)
+    secure.get("/logo", base_url="http://feedback.example.org")
     for _ in range(2):  # what one has answered changes nothing for the other
         assert plain.get("/login", base_url="http://feedback.example.org").status_code == 200
         moved = secure.get("/login", base_url="http://feedback.example.org")
         assert (moved.status_code, moved.location) == (302, f"{HTTPS}/login")
+        assert plain.get("/logo", base_url="http://feedback.example.org").status_code == 200
     assert not plain.application.config["SESSION_COOKIE_SECURE"]
     assert secure.application.config["SESSION_COOKIE_SECURE"]
 

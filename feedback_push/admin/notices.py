@@ -41,7 +41,7 @@ def confirm_notice(notice_id: int) -> ResponseReturnValue:
 def deny_notice(notice_id: int) -> ResponseReturnValue:
     """End the session that caused a notice, remove its devices, and lead to the change of the password.
 
-    No other browser counts as known to the account any longer.
+    Each later sign-in from another browser gets a notice again.
     """
     notice = _own(notice_id)
     if notice.session_id is not None and notice.session_id == sessions.current_id(current_user):

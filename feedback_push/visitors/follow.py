@@ -15,8 +15,6 @@ from feedback_push.topics.models import Topic
 
 MOST_ENTRIES = 50  # of a feed
 _EMBED = "embed/follow.js"
-# An SVG that is opened directly is a document. It may style itself and do nothing else.
-_PICTURE_POLICY = {"default-src": "'none'", "style-src": "'unsafe-inline'", "img-src": "data:", "sandbox": ""}
 
 blueprint = Blueprint("follow", __name__)
 
@@ -50,7 +48,7 @@ def feed(slug: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/follow/<slug>/icon")
-@security.talisman(content_security_policy=_PICTURE_POLICY, content_security_policy_nonce_in=[])  # type: ignore[untyped-decorator]
+@security.picture  # type: ignore[untyped-decorator]
 def icon(slug: str) -> ResponseReturnValue:
     """Return the icon of a topic, for its notifications and its box."""
     topic = _find(slug)

@@ -122,6 +122,10 @@ def test_a_fork_that_will_not_end_is_killed_when_patience_runs_out(tmp_path: Pat
     assert is_gone(pid)
 
 
+def test_everything_is_killed_within_the_ten_seconds_that_are_promised() -> None:
+    assert processes.PATIENCE + processes.PATIENCE_WITH_BROKER < 10
+
+
 def test_waiting_ends_with_the_child_that_is_needed() -> None:
     with processes.running(python("")) as (child,):
         before = time.monotonic()
