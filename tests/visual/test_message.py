@@ -54,6 +54,7 @@ def test_keys_tag_and_assign_and_the_page_comes_back_to_the_field(page: Page) ->
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("a")
     assert page.evaluate("document.activeElement.id") == "assignee"
+    assert page.evaluate("document.activeElement.labels[0].offsetHeight") < 30  # one line
 
 
 def test_the_history_is_one_line_that_opens_and_stays_open(page: Page) -> None:
