@@ -36,7 +36,7 @@ def text(alarm: Alarm, detail: dict[str, Any]) -> str:
             "worker runs. Start it again."
         ),
         Alarm.DRILL: gettext(
-            "The notification of the drill has not reached: %(emails)s. The dashboard shows why.", emails=emails
+            "The drill's notification did not reach %(emails)s. The dashboard shows why.", emails=emails
         ),
     }
     return str(texts[alarm])

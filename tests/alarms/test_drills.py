@@ -96,7 +96,7 @@ def test_a_drill_reaches_devices_and_what_is_not_reached_is_an_alarm_until_it_is
     send()
     [request] = receiver.requests
     assert (request.json()["type"], request.json()["data"]["alarm"]) == ("alarm.raised", "drill")
-    assert "has not reached: bob@example.org" in request.json()["data"]["text"]
+    assert "did not reach bob@example.org" in request.json()["data"]["text"]
     check()
     drills.note_opened(drill, bob)  # late, but it counts
     db.session.commit()
@@ -217,7 +217,7 @@ def test_the_dashboard_starts_a_drill_and_shows_who_was_not_reached_and_why(
     assert "staff@example.org Not reached No device gets notifications." in shown
     assert "bob@example.org Not reached Browser: We do not know if it was shown" in shown
     assert "A drill did not reach everybody" in page.one(id="incidents").words
-    assert "The notification of the drill has not reached: " in client.read("/admin/").one("main").words
+    assert "The drill's notification did not reach " in client.read("/admin/").one("main").words
     drill = drills.newest()
     assert drill
     assert client.get(f"/admin/alarms/drills/{drill.id}").status_code == 303
