@@ -9,10 +9,11 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 
 from feedback_push import request_ids, tracing
 from feedback_push.config import Settings, current_settings
+from feedback_push.redis_urls import WEB_TIMEOUTS
 
 # A web process must give up quickly when it publishes a task; a worker can wait. `max_retries` and `interval_start` are
 # kombu's own attempts to connect, by default for six seconds.
-_WEB_TIMEOUTS = {"socket_connect_timeout": 0.1, "socket_timeout": 0.2, "max_retries": 1, "interval_start": 0}
+_WEB_TIMEOUTS = {**WEB_TIMEOUTS, "max_retries": 1, "interval_start": 0}
 _WORKER_TIMEOUTS = {"socket_connect_timeout": 5, "socket_timeout": 15, "max_retries": None, "interval_start": 2}
 
 

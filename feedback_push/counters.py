@@ -14,6 +14,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from feedback_push import redis_urls
 from feedback_push.config import Settings, current_settings
 
 _SECONDS_WITHOUT = 10.0  # after Redis fails, so that not every request waits for it
@@ -82,9 +83,8 @@ class Counters:
         self._redis = RedisStorage(
             settings.ratelimit_storage_url,
             key_prefix=f"{settings.redis_prefix}counters",
-            socket_connect_timeout=0.1,
-            socket_timeout=0.2,
-            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type] # limits passes it to redis-py unchanged
+            **redis_urls.WEB_TIMEOUTS,  # type: ignore[arg-type] # limits passes these to redis-py unchanged
+            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
         )
         self._memory = _BoundedMemory()
         self._asked_again_at = 0.0

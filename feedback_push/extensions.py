@@ -7,7 +7,7 @@ from flask_limiter import Limiter
 from flask_login import LoginManager, current_user, decode_cookie, encode_cookie
 from limits.storage import RedisStorage
 
-from feedback_push import counters, network_address, secret_keys
+from feedback_push import counters, network_address, redis_urls, secret_keys
 from feedback_push.config import current_settings
 from feedback_push.csrf import Protection
 
@@ -45,8 +45,7 @@ def init_app(app: Flask) -> None:
         RATELIMIT_ENABLED=settings.ratelimit_enabled,
         RATELIMIT_STORAGE_URI=settings.ratelimit_storage_url,
         RATELIMIT_STORAGE_OPTIONS={
-            "socket_connect_timeout": 0.1,
-            "socket_timeout": 0.2,
+            **redis_urls.WEB_TIMEOUTS,
             "key_prefix": f"{settings.redis_prefix}limits",
         },
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,

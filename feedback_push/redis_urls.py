@@ -2,6 +2,9 @@
 
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+# In seconds: a request must not wait for Redis, because it can go on without it.
+WEB_TIMEOUTS = {"socket_connect_timeout": 0.1, "socket_timeout": 0.2}
+
 
 def for_client(url: str) -> str:
     """Return the URL for redis-py, which verifies certificates by default."""
