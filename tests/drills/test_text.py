@@ -24,7 +24,10 @@ from tests.visits import Page
 _AT_MOST = 5  # times plain text of the same length
 _NOISE = 0.03  # seconds by which two equal answers may differ
 _TRIES = 4
-_CHOSEN = ("accents of two classes", "points of two classes", "joiners", "nested quotes", "one word", "all scripts")
+_CHOSEN = (
+    *("accents of two classes", "points of two classes", "joiners", "nested quotes", "one word", "separators"),
+    "all scripts",
+)
 _LISTS = ("/admin/", "/admin/messages.csv", "/admin/news", "/admin/audit", "/admin/devices", "/login")
 _OWNER = "owner@example.org"
 _MEAN = "a" + "\u0301\u0323" * 100_000 + "@x.com"  # as an e-mail address
