@@ -25,7 +25,7 @@ import redis
 from flask import Flask
 from xdist.scheduler import LoadScopeScheduling
 
-from feedback_push import create_app, database
+from feedback_push import create_app, database, redis_urls
 from feedback_push.auth import accounts, password_validators
 from feedback_push.auth.models import Role, User
 from feedback_push.config import Settings
@@ -53,10 +53,10 @@ KEYS = VapidKeys(PRIVATE_KEY, public_key_of(PRIVATE_KEY))
 
 
 # The folders whose tests run programs.
-PROGRAMS = [
+PROGRAMS = {
     Path(__file__).with_name(name)
     for name in ("visual", "flow", "browser", "embed", "standalone", "proxies", "package")
-]
+}
 # The tests that begin first, in this order: three long groups that compute, beside others that wait, and no long one at
 # the end.
 LONG = (
@@ -140,6 +140,14 @@ def cheap_passwords() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def patience_with_redis() -> Iterator[None]:
+    """Wait longer for Redis: on a busy machine, it may take longer than a site waits to count there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(redis_urls.WEB_TIMEOUTS, "socket_timeout", 1.0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def compiled_once() -> Iterator[None]:
     """Compile templates, SQL and routes once, rather than once for each application."""
     with pytest.MonkeyPatch.context() as patch:
@@ -187,6 +195,13 @@ def own_redis_url(tmp_path: Path) -> Iterator[str]:
     """Run a Redis server for one test, without the counts or workers of other tests."""
     with servers.redis_server(tmp_path) as url:
         yield url
+
+
+@pytest.fixture
+def silent_redis_url() -> Iterator[str]:
+    """Return an address that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        yield f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
 
 
 @pytest.fixture(scope="session")
@@ -279,6 +294,8 @@ def visit(settings: Settings) -> Iterator[Visit]:
     visitors: list[Visitor] = []
 
     def visitor_of(**changes: Any) -> Visitor:
+        if changes.get("ratelimit_enabled") and "redis_url" not in changes and settings.redis_url and not visitors:
+            _forget_counts(settings.redis_url)
         visitors.append(Visitor(create_app(replace(settings, **changes))))
         return visitors[-1]
 
@@ -406,3 +423,11 @@ def _inside(settings: Settings) -> Iterator[Flask]:
         if publisher := app.extensions.get("dispatch"):
             while not publisher.waiting.empty():  # or its thread would keep trying during later tests
                 publisher.waiting.get()
+
+
+def _forget_counts(redis_url: str) -> None:
+    """Delete the limits' counts, because earlier tests had visitors at the same address and users with the same ids."""
+    with redis.Redis.from_url(redis_url) as server:
+        for kind in ("counters", "limits"):
+            for key in server.scan_iter(f"*:{kind}*"):
+                server.delete(key)

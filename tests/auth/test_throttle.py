@@ -1,6 +1,5 @@
 """auth/throttle.py, account_limit.py and known_browser.py: guessing is limited, and locks no owner out."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -50,13 +49,6 @@ def time_passes(counts: redis.Redis) -> Callable[[], None]:
 def site(visit: Visit) -> Flask:
     """A site that counts."""
     return visit(ratelimit_enabled=True).application
-
-
-@pytest.fixture
-def silent_redis_url() -> Iterator[str]:
-    """An address that takes connections and never says anything."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        yield f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
 
 
 def somewhere() -> str:

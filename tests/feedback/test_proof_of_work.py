@@ -2,9 +2,8 @@
 
 import base64
 import json
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -50,13 +49,6 @@ def test_without_redis_a_process_knows_the_proofs_it_has_seen_and_nobody_waits(
     let_pass(3)
     assert [send(visitor, form, proof=proof) for _ in range(3)] == [THANKED, ASKED, ASKED]
     assert len(redis_connections) == 1  # only the first has to find out
-
-
-@pytest.fixture
-def silent_redis_url() -> Iterator[str]:
-    """An address that takes connections and never says anything."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        yield f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
 
 
 def test_a_proof_expires_and_the_form_comes_back_for_a_new_one(visitor: Visitor, let_pass: Pass) -> None:

@@ -1,9 +1,7 @@
 """feedback/views.py: store a visitor's message, and lose no typed text in any failure."""
 
 import json
-import socket
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
@@ -31,13 +29,6 @@ TYPED = {
     "submitter_name": 'Ada "Countess" <Lovelace>',
     "submitter_email": "ada@example.org",
 }
-
-
-@pytest.fixture
-def silent_redis_url() -> Iterator[str]:
-    """An address that takes connections and never says anything."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        yield f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
 
 
 @pytest.fixture
