@@ -2,6 +2,7 @@
 
 import base64
 import gc
+import importlib
 import logging
 import os
 import re
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -91,8 +92,25 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if config.getoption("fast") and collection_path in PROGRAMS else None
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Import a share of the tests first in each process, so that one compiles them and the others read its result."""
+    gc.disable()  # until all is imported, because it would look at all modules again and again
+    process: dict[str, Any] | None = getattr(session.config, "workerinput", None)
+    if process and session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        modules = sorted(
+            path.relative_to(session.config.rootpath).with_suffix("")
+            for path in Path(__file__).parent.rglob("test_*.py")
+            if "drills" not in path.parts and not (session.config.getoption("fast") and PROGRAMS & set(path.parents))
+        )
+        for module in modules[int(process["workerid"].removeprefix("gw")) :: process["workercount"]]:
+            with suppress(Exception):  # which the collection reports
+                importlib.import_module(".".join(module.parts))
+
+
 def pytest_collection_finish() -> None:
     """Spare the garbage collector the modules, and make it look less often: it took a fifth of the time."""
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
