@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import check_jsonschema
 import pytest
 import requests
 from click.testing import CliRunner
@@ -62,13 +61,15 @@ def test_systemd_accepts_the_units_which_run_our_programs_without_rights(tmp_pat
 
 
 def test_the_files_for_compose_and_for_the_forge_fit_their_schemas() -> None:
+    from check_jsonschema import main  # noqa: PLC0415 - every process that collects would build its grammars for a second
+
     forge = CHECKOUT / ".github"
     for schema, *paths in (
         ("compose-spec", CHECKOUT / "compose.yaml"),
         ("github-workflows", *(forge / "workflows").iterdir()),
         ("dependabot", forge / "dependabot.yml"),
     ):
-        checked = CliRunner().invoke(check_jsonschema.main, ["--builtin-schema", f"vendor.{schema}", *map(str, paths)])
+        checked = CliRunner().invoke(main, ["--builtin-schema", f"vendor.{schema}", *map(str, paths)])
         assert checked.exit_code == 0, checked.output
 
 

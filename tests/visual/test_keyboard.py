@@ -9,7 +9,7 @@ from tests.conftest import PASSWORD
 from tests.site import Site
 from tests.visual import fixtures
 
-# What is wrong with the focus, in one word; nothing while somebody sees where it is.
+# What is wrong with the focus, in a few words; nothing while somebody sees where it is.
 _FOCUS = """() => {
   const focused = document.activeElement;
   if (!focused || focused === document.body) return "lost";
@@ -18,7 +18,7 @@ _FOCUS = """() => {
   const { left, top, width, height } = focused.getClientRects()[0] ?? {};
   if (!width || !height) return "nowhere";
   const seen = document.elementFromPoint(left + width / 2, top + Math.min(height / 2, innerHeight / 2));
-  return focused.contains(seen) || seen?.contains(focused) ? "" : "covered";
+  return focused.contains(seen) || seen?.contains(focused) ? "" : `covered by ${seen?.outerHTML.slice(0, 200)}`;
 }"""
 _MOST_STOPS = 40
 
@@ -34,10 +34,14 @@ def page(chromium: Browser, site: Site) -> Iterator[Page]:
 
 
 def press(page: Page, *keys: str) -> None:
-    """Press keys one after the other; after each the focus is where it can be seen."""
+    """Press keys one after the other; after each the focus is where it can be seen, once the page has been drawn."""
     for key in keys:
         page.keyboard.press(key)
-        assert page.evaluate(_FOCUS) == "", (key, page.url, page.evaluate("document.activeElement.outerHTML"))
+        for _ in range(50):
+            if not (fault := page.evaluate(_FOCUS)):
+                break
+            page.wait_for_timeout(100)
+        assert fault == "", (key, page.url, page.evaluate("document.activeElement.outerHTML"))
 
 
 def tab_to(page: Page, words: str) -> None:
