@@ -47,7 +47,10 @@ def postgresql(folder: Path, port: int | None = None) -> Iterator[str]:
     port = port or free_port()
     if not (folder / "data").exists():
         _as_postgres([str(binaries / "initdb"), "-A", "trust", "-U", "tests", "-N", str(folder / "data")], folder)
-    options = ["-k", "", "-h", "127.0.0.1", "-p", str(port), "-F", "-c", "max_connections=100"]
+    options = ["-k", "", "-h", "127.0.0.1", "-p", str(port), "-F"]
+    # Without the work for a loss of power, for replicas and in the background.
+    for setting in ("full_page_writes=off", "wal_level=minimal", "max_wal_senders=0", "autovacuum=off"):
+        options += ["-c", setting]
     server = [str(binaries / "postgres"), "-D", str(folder / "data"), *options]
     with running(server, folder / "log", user=_postgres_user(), stop=signal.SIGINT):
         url = f"postgresql://tests@127.0.0.1:{port}"
