@@ -23,7 +23,7 @@ _NAME = "Imported"
 
 @dataclass
 class Counts:
-    """How many records were stored, were there before, or have nobody to belong to."""
+    """The numbers of records that were stored and that were there before, and the devices without an owner."""
 
     messages: int = 0
     devices: int = 0

@@ -37,7 +37,7 @@ class Stage(StrEnum):
 
 
 class LeftOut(StrEnum):
-    """Why there is no delivery for a device."""
+    """The reason for which a device has no delivery."""
 
     NOT_YET = "not-yet"
     ADDED_LATER = "added-later"
