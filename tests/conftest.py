@@ -307,6 +307,14 @@ def client(app: Flask) -> Visitor:
 
 
 @pytest.fixture
+def public_only(settings: Settings) -> Iterator[Flask]:
+    """Yield the application of a site that connects to public addresses only, as by default."""
+    app = create_app(replace(settings, push_allow_private_addresses=False))
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
 def visit(settings: Settings) -> Iterator[Visit]:
     """Yield a function that makes a site with some settings changed and returns a browser that visits it."""
     visitors: list[Visitor] = []

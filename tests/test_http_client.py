@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pycurl
 import pytest
-from flask import Flask
 
 from feedback_push import create_app, http_client
 from feedback_push.config import Settings
@@ -27,14 +26,6 @@ from tests.doubles.webhook_receiver import Reply, WebhookReceiver
 def site() -> Iterator[WebSite]:
     with WebSite() as running:
         yield running
-
-
-@pytest.fixture
-def public_only(settings: Settings) -> Iterator[Flask]:
-    """The application of a site that requests public addresses only, as by default."""
-    app = create_app(replace(settings, push_allow_private_addresses=False))
-    with app.app_context():
-        yield app
 
 
 def failure(url: str) -> Reason:

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from feedback_push import create_app
-from feedback_push.config import Settings
 from feedback_push.database import db
 from feedback_push.http_client import Reason
 from feedback_push.webhooks import apprise_program, apprise_service, deliveries, payloads
@@ -53,14 +51,6 @@ MARKUP = "@everyone <!channel> <@U1> <b>b</b> &lt; *b* _i_ ~s~ `c` [x](https://e
 def receiver() -> Iterator[WebhookReceiver]:
     with WebhookReceiver() as running:
         yield running
-
-
-@pytest.fixture
-def public_only(settings: Settings) -> Iterator[Flask]:
-    """The application of a site that connects to public addresses only, as by default."""
-    app = create_app(replace(settings, push_allow_private_addresses=False))
-    with app.app_context():
-        yield app
 
 
 def of(receiver: WebhookReceiver, scheme: str = "json", path: str = "/hook") -> str:
