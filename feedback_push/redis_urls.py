@@ -1,8 +1,11 @@
-"""Spell a Redis URL as redis-py, Limits and Celery each expect it; certificates are always verified."""
+"""Spell a Redis URL as redis-py, Limits and Celery each expect it, and limit a request's wait for Redis.
+
+Certificates are always verified.
+"""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-# In seconds: a request must not wait for Redis, because it can go on without it.
+# In seconds, and short: a request goes on without Redis.
 WEB_TIMEOUTS = {"socket_connect_timeout": 0.1, "socket_timeout": 0.2}
 
 
