@@ -24,7 +24,7 @@ _ALONE = ("nested quotes", "one word", "separators")
 _UNITS = {name: TEXTS[name] for name in _ALONE} | {
     "all others": "".join(unit for name, unit in TEXTS.items() if name not in _ALONE)
 }
-# Long texts of these give the longest pages; tests/drills/test_text.py sends the others as long, too.
+# These give the longest pages; tests/drills/test_text.py sends long texts of the others to each form, too.
 _GROWING = ("nested quotes", "all others")
 _CATEGORIES = form_editor.MOST_CATEGORIES * form_models.LONGEST_LABEL
 # Characters that these fields take.
@@ -69,7 +69,8 @@ def test_no_text_breaks_any_request(any_app: Flask) -> None:
         site.slots = [slot for slot in site.slots if slot.path == "/feedback/" and slot.where == "form"]
     for slot in site.slots:
         texts = {f"a few {name}": unit * (_SHORT // len(unit)) for name, unit in _UNITS.items()}
-        texts |= {name: slot.text(_UNITS[name]) for name in (_UNITS if slot.name in _LONGER else _GROWING)}
+        long = _UNITS if slot.name in _LONGER or slot.where == "query" else _GROWING
+        texts |= {name: slot.text(_UNITS[name]) for name in long}
         answers = {name: site.answer(slot, text) for name, text in texts.items()}
         assert {name: answer.status for name, answer in answers.items() if answer.status_code >= 500} == {}, str(slot)
         longest = max(len(answer.data) for answer in answers.values())
